@@ -1,0 +1,91 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let nio: [Target.Dependency] = [
+    .product(name: "NIOCore", package: "swift-nio"),
+    .product(name: "NIOPosix", package: "swift-nio"),
+]
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let arguments: Target.Dependency = .product(
+    name: "ArgumentParser", package: "swift-argument-parser")
+let lifecycle: Target.Dependency = .product(
+    name: "ServiceLifecycle", package: "swift-service-lifecycle")
+
+func house(
+    _ name: String, _ dependencies: [Target.Dependency] = [], path: String? = nil,
+    resources: [Resource]? = nil
+) -> Target {
+    .target(
+        name: name, dependencies: dependencies, path: path, resources: resources,
+        swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+let package = Package(
+    name: "caravan",
+    products: [
+        .executable(name: "caravand", targets: ["caravand"]),
+        .executable(name: "caravan", targets: ["caravan"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(
+            url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: ["YAML"]),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        .systemLibrary(
+            name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .systemLibrary(
+            name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .target(name: "CShims", dependencies: ["CLibPQ", "COpenSSL"]),
+
+        // The core: pure values, no I/O, no clock, no Foundation.
+        house("Tracking"),
+        house("Forecast", ["Tracking"]),
+        house("Wire", ["Tracking"], resources: [.embedInCode("Networks/silk-road.network")]),
+        house("Engine", ["Tracking", "Forecast", "Wire"]),
+
+        // The shells that carry effects out.
+        house("Schema", path: "Schema", resources: [.embedInCode("0001_foundation.sql")]),
+        house("Store", ["Tracking", "Engine", "Schema", "CLibPQ", "CShims"]),
+        house("TLS", ["COpenSSL", "CShims"]),
+        house("Server", ["TLS", "Wire", "Engine", "Tracking", logging] + nio),
+        house("Simulation", ["Engine", "Forecast", "Wire", "Tracking"]),
+        house(
+            "Settings",
+            [
+                "Tracking", "Engine",
+                .product(name: "Configuration", package: "swift-configuration"),
+                .product(name: "Yams", package: "Yams"),
+            ]),
+
+        .executableTarget(
+            name: "caravand",
+            dependencies: [
+                "Server", "Store", "Engine", "Wire", "Tracking", "Settings", "TLS", logging,
+                arguments, lifecycle,
+            ] + nio,
+            swiftSettings: strict),
+        .executableTarget(
+            name: "caravan",
+            dependencies: [
+                "Store", "Simulation", "Wire", "Engine", "Forecast", "Tracking", "Settings",
+                arguments,
+            ],
+            swiftSettings: strict),
+    ]
+)
