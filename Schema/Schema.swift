@@ -1,0 +1,22 @@
+/// One step from a schema version to the next.
+public struct Migration: Sendable {
+    public let version: Int
+    public let name: String
+    public let sql: String
+
+    init(_ version: Int, _ name: String, _ bytes: [UInt8]) {
+        self.version = version
+        self.name = name
+        sql = String(decoding: bytes, as: UTF8.self)
+    }
+}
+
+/// The numbered migrations of this folder, which are the only place with DDL.
+public enum Migrations {
+    public static let all: [Migration] = [
+        Migration(1, "foundation", PackageResources._0001_foundation_sql)
+    ]
+
+    /// The version that this program needs.
+    public static var newest: Int { all.count }
+}

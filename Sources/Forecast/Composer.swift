@@ -1,0 +1,138 @@
+import Tracking
+
+/// What is expected of a journey: when its last milestone, and its next, will happen.
+public struct Expectation: Sendable, Equatable {
+    /// Possible instants of the last milestone, ascending: 64 equally likely ones, or one that
+    /// has happened.
+    public var last: [Instant]
+    /// Index of the next milestone; nil once the last has been reached.
+    public var next: Int?
+    /// Quantiles of the next milestone.
+    public var nextP50: Instant
+    public var nextP90: Instant
+    /// The next moment at which silence alone would change this.
+    public var reviewAt: Instant
+
+    /// The instant under which `share` of the possible ones lie.
+    public func quantile(_ share: Double) -> Instant { Expectation.quantile(last, share) }
+
+    public static func quantile(_ sorted: [Instant], _ share: Double) -> Instant {
+        guard sorted.count > 1 else { return sorted[0] }
+        let at = share * Double(sorted.count) - 0.5
+        if at <= 0 { return sorted[0] }
+        if at >= Double(sorted.count - 1) { return sorted[sorted.count - 1] }
+        let low = Int(at)
+        let span = Double(sorted[low + 1].microseconds &- sorted[low].microseconds)
+        return Instant(
+            microseconds: sorted[low].microseconds &+ Int64(span * (at - Double(low))))
+    }
+
+    /// The share of possible instants after `promised`.
+    public func probability(after promised: Instant) -> Double {
+        var later = 0
+        for instant in last where instant > promised { later += 1 }
+        return Double(later) / Double(last.count)
+    }
+}
+
+/// Composes steps into expectations with 64 fixed points and a fixed permutation per step: no
+/// random numbers, so the same facts give the same forecast.
+public struct Composer: Sendable {
+    private var points: [Double]
+
+    public init() { points = Array(repeating: 0, count: Curve.count) }
+
+    /// Shares of the current step at which silence is news: the points after which a forecast is
+    /// worth making anew.
+    static let reviewPoints = [32, 48, 57, 61, 63]
+
+    /// Permutations of 0…63 for a step's place in the chain, made once by a fixed generator.
+    static let permutations: [[UInt8]] = (0..<61).map { step in
+        var state = UInt64(step) &* 0x9E37_79B9_7F4A_7C15 &+ 0x1234_5678_9ABC_DEF1
+        var order = (0..<UInt8(Curve.count)).map { $0 }
+        for index in stride(from: Curve.count - 1, to: 0, by: -1) {
+            state ^= state << 13
+            state ^= state >> 7
+            state ^= state << 17
+            order.swapAt(index, Int(state % UInt64(index + 1)))
+        }
+        return order
+    }
+
+    /// When the milestones of `chain` after those reached will happen, seen from `now`; nil where
+    /// nothing is known of a step in between. `start`: when the first step began.
+    public mutating func expect(
+        _ chain: [Milestone], _ progress: Journey.Progress, start: Instant, now: Instant,
+        _ pools: inout Pools, closures: [ClosureWindow] = []
+    ) -> Expectation? {
+        guard !chain.isEmpty else { return nil }
+        let first = progress.furthest + 1
+        guard first < chain.count else {
+            let reached = progress.reached[chain.count - 1]
+            return Expectation(
+                last: [reached], next: nil, nextP50: reached, nextP90: reached, reviewAt: .never)
+        }
+        let began = progress.furthest >= 0 ? progress.reached[progress.furthest] : start
+        guard let current = pools.curve(chain[first]) else { return nil }
+        // Minutes after `now` from here on.
+        let startMinutes = began.minutes(since: now)
+        let base = StepValue.base(
+            chain[first], start: startMinutes, planned: planned(chain[first], now))
+        let left = current.conditioned(elapsed: -base)
+        for j in 0..<Curve.count {
+            points[j] = max(base + Double(left.values[j]), startMinutes)
+        }
+        hold(chain[first], closures, now)
+        let nextP50 = now.advanced(minutes: (points[31] + points[32]) / 2)
+        let nextP90 = now.advanced(minutes: points[57])
+        var index = first + 1
+        while index < chain.count {
+            guard let curve = pools.curve(chain[index]) else { return nil }
+            add(chain[index], curve, at: index, now)
+            hold(chain[index], closures, now)
+            index += 1
+        }
+        points.sort()
+        return Expectation(
+            last: points.map { now.advanced(minutes: $0) }, next: first, nextP50: nextP50,
+            nextP90: nextP90, reviewAt: review(current, base: base, now))
+    }
+
+    @inline(__always)
+    private func planned(_ step: Milestone, _ now: Instant) -> Double {
+        step.planned == .unset ? .nan : step.planned.minutes(since: now)
+    }
+
+    private mutating func add(_ step: Milestone, _ curve: Curve, at index: Int, _ now: Instant) {
+        let order = Composer.permutations[index % Composer.permutations.count]
+        let planned = planned(step, now)
+        for j in 0..<Curve.count {
+            let start = points[j]
+            let base = StepValue.base(step, start: start, planned: planned)
+            points[j] = max(base + Double(curve.values[Int(order[j])]), start)
+        }
+    }
+
+    /// A closed place lets go only when it opens again.
+    @inline(__always)
+    private mutating func hold(_ step: Milestone, _ closures: [ClosureWindow], _ now: Instant) {
+        if closures.isEmpty { return }
+        for window in closures where window.holds(step) && window.until > now {
+            let from = window.from.minutes(since: now)
+            let until = window.until.minutes(since: now)
+            for j in 0..<Curve.count where points[j] >= from && points[j] < until {
+                points[j] = until
+            }
+        }
+    }
+
+    /// The next of the current step's review points to pass; beyond all of them, again after a
+    /// quarter of the time waited.
+    private func review(_ curve: Curve, base: Double, _ now: Instant) -> Instant {
+        for point in Composer.reviewPoints {
+            let at = base + Double(curve.values[point])
+            if at > 0 { return now.advanced(minutes: at + 0.001) }
+        }
+        return now.advanced(minutes: max(5, -base * 0.25))
+    }
+}

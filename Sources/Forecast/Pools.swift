@@ -1,0 +1,258 @@
+import Tracking
+
+/// What a pool of observations is about; unused parts are 0, so that the same type serves every
+/// level from the specific to the general.
+public struct PoolKey: Hashable, Sendable {
+    public enum Level: UInt8, Sendable, CaseIterable {
+        /// One step at one place (or between two) with one planned duration.
+        case planned
+        /// One step at one place or between two.
+        case place
+        /// One kind of step with one planned duration, anywhere.
+        case plannedAnywhere
+        /// One kind of step, anywhere.
+        case kind
+    }
+
+    public var level: Level
+    public var kind: StepKind
+    public var mode: TransportMode
+    public var fromCode: EventCode
+    public var toCode: EventCode
+    public var fromPlace: UInt32
+    public var toPlace: UInt32
+    /// Planned minutes in classes of about 12 %; -1: none.
+    public var plannedClass: Int16
+
+    public init(
+        level: Level, kind: StepKind, mode: TransportMode, fromCode: EventCode,
+        toCode: EventCode, fromPlace: UInt32 = 0, toPlace: UInt32 = 0, plannedClass: Int16 = -1
+    ) {
+        self.level = level
+        self.kind = kind
+        self.mode = mode
+        self.fromCode = fromCode
+        self.toCode = toCode
+        self.fromPlace = fromPlace
+        self.toPlace = toPlace
+        self.plannedClass = plannedClass
+    }
+
+    static func plannedClass(_ minutes: Double) -> Int16 {
+        guard minutes == minutes, minutes >= 1 else { return -1 }
+        return Int16((Elementary.ln(minutes) * 9).rounded())
+    }
+
+    /// The keys of a step from the most specific to the most general.
+    public static func keys(_ step: Milestone) -> [PoolKey] {
+        let sort = (step.kind, step.mode, step.fromCode, step.code)
+        func key(_ level: Level, places: Bool, planned: Int16 = -1) -> PoolKey {
+            PoolKey(
+                level: level, kind: sort.0, mode: sort.1, fromCode: sort.2, toCode: sort.3,
+                fromPlace: places ? step.fromPlace : 0, toPlace: places ? step.place : 0,
+                plannedClass: planned)
+        }
+        guard step.kind == .dwell else {
+            return [key(.place, places: true), key(.kind, places: false)]
+        }
+        let planned = plannedClass(step.plannedMinutes)
+        guard planned >= 0 else { return [key(.place, places: true), key(.kind, places: false)] }
+        return [
+            key(.planned, places: true, planned: planned), key(.place, places: true),
+            key(.plannedAnywhere, places: false, planned: planned), key(.kind, places: false),
+        ]
+    }
+}
+
+/// The last observations under one key, and a curve through them that is brought up to date when
+/// enough has come in since.
+public struct Pool: Sendable, Equatable {
+    /// In order of learning, oldest at `head` once the pool is full; minutes.
+    public private(set) var values: [Float]
+    public private(set) var head: Int
+    public private(set) var curve: Curve?
+    /// Observations learned or taken back since the curve was drawn.
+    public private(set) var pending: Int
+    /// Counts the curves drawn, for caches.
+    public private(set) var version: UInt32
+
+    public init() {
+        values = []
+        head = 0
+        curve = nil
+        pending = 0
+        version = 0
+    }
+
+    public init(values: [Float], head: Int, curve: Curve?, pending: Int, version: UInt32) {
+        self.values = values
+        self.head = head
+        self.curve = curve
+        self.pending = pending
+        self.version = version
+    }
+
+    mutating func learn(_ value: Float, limit: Int) {
+        if values.count < limit {
+            values.append(value)
+        } else {
+            values[head] = value
+            head = head + 1 == limit ? 0 : head + 1
+        }
+        touched()
+    }
+
+    /// Takes one observation of `value` back, the latest; nothing where it has been pushed out.
+    mutating func unlearn(_ value: Float) {
+        let n = values.count
+        for back in 0..<n {
+            let index = (head + n - 1 - back) % n
+            guard values[index] == value else { continue }
+            // Back to oldest-first order, so that the ring stays one.
+            var ordered = Array(values[head...] + values[..<head])
+            ordered.remove(at: (index + n - head) % n)
+            values = ordered
+            head = 0
+            touched()
+            return
+        }
+    }
+
+    private mutating func touched() {
+        pending += 1
+        if curve == nil || pending * 16 >= values.count { redraw() }
+    }
+
+    private mutating func redraw() {
+        curve = values.isEmpty ? nil : Curve.ofSorted(values.sorted())
+        pending = 0
+        version &+= 1
+    }
+}
+
+/// Everything learned about how long steps take.
+public struct Pools: Sendable {
+    /// Observations kept under a key, and under the most general ones.
+    public static let limit = 300
+    public static let generalLimit = 3_000
+    /// Observations at which a level and all that is more general weigh the same.
+    static let specificWeight = 8.0
+    static let generalWeight = 20.0
+    /// As how many observations the prior counts, at the least.
+    static let priorWeight = 4.0
+
+    public private(set) var slots: [PoolKey: Int] = [:]
+    public private(set) var keys: [PoolKey] = []
+    public private(set) var pools: [Pool] = []
+    /// Slots changed since `takeChanged`.
+    private var changed: Set<Int> = []
+    private var blends: [BlendKey: Blend] = [:]
+
+    private struct BlendKey: Hashable {
+        var key: PoolKey
+        var plannedMinutes: Double
+        var p50: Double
+        var p90: Double
+    }
+
+    private struct Blend {
+        var slots: [Int]
+        var versions: [UInt32]
+        var curve: Curve?
+        /// Every key had a pool; where one had none, it may have one since.
+        var complete: Bool
+        /// Pools known when it was made.
+        var slotCount: Int
+    }
+
+    public init() {}
+
+    /// Puts a pool back as a snapshot kept it.
+    public mutating func restore(_ key: PoolKey, _ pool: Pool) {
+        let slot = slot(key)
+        pools[slot] = pool
+    }
+
+    /// The pools changed since the last call.
+    public mutating func takeChanged() -> [(key: PoolKey, pool: Pool)] {
+        let taken = changed.sorted().map { (keys[$0], pools[$0]) }
+        changed = []
+        return taken
+    }
+
+    private mutating func slot(_ key: PoolKey) -> Int {
+        if let known = slots[key] { return known }
+        slots[key] = pools.count
+        keys.append(key)
+        pools.append(Pool())
+        return pools.count - 1
+    }
+
+    private static func limit(_ key: PoolKey) -> Int {
+        key.level == .kind ? generalLimit : limit
+    }
+
+    public mutating func learn(_ step: Milestone, value: Double) {
+        for key in PoolKey.keys(step) {
+            let at = slot(key)
+            pools[at].learn(Float(value), limit: Pools.limit(key))
+            changed.insert(at)
+        }
+    }
+
+    public mutating func unlearn(_ step: Milestone, value: Double) {
+        for key in PoolKey.keys(step) {
+            let at = slot(key)
+            pools[at].unlearn(Float(value))
+            changed.insert(at)
+        }
+    }
+
+    /// The curve of a step before it has begun: for dwells the duration, for transits actual minus
+    /// planned, for departures the deviation (see `StepValue`); minutes. nil where neither plan
+    /// nor network nor experience says anything: unknown is said, not invented.
+    public mutating func curve(_ step: Milestone) -> Curve? {
+        let keys = PoolKey.keys(step)
+        let blendKey = BlendKey(
+            key: keys[0], plannedMinutes: step.plannedMinutes == step.plannedMinutes
+                ? step.plannedMinutes : -1,
+            p50: step.priorMinutesP50 == step.priorMinutesP50 ? step.priorMinutesP50 : -1,
+            p90: step.priorMinutesP90 == step.priorMinutesP90 ? step.priorMinutesP90 : -1)
+        if let known = blends[blendKey], isFresh(known) { return known.curve }
+        let made = blend(step, keys)
+        if blends.count > 200_000 { blends.removeAll(keepingCapacity: true) }
+        blends[blendKey] = made
+        return made.curve
+    }
+
+    private func isFresh(_ blend: Blend) -> Bool {
+        for (slot, version) in zip(blend.slots, blend.versions) where pools[slot].version != version
+        {
+            return false
+        }
+        return blend.complete || blend.slotCount == pools.count
+    }
+
+    private func blend(_ step: Milestone, _ keys: [PoolKey]) -> Blend {
+        var parts: [(curve: Curve, weight: Double)] = []
+        var rest = 1.0
+        var used: [Int] = []
+        for (level, key) in keys.enumerated() {
+            guard let slot = slots[key] else { continue }
+            used.append(slot)
+            guard let curve = pools[slot].curve else { continue }
+            let n = Double(pools[slot].values.count)
+            let k = level == 0 && keys.count > 2 ? Pools.specificWeight : Pools.generalWeight
+            let weight = rest * n / (n + k)
+            parts.append((curve, weight))
+            rest -= weight
+        }
+        if let prior = StepValue.prior(step) {
+            parts.append((prior, max(rest, 0.01)))
+        }
+        return Blend(
+            slots: used, versions: used.map { pools[$0].version },
+            curve: parts.isEmpty ? nil : Curve.mixture(parts),
+            complete: used.count == keys.count, slotCount: pools.count)
+    }
+}

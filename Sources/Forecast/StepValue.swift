@@ -1,0 +1,62 @@
+import Tracking
+
+/// What of a step is learned: minutes between a base that is known when the step begins and its
+/// end. One definition for learning, conditioning and composing.
+public enum StepValue {
+    /// The base from which a step's value counts, for a step that began at `start` (minutes on any
+    /// clock; `planned` is the milestone's planned time on the same clock, NaN where there is none).
+    ///
+    /// Dwell: the start. Transit: the planned arrival. Departure: the timetable where the goods
+    /// were early (they wait for it), the start plus the planned duration where they came late.
+    @inlinable
+    public static func base(_ step: Milestone, start: Double, planned: Double) -> Double {
+        switch step.kind {
+        case .dwell: return start
+        case .transit: return start + transitMinutes(step)
+        case .departure:
+            guard planned == planned else { return start }
+            if start <= planned { return planned }
+            return start + (step.plannedMinutes > 0 ? step.plannedMinutes : 0)
+        }
+    }
+
+    /// By the plan, else by the network, else 0.
+    @inlinable static func transitMinutes(_ step: Milestone) -> Double {
+        if step.plannedMinutes == step.plannedMinutes { return step.plannedMinutes }
+        if step.priorMinutesP50 == step.priorMinutesP50 { return step.priorMinutesP50 }
+        return 0
+    }
+
+    /// The value that a finished step teaches.
+    public static func observed(_ step: Milestone, start: Instant, end: Instant) -> Double {
+        let planned = step.planned == .unset ? .nan : step.planned.minutes(since: start)
+        return end.minutes(since: start) - base(step, start: 0, planned: planned)
+    }
+
+    /// What plan and network say of a step's value before any evidence; nil where they are silent.
+    public static func prior(_ step: Milestone) -> Curve? {
+        let planned = step.plannedMinutes
+        let p50 = step.priorMinutesP50
+        switch step.kind {
+        case .dwell:
+            if p50 == p50 { return .logNormal(p50: p50, p90: step.priorMinutesP90) }
+            if planned == planned {
+                return .logNormal(p50: max(planned, 5), p90: max(planned, 5) * 2 + 30)
+            }
+        case .transit:
+            if planned == planned {
+                let low = max(planned, 5)
+                let ratio = p50 == p50 ? max(step.priorMinutesP90 / p50, 1.1) : 1.25
+                return .logNormal(p50: low, p90: low * ratio + 15, shift: -low)
+            }
+            if p50 == p50 { return .logNormal(p50: p50, p90: step.priorMinutesP90, shift: -p50) }
+        case .departure:
+            if step.planned != .unset {
+                let wide = planned == planned ? max(60, 0.15 * planned) : 60
+                return .logNormal(p50: 10, p90: wide, shift: -5)
+            }
+            if p50 == p50 { return .logNormal(p50: p50, p90: step.priorMinutesP90) }
+        }
+        return nil
+    }
+}

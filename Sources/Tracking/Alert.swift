@@ -1,0 +1,106 @@
+/// One episode of one alert of one journey, from the first sign to its end.
+public struct AlertEpisode: Sendable, Equatable {
+    public enum Phase: UInt8, Sendable {
+        /// The condition holds, but is not confirmed yet.
+        case pending
+        case open
+        /// Open, and the condition has ceased; cleared if that lasts.
+        case clearing
+        case closed
+    }
+
+    public var type: AlertType
+    /// Index of the milestone that it is about.
+    public var milestone: UInt16
+    /// Counts the episodes of (journey, milestone, type) from 1.
+    public var episode: UInt16
+    public var rev: UInt16
+    public var phase: Phase
+    public var severity: Severity
+    /// Since when the phase lasts, in the journey's own time.
+    public var since: Instant
+    public var evidence: UInt16
+    public var delayMinutes: Int32
+    public var probability: Float
+    /// Wake up to confirm (pending) or to clear (clearing); `.never` where only news can.
+    public var confirmAt: Instant
+
+    public init(type: AlertType, milestone: UInt16, episode: UInt16, since: Instant) {
+        self.type = type
+        self.milestone = milestone
+        self.episode = episode
+        rev = 0
+        phase = .pending
+        severity = .info
+        self.since = since
+        evidence = 0
+        delayMinutes = 0
+        probability = 0
+        confirmAt = .never
+    }
+
+    func dueAt(holdUntil: Instant) -> Instant {
+        switch phase {
+        case .pending: confirmAt == .never ? .never : max(confirmAt, holdUntil)
+        case .clearing: confirmAt
+        case .open, .closed: .never
+        }
+    }
+
+    /// The stable identity on the wire: what it is about, and the episode.
+    public static func identity(
+        container: ContainerNumber, journey: String, milestone: String, type: AlertType,
+        episode: UInt16
+    ) -> String {
+        NamedUUID.version5("\(container)|\(journey)|\(milestone)|\(type.code)|\(episode)")
+    }
+}
+
+/// When alerts are raised and cleared. Part of the log: changing it is an entry there.
+public struct AlertRules: Sendable, Equatable {
+    public var raiseProbability: Double
+    public var clearProbability: Double
+    /// Delay from which on an alert is info, warning, critical; minutes, ascending.
+    public var levelMinutes: [Double]
+    /// Cleared where the delay falls under this share of the lowest level.
+    public var clearShare: Double
+    public var confirmEvents: Int
+    public var confirmMinutes: Double
+    public var calmMinutes: Double
+    /// Shortest time between two `eta` lines of one container.
+    public var publishIntervalSeconds: Double
+    public var publishMinutes: Double
+    /// Of the remaining time.
+    public var publishShare: Double
+    /// News older than this when it comes is backlog …
+    public var backlogMinutes: Double
+    /// … and holds alerts back until the container has been quiet this long.
+    public var settleMinutes: Double
+    /// An event may lie this far in the future, for clocks that are wrong.
+    public var futureHours: Double
+
+    public init() {
+        raiseProbability = 0.6
+        clearProbability = 0.4
+        levelMinutes = [30, 120, 360]
+        clearShare = 0.7
+        confirmEvents = 2
+        confirmMinutes = 10
+        calmMinutes = 15
+        publishIntervalSeconds = 60
+        publishMinutes = 15
+        publishShare = 0.02
+        backlogMinutes = 30
+        settleMinutes = 2
+        futureHours = 24
+    }
+
+    /// The level that a delay reaches; nil under the lowest.
+    public func severity(delayMinutes: Double) -> Severity? {
+        var found: Severity?
+        for (level, minutes) in zip(Severity.allCases, levelMinutes) where delayMinutes >= minutes {
+            found = level
+        }
+        return found
+    }
+}

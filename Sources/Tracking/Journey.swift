@@ -1,0 +1,129 @@
+/// One journey of one container: what was planned, what has happened of it, and what was last
+/// said about it.
+public struct Journey: Sendable, Equatable {
+    /// Symbol of the shipment; 0: a journey known from its events alone.
+    public var shipment: UInt32
+    /// Which of the container's unplanned journeys this is, from 0; 0 for planned ones.
+    public var ordinal: UInt32
+    /// Derived from events and plans (see `JourneyFold`).
+    public var progress: Progress
+    /// What was last published, and the alerts.
+    public var publication: Publication
+
+    public init(
+        shipment: UInt32, ordinal: UInt32, progress: Progress = Progress(),
+        publication: Publication = Publication()
+    ) {
+        self.shipment = shipment
+        self.ordinal = ordinal
+        self.progress = progress
+        self.publication = publication
+    }
+
+    /// How far a journey has come: a function of its events and its chain.
+    public struct Progress: Sendable, Equatable {
+        /// For each milestone when it happened, `.unset` where it has not been seen.
+        public var reached: [Instant]
+        /// Index of the furthest milestone reached, -1 before the first.
+        public var furthest: Int
+        public var lastTime: Instant
+        public var lastPlace: UInt32
+        public var lastCode: EventCode
+        public var lastMode: TransportMode
+        public var eventCount: Int
+
+        public init() {
+            reached = []
+            furthest = -1
+            lastTime = .unset
+            lastPlace = 0
+            lastCode = .stuf
+            lastMode = .unknown
+            eventCount = 0
+        }
+
+        public var isComplete: Bool { furthest >= 0 && furthest == reached.count - 1 }
+    }
+
+    /// What subscribers were told, so that the next word can be weighed against it.
+    public struct Publication: Sendable, Equatable {
+        public var p10: Instant
+        public var p50: Instant
+        public var p90: Instant
+        public var publishedAt: Instant
+        public var lateVerdict: Bool
+        /// Milestone index at the last publication.
+        public var furthest: Int
+        /// A word is owed at this instant (the shortest interval between two lines held it back).
+        public var owedAt: Instant
+        /// The next moment at which silence changes the forecast.
+        public var reviewAt: Instant
+        /// At this instant the next milestone becomes overdue: its p90 at the last evidence.
+        public var overdueAt: Instant
+        /// News came in a backlog: until then no alert is raised (`FAULTS`: only final states).
+        public var holdUntil: Instant
+        public var alerts: [AlertEpisode]
+        /// Durations that this journey taught the pools, to be taken back on correction.
+        public var lessons: [Lesson]
+
+        public init() {
+            p10 = .unset
+            p50 = .unset
+            p90 = .unset
+            publishedAt = .unset
+            lateVerdict = false
+            furthest = -1
+            owedAt = .never
+            reviewAt = .never
+            overdueAt = .never
+            holdUntil = .unset
+            alerts = []
+            lessons = []
+        }
+
+        /// The earliest of the times at which the engine should look again.
+        public var dueAt: Instant {
+            var due = min(owedAt, reviewAt)
+            if overdueAt != .never { due = min(due, max(overdueAt, holdUntil)) }
+            for alert in alerts { due = min(due, alert.dueAt(holdUntil: holdUntil)) }
+            return due
+        }
+    }
+}
+
+/// An observed step, as it was taught: which milestone, and the value in minutes.
+public struct Lesson: Sendable, Equatable {
+    public var milestone: UInt16
+    public var startedAt: Instant
+    public var endedAt: Instant
+
+    public init(milestone: UInt16, startedAt: Instant, endedAt: Instant) {
+        self.milestone = milestone
+        self.startedAt = startedAt
+        self.endedAt = endedAt
+    }
+}
+
+/// All that is kept of one container.
+public struct ContainerRecord: Sendable, Equatable {
+    public var number: ContainerNumber
+    public var history: EventHistory
+    public var journeys: [Journey]
+    /// Shipments (symbols) whose plans name this container, ascending.
+    public var plans: [UInt32]
+
+    public init(number: ContainerNumber) {
+        self.number = number
+        history = EventHistory()
+        journeys = []
+        plans = []
+    }
+
+    /// The earliest moment at which one of the journeys wants to be looked at.
+    public var dueAt: Instant {
+        journeys.reduce(Instant.never) { min($0, $1.publication.dueAt) }
+    }
+
+    /// Nothing is expected of it: every journey is complete or was never forecast.
+    public var isQuiet: Bool { dueAt == .never }
+}

@@ -1,0 +1,181 @@
+/// What the fold needs to know of a plan that names the container.
+public struct PlanView: Sendable {
+    public var shipment: UInt32
+    /// From when on events without a shipment belong to it.
+    public var anchor: Instant
+    public var chain: [Milestone]
+
+    public init(shipment: UInt32, anchor: Instant, chain: [Milestone]) {
+        self.shipment = shipment
+        self.anchor = anchor
+        self.chain = chain
+    }
+}
+
+/// Cuts a container's history into journeys. A pure function of the set of events and the set of
+/// plans, run anew at each change: the order in which news came cannot show in what it returns.
+public enum JourneyFold {
+    /// Events up to this long before a plan's anchor may still belong to it.
+    public static let leadMicroseconds: Int64 = 30 * 86_400_000_000
+    /// A silence this long ends a journey that no plan holds together.
+    public static let gapMicroseconds: Int64 = 30 * 86_400_000_000
+
+    /// The journeys in order of their first event (plans without events by anchor).
+    public static func journeys(_ history: EventHistory, plans: [PlanView]) -> [Journey] {
+        if plans.count == 1, let only = plans.first, allBelong(history, to: only) {
+            var journey = Journey(shipment: only.shipment, ordinal: 0)
+            journey.progress = progress(history.events, chain: only.chain) { _ in true }
+            return [journey]
+        }
+        return general(history, plans: plans)
+    }
+
+    /// The usual case: one plan, no event that says otherwise.
+    private static func allBelong(_ history: EventHistory, to plan: PlanView) -> Bool {
+        let reachBack = plan.anchor.microseconds &- leadMicroseconds
+        for event in history.events where event.counts {
+            if event.shipment == plan.shipment { continue }
+            if event.shipment != 0 || event.time.microseconds < reachBack { return false }
+            if event.code == .pick || event.code == .stuf { return false }
+            if event.time.microseconds > plan.anchor.microseconds &+ 3 * leadMicroseconds {
+                return false
+            }
+        }
+        return true
+    }
+
+    private static func general(_ history: EventHistory, plans: [PlanView]) -> [Journey] {
+        let owners = assign(history, plans: plans)
+        var journeys: [Journey] = []
+        var seen: Set<UInt64> = []
+        for (event, owner) in zip(history.events, owners) where event.counts {
+            guard seen.insert(owner).inserted else { continue }
+            let shipment = UInt32(truncatingIfNeeded: owner >> 32)
+            let ordinal = UInt32(truncatingIfNeeded: owner)
+            var journey = Journey(shipment: shipment, ordinal: ordinal)
+            let chain = plans.first { $0.shipment == shipment }?.chain ?? []
+            journey.progress = progress(history.events, chain: chain) { owners[$0] == owner }
+            journeys.append(journey)
+        }
+        let sorted = plans.sorted { ($0.anchor, $0.shipment) < ($1.anchor, $1.shipment) }
+        for plan in sorted where !seen.contains(UInt64(plan.shipment) << 32) {
+            var journey = Journey(shipment: plan.shipment, ordinal: 0)
+            journey.progress = progress([], chain: plan.chain) { _ in true }
+            journeys.append(journey)
+        }
+        return journeys
+    }
+
+    /// For each event the journey that owns it: shipment symbol above, ordinal below.
+    private static func assign(_ history: EventHistory, plans: [PlanView]) -> [UInt64] {
+        let plans = plans.sorted { ($0.anchor, $0.shipment) < ($1.anchor, $1.shipment) }
+        var owners = [UInt64](repeating: 0, count: history.events.count)
+        var current = -1
+        var currentDone = false
+        var ordinal: UInt32 = 0
+        var unplannedOpen = false
+        var unplannedMoved = false
+        var lastTime: Instant = .unset
+        for (index, event) in history.events.enumerated() where event.counts {
+            let gap = lastTime != .unset
+                && event.time.microseconds &- lastTime.microseconds > gapMicroseconds
+            lastTime = event.time
+            if event.shipment != 0 {
+                owners[index] = UInt64(event.shipment) << 32
+                if let planned = plans.firstIndex(where: { $0.shipment == event.shipment }),
+                    planned >= current
+                {
+                    if planned > current { currentDone = false }
+                    current = planned
+                    currentDone = currentDone || ends(plans[planned].chain, event)
+                }
+                continue
+            }
+            while current + 1 < plans.count,
+                takesOver(plans[current + 1], event, idle: current < 0 || currentDone)
+            {
+                current += 1
+                currentDone = false
+            }
+            let begins = event.code == .pick || event.code == .stuf && unplannedMoved
+            if current >= 0, !(currentDone && (gap || begins)) {
+                owners[index] = UInt64(plans[current].shipment) << 32
+                currentDone = currentDone || ends(plans[current].chain, event)
+                continue
+            }
+            if current >= 0, !unplannedOpen { unplannedOpen = true }
+            if unplannedMoved && (gap || begins) {
+                ordinal += 1
+                unplannedMoved = false
+            }
+            if event.code != .pick { unplannedMoved = true }
+            owners[index] = UInt64(ordinal)
+        }
+        return owners
+    }
+
+    private static func takesOver(_ plan: PlanView, _ event: EventRecord, idle: Bool) -> Bool {
+        if event.time >= plan.anchor { return true }
+        guard idle else { return false }
+        return plan.anchor.microseconds &- event.time.microseconds <= leadMicroseconds
+    }
+
+    private static func ends(_ chain: [Milestone], _ event: EventRecord) -> Bool {
+        guard let last = chain.last else { return false }
+        return last.place == event.place && last.code == event.code
+    }
+
+    /// Which milestones of `chain` the events (those that `owned` says) have reached.
+    public static func progress(
+        _ events: [EventRecord], chain: [Milestone], owned: (Int) -> Bool
+    ) -> Journey.Progress {
+        var progress = Journey.Progress()
+        progress.reached = Array(repeating: .unset, count: chain.count)
+        var loose: [Int] = []
+        for (index, event) in events.enumerated() where event.counts && owned(index) {
+            progress.eventCount += 1
+            progress.lastTime = event.time
+            progress.lastPlace = event.place
+            progress.lastCode = event.code
+            if event.mode != .unknown { progress.lastMode = event.mode }
+            if let at = exact(event, chain, progress.reached) {
+                progress.reached[at] = event.time
+                progress.furthest = max(progress.furthest, at)
+            } else {
+                loose.append(index)
+            }
+        }
+        // A post may say "gated in" where the plan says "arrived": the first such word counts
+        // unless the exact one came.
+        for index in loose {
+            let event = events[index]
+            for (at, milestone) in chain.enumerated()
+            where milestone.place == event.place && progress.reached[at] == .unset
+                && isKin(milestone.code, event.code)
+            {
+                progress.reached[at] = event.time
+                progress.furthest = max(progress.furthest, at)
+                break
+            }
+        }
+        return progress
+    }
+
+    @inline(__always)
+    private static func exact(
+        _ event: EventRecord, _ chain: [Milestone], _ reached: [Instant]
+    ) -> Int? {
+        for at in chain.indices
+        where chain[at].place == event.place && chain[at].code == event.code
+            && reached[at] == .unset
+        {
+            return at
+        }
+        return nil
+    }
+
+    private static func isKin(_ a: EventCode, _ b: EventCode) -> Bool {
+        a.isArrival && b.isArrival && a != .disc && a != .drop
+            || a.isDeparture && b.isDeparture && a != .gtot
+    }
+}

@@ -1,0 +1,221 @@
+/// Small numbers for strings that recur; 0 stands for none. Numbers depend on the order of
+/// arrival, so whatever leaves the process carries the strings.
+public struct Symbols: Sendable {
+    @usableFromInline var numbers: [String: UInt32] = [:]
+    public private(set) var texts: [String] = [""]
+
+    public init() {}
+
+    public mutating func number(_ text: String) -> UInt32 {
+        if let known = numbers[text] { return known }
+        let number = UInt32(texts.count)
+        numbers[text] = number
+        texts.append(text)
+        return number
+    }
+
+    @inlinable public func known(_ text: String) -> UInt32? { numbers[text] }
+
+    public subscript(number: UInt32) -> String { texts[Int(number)] }
+}
+
+/// How the time between two milestones comes about.
+public enum StepKind: UInt8, CaseIterable, Sendable {
+    /// Ends in DEPA, CROS or LOAD: it may be held to a timetable.
+    case departure
+    /// From one place to another.
+    case transit
+    /// Everything else: handling, border, customs, gauge change, handover.
+    case dwell
+}
+
+/// One milestone of a journey with the step that leads to it.
+public struct Milestone: Sendable, Equatable {
+    public var place: UInt32
+    public var code: EventCode
+    /// By the plan; `.unset` where it does not say.
+    public var planned: Instant
+    public var kind: StepKind
+    /// Where the step began, and with what.
+    public var fromPlace: UInt32
+    public var fromCode: EventCode
+    public var mode: TransportMode
+    /// By the plan; NaN where it does not say.
+    public var plannedMinutes: Double
+    /// By the network; NaN where it does not know.
+    public var priorMinutesP50: Double
+    public var priorMinutesP90: Double
+
+    public init(
+        place: UInt32, code: EventCode, planned: Instant = .unset, kind: StepKind,
+        fromPlace: UInt32, fromCode: EventCode, mode: TransportMode,
+        plannedMinutes: Double = .nan, priorMinutesP50: Double = .nan,
+        priorMinutesP90: Double = .nan
+    ) {
+        self.place = place
+        self.code = code
+        self.planned = planned
+        self.kind = kind
+        self.fromPlace = fromPlace
+        self.fromCode = fromCode
+        self.mode = mode
+        self.plannedMinutes = plannedMinutes
+        self.priorMinutesP50 = priorMinutesP50
+        self.priorMinutesP90 = priorMinutesP90
+    }
+
+    static func kind(from: (UInt32, EventCode)?, to: (UInt32, EventCode)) -> StepKind {
+        switch to.1 {
+        case .depa, .cros, .load: return .departure
+        default: break
+        }
+        if let from, from.0 != to.0 { return .transit }
+        return .dwell
+    }
+}
+
+/// Turns plans into chains of milestones: the plan's own list, else the plan's route through the
+/// network, else the network's quickest way to the plan's destination.
+public struct ChainBuilder {
+    public let network: Network
+
+    public init(network: Network) { self.network = network }
+
+    /// The place's number, aliases resolved by the network.
+    public func symbol(_ place: String, _ symbols: inout Symbols) -> UInt32 {
+        if let known = network.place(place) { return symbols.number(network.places[known].id) }
+        return symbols.number(place)
+    }
+
+    /// The milestones that `container` passes under `plan`, in order.
+    public func chain(
+        _ plan: ShipmentPlan, container: ContainerNumber, _ symbols: inout Symbols
+    ) -> [Milestone] {
+        let own = plan.milestones.filter { $0.container == nil || $0.container == container }
+        let lastPlace = own.last.map { symbol($0.place, &symbols) }
+        let goal = plan.destination.map { symbol($0, &symbols) }
+        if !own.isEmpty, goal == nil || goal == lastPlace {
+            return ownChain(plan, own, &symbols)
+        }
+        if let route = route(plan) {
+            return overlay(own, on: routeChain(route, plan, &symbols), &symbols)
+        }
+        return ownChain(plan, own, &symbols)
+    }
+
+    /// The plan's way through the network: by its `via`, else the quickest.
+    public func route(_ plan: ShipmentPlan) -> Route? {
+        guard let from = plan.origin.flatMap({ network.place($0) }),
+            let to = plan.destination.flatMap({ network.place($0) })
+        else { return nil }
+        let via = plan.via.compactMap { network.place($0) }
+        var options = RouteOptions()
+        if plan.mode != .unknown { options.modes = [plan.mode] }
+        if plan.mode == .rail { options.modes.insert(.sea) }
+        if let found = network.route(through: [from] + via + [to], options) { return found }
+        options.modes = []
+        return network.route(through: [from] + via + [to], options)
+            ?? network.route(through: [from, to], options)
+    }
+
+    private func ownChain(
+        _ plan: ShipmentPlan, _ own: [PlannedMilestone], _ symbols: inout Symbols
+    ) -> [Milestone] {
+        var chain: [Milestone] = []
+        var before: (place: UInt32, code: EventCode)?
+        var beforeTime = plan.start
+        for planned in own {
+            let place = symbol(planned.place, &symbols)
+            let kind = Milestone.kind(from: before, to: (place, planned.event))
+            var minutes = Double.nan
+            if let beforeTime, let time = planned.time { minutes = time.minutes(since: beforeTime) }
+            let prior = priorMinutes(
+                kind, from: before?.place ?? place, to: place, plan.mode, symbols)
+            chain.append(
+                Milestone(
+                    place: place, code: planned.event, planned: planned.time ?? .unset,
+                    kind: kind, fromPlace: before?.place ?? place,
+                    fromCode: before?.code ?? .stuf, mode: plan.mode, plannedMinutes: minutes,
+                    priorMinutesP50: prior.0, priorMinutesP90: prior.1))
+            before = (place, planned.event)
+            beforeTime = planned.time
+        }
+        return chain
+    }
+
+    /// What the network knows of a direct leg, for a plan that brings its own milestones.
+    private func priorMinutes(
+        _ kind: StepKind, from: UInt32, to: UInt32, _ mode: TransportMode, _ symbols: Symbols
+    ) -> (Double, Double) {
+        guard kind == .transit, let a = network.place(symbols[from]),
+            let b = network.place(symbols[to])
+        else { return (.nan, .nan) }
+        for leg in network.outgoing[a] {
+            let leg = network.legs[leg]
+            if leg.to == b, mode == .unknown || leg.mode == mode {
+                return (leg.hoursP50 * 60, leg.hoursP90 * 60)
+            }
+        }
+        return (.nan, .nan)
+    }
+
+    private func routeChain(
+        _ route: Route, _ plan: ShipmentPlan, _ symbols: inout Symbols
+    ) -> [Milestone] {
+        var chain: [Milestone] = []
+        var before: (UInt32, EventCode) = (0, .stuf)
+        func add(
+            _ place: UInt32, _ code: EventCode, _ kind: StepKind, _ mode: TransportMode,
+            _ hoursP50: Double, _ hoursP90: Double
+        ) {
+            chain.append(
+                Milestone(
+                    place: place, code: code, kind: kind,
+                    fromPlace: before.0 == 0 ? place : before.0, fromCode: before.1, mode: mode,
+                    priorMinutesP50: hoursP50 * 60, priorMinutesP90: hoursP90 * 60))
+            before = (place, code)
+        }
+        for stop in route.stops {
+            let place = symbols.number(network.places[stop.place].id)
+            if let arriving = stop.arrivingBy {
+                let leg = network.legs[arriving]
+                add(place, .arri, .transit, leg.mode, leg.hoursP50, leg.hoursP90)
+            }
+            var terminal: Dwell?
+            for dwell in stop.dwells {
+                switch dwell.kind {
+                case .border: add(place, .cusr, .dwell, dwell.mode, dwell.hoursP50, dwell.hoursP90)
+                case .gauge, .transfer:
+                    add(place, .disc, .dwell, dwell.mode, dwell.hoursP50, dwell.hoursP90)
+                case .terminal: terminal = dwell
+                }
+            }
+            if let leaving = stop.leavingBy {
+                // A waypoint where nothing is done is one milestone, not two.
+                if stop.arrivingBy != nil, stop.dwells.isEmpty { continue }
+                let mode = network.legs[leaving].mode
+                add(
+                    place, .depa, .departure, mode, terminal?.hoursP50 ?? 3,
+                    terminal?.hoursP90 ?? 12)
+            } else if let terminal {
+                add(place, .gtot, .dwell, terminal.mode, terminal.hoursP50, terminal.hoursP90)
+            }
+        }
+        return chain
+    }
+
+    /// Sets the plan's own times on the route's milestones.
+    private func overlay(
+        _ own: [PlannedMilestone], on chain: [Milestone], _ symbols: inout Symbols
+    ) -> [Milestone] {
+        var chain = chain
+        for planned in own {
+            guard let time = planned.time else { continue }
+            let place = symbol(planned.place, &symbols)
+            if let at = chain.firstIndex(where: { $0.place == place && $0.code == planned.event }) {
+                chain[at].planned = time
+            }
+        }
+        return chain
+    }
+}

@@ -1,0 +1,214 @@
+/// A place that a network file knows.
+public struct Place: Sendable, Equatable {
+    public enum Kind: String, Sendable, CaseIterable {
+        case terminal, seaport, border, station, checkpoint, zone, waypoint
+    }
+
+    /// Canonical id: the UN/LOCODE where there is one.
+    public var id: String
+    public var name: String
+    public var aliases: [String]
+    public var country: String
+    public var latitude: Double
+    public var longitude: Double
+    public var zone: ZoneRule
+    public var kind: Kind
+    /// Track gauges in mm; empty where no railway is.
+    public var gauges: [Int]
+    public var certainty: String
+    public var source: String
+
+    public init(
+        id: String, name: String, aliases: [String] = [], country: String, latitude: Double = 0,
+        longitude: Double = 0, zone: ZoneRule = .utc, kind: Kind = .waypoint, gauges: [Int] = [],
+        certainty: String = "", source: String = ""
+    ) {
+        self.id = id
+        self.name = name
+        self.aliases = aliases
+        self.country = country
+        self.latitude = latitude
+        self.longitude = longitude
+        self.zone = zone
+        self.kind = kind
+        self.gauges = gauges
+        self.certainty = certainty
+        self.source = source
+    }
+}
+
+/// A way from one place to the next, in one direction.
+public struct Leg: Sendable, Equatable {
+    /// Indices into `Network.places`.
+    public var from: Int
+    public var to: Int
+    public var mode: TransportMode
+    /// Tells legs between the same two places apart, such as "Suez" and "Cape".
+    public var label: String
+    /// mm; 0 off rails.
+    public var gauge: Int
+    public var distanceKm: Double
+    public var hoursP50: Double
+    public var hoursP90: Double
+    /// In units of one container by sea from Shanghai to Hamburg.
+    public var relativeCost: Double
+    /// Road: what the road allows without stops; 0 where it is not stated.
+    public var freeFlowKmh: Double
+    public var certainty: String
+    public var source: String
+
+    public init(
+        from: Int, to: Int, mode: TransportMode, label: String = "", gauge: Int = 0,
+        distanceKm: Double, hoursP50: Double, hoursP90: Double, relativeCost: Double,
+        freeFlowKmh: Double = 0, certainty: String = "", source: String = ""
+    ) {
+        self.from = from
+        self.to = to
+        self.mode = mode
+        self.label = label
+        self.gauge = gauge
+        self.distanceKm = distanceKm
+        self.hoursP50 = hoursP50
+        self.hoursP90 = hoursP90
+        self.relativeCost = relativeCost
+        self.freeFlowKmh = freeFlowKmh
+        self.certainty = certainty
+        self.source = source
+    }
+}
+
+/// Typical time that containers of a mode spend at a place, by what is done with them there.
+public struct Dwell: Sendable, Equatable {
+    public enum Kind: String, Sendable, CaseIterable {
+        /// Handling before departure or after arrival at an end of the journey.
+        case terminal
+        /// Customs and border control; ends with CUSR.
+        case border
+        /// Change of wagons between gauges; ends with DISC.
+        case gauge
+        /// Change between modes under way; ends with DISC.
+        case transfer
+    }
+
+    public enum Direction: String, Sendable, CaseIterable { case any, into = "in", out }
+
+    public var place: Int
+    public var mode: TransportMode
+    public var kind: Kind
+    /// Seen from the place's own country.
+    public var direction: Direction
+    public var hoursP50: Double
+    public var hoursP90: Double
+    public var certainty: String
+    public var source: String
+
+    public init(
+        place: Int, mode: TransportMode, kind: Kind, direction: Direction = .any, hoursP50: Double,
+        hoursP90: Double, certainty: String = "", source: String = ""
+    ) {
+        self.place = place
+        self.mode = mode
+        self.kind = kind
+        self.direction = direction
+        self.hoursP50 = hoursP50
+        self.hoursP90 = hoursP90
+        self.certainty = certainty
+        self.source = source
+    }
+}
+
+/// Months, and hours of the local day, in which a place takes traffic of a mode.
+public struct OpeningHours: Sendable, Equatable {
+    public var place: Int
+    public var mode: TransportMode
+    /// 1…12, both included; from > until wraps over the new year.
+    public var fromMonth: Int
+    public var untilMonth: Int
+    public var fromHour: Int
+    public var untilHour: Int
+    public var certainty: String
+    public var source: String
+
+    public init(
+        place: Int, mode: TransportMode, fromMonth: Int, untilMonth: Int, fromHour: Int,
+        untilHour: Int, certainty: String = "", source: String = ""
+    ) {
+        self.place = place
+        self.mode = mode
+        self.fromMonth = fromMonth
+        self.untilMonth = untilMonth
+        self.fromHour = fromHour
+        self.untilHour = untilHour
+        self.certainty = certainty
+        self.source = source
+    }
+}
+
+/// A named chain of places that the network promises to connect.
+public struct Corridor: Sendable, Equatable {
+    public var name: String
+    public var modes: [TransportMode]
+    public var places: [Int]
+
+    public init(name: String, modes: [TransportMode], places: [Int]) {
+        self.name = name
+        self.modes = modes
+        self.places = places
+    }
+}
+
+/// Places and the ways between them: what the world is expected to look like before any evidence.
+public struct Network: Sendable, Equatable {
+    public var name: String
+    public var places: [Place]
+    public var legs: [Leg]
+    public var dwells: [Dwell]
+    public var hours: [OpeningHours]
+    public var corridors: [Corridor]
+    /// Ids and aliases, upper case, to index.
+    public private(set) var index: [String: Int]
+    /// Legs out of each place.
+    public private(set) var outgoing: [[Int]]
+    private var dwellIndex: [Int: [Int]]
+
+    public init(
+        name: String = "empty", places: [Place] = [], legs: [Leg] = [], dwells: [Dwell] = [],
+        hours: [OpeningHours] = [], corridors: [Corridor] = []
+    ) {
+        self.name = name
+        self.places = places
+        self.legs = legs
+        self.dwells = dwells
+        self.hours = hours
+        self.corridors = corridors
+        index = [:]
+        for (position, place) in places.enumerated() {
+            for alias in place.aliases where index[alias] == nil { index[alias] = position }
+        }
+        for (position, place) in places.enumerated() { index[place.id] = position }
+        outgoing = Array(repeating: [], count: places.count)
+        for (position, leg) in legs.enumerated() { outgoing[leg.from].append(position) }
+        dwellIndex = [:]
+        for (position, dwell) in dwells.enumerated() {
+            dwellIndex[dwell.place, default: []].append(position)
+        }
+    }
+
+    /// The place of an id, UN/LOCODE or alias in upper case.
+    public func place(_ code: String) -> Int? { index[code] }
+
+    /// The dwell of `kind` at `place`, the one for this direction before the one for any.
+    public func dwell(
+        at place: Int, mode: TransportMode, kind: Dwell.Kind, direction: Dwell.Direction
+    ) -> Dwell? {
+        guard let candidates = dwellIndex[place] else { return nil }
+        var fallback: Dwell?
+        for position in candidates {
+            let dwell = dwells[position]
+            guard dwell.kind == kind, dwell.mode == mode || dwell.mode == .unknown else { continue }
+            if dwell.direction == direction { return dwell }
+            if dwell.direction == .any { fallback = dwell }
+        }
+        return fallback
+    }
+}

@@ -1,0 +1,139 @@
+/// What Caravan tells its subscribers: one value is one line of the output, less its number.
+public enum Notice: Sendable, Equatable {
+    case eta(EtaNotice)
+    case alert(AlertNotice)
+}
+
+/// One step's share in a change of a forecast.
+public struct Cause: Sendable, Equatable {
+    public enum Kind: String, Sendable, CaseIterable {
+        case dwell, transit, departure, closure, correction, plan
+    }
+
+    public var place: String
+    public var minutes: Int
+    public var kind: Kind
+    /// SMDG delay code that a post gave.
+    public var reason: String?
+
+    public init(place: String, minutes: Int, kind: Kind, reason: String? = nil) {
+        self.place = place
+        self.minutes = minutes
+        self.kind = kind
+        self.reason = reason
+    }
+}
+
+/// A new expectation of one milestone, usually the journey's last.
+public struct EtaNotice: Sendable, Equatable {
+    public var time: Instant
+    public var container: ContainerNumber
+    public var shipment: String?
+    public var place: String
+    public var p10: Instant
+    public var p50: Instant
+    public var p90: Instant
+    public var promised: Instant?
+    public var lateProbability: Double?
+    /// Against the last published p50; nil on the first.
+    public var changeMinutes: Int?
+    public var because: [Cause]
+    /// The `id` of the event that moved it; nil where silence or a plan did.
+    public var event: String?
+    /// True where the journey has no plan, and this is the next place that the network knows.
+    public var partial: Bool
+
+    public init(
+        time: Instant, container: ContainerNumber, shipment: String?, place: String, p10: Instant,
+        p50: Instant, p90: Instant, promised: Instant? = nil, lateProbability: Double? = nil,
+        changeMinutes: Int? = nil, because: [Cause] = [], event: String? = nil,
+        partial: Bool = false
+    ) {
+        self.time = time
+        self.container = container
+        self.shipment = shipment
+        self.place = place
+        self.p10 = p10
+        self.p50 = p50
+        self.p90 = p90
+        self.promised = promised
+        self.lateProbability = lateProbability
+        self.changeMinutes = changeMinutes
+        self.because = because
+        self.event = event
+        self.partial = partial
+    }
+}
+
+/// What an alert is about.
+public enum AlertType: UInt8, CaseIterable, Sendable {
+    case late, overdue
+
+    public var code: String {
+        switch self {
+        case .late: "late"
+        case .overdue: "overdue"
+        }
+    }
+
+    public init?(code: String) {
+        guard let found = AlertType.allCases.first(where: { $0.code == code }) else { return nil }
+        self = found
+    }
+}
+
+/// A line in an alert's life.
+public enum AlertState: UInt8, CaseIterable, Sendable {
+    case raised, updated, cleared, withdrawn
+
+    public var code: String {
+        switch self {
+        case .raised: "raised"
+        case .updated: "updated"
+        case .cleared: "cleared"
+        case .withdrawn: "withdrawn"
+        }
+    }
+}
+
+/// One line of an alert's life: raised, then any number of updates, then cleared or withdrawn.
+public struct AlertNotice: Sendable, Equatable {
+    public var time: Instant
+    /// Stable over restarts and replays (UUID v5).
+    public var alert: String
+    /// Counts this alert's lines from 1.
+    public var rev: Int
+    public var state: AlertState
+    public var type: AlertType
+    public var severity: Severity
+    public var container: ContainerNumber
+    public var shipment: String?
+    public var place: String
+    public var delayMinutes: Int
+    public var probability: Double?
+    public var because: [Cause]
+    public var text: String
+    public var event: String?
+
+    public init(
+        time: Instant, alert: String, rev: Int, state: AlertState, type: AlertType,
+        severity: Severity, container: ContainerNumber, shipment: String?, place: String,
+        delayMinutes: Int, probability: Double? = nil, because: [Cause] = [], text: String,
+        event: String? = nil
+    ) {
+        self.time = time
+        self.alert = alert
+        self.rev = rev
+        self.state = state
+        self.type = type
+        self.severity = severity
+        self.container = container
+        self.shipment = shipment
+        self.place = place
+        self.delayMinutes = delayMinutes
+        self.probability = probability
+        self.because = because
+        self.text = text
+        self.event = event
+    }
+}

@@ -1,0 +1,166 @@
+/// One checkpoint event as a post reported it, checked for form but not against what is known.
+public struct TrackingEvent: Sendable, Equatable {
+    public var container: ContainerNumber
+    /// Of `id`, else of the content (see `Identity`).
+    public var identity: Identity
+    /// Of everything the line says but `updated`: tells a duplicate from a correction.
+    public var content: UInt64
+    /// The sender's identity for the event, as sent.
+    public var id: String?
+    public var code: EventCode
+    public var eventClass: EventClass
+    public var mode: TransportMode
+    /// As sent, trimmed and in upper case; "" only in a bare retraction.
+    public var place: String
+    /// When it happened. With `offsetMinutes == nil` the line gave none, and this is its civil time
+    /// read as UTC until the engine applies the post's zone.
+    public var time: Instant
+    public var offsetMinutes: Int16?
+    /// Version time of a correction; nil: the first version.
+    public var updated: Instant?
+    public var shipment: String?
+    /// SMDG delay code.
+    public var reason: String?
+    /// The sender's own running number.
+    public var seq: Int64?
+    public var retract: Bool
+
+    public init(
+        container: ContainerNumber, identity: Identity, content: UInt64, id: String? = nil,
+        code: EventCode, eventClass: EventClass = .act, mode: TransportMode = .unknown,
+        place: String, time: Instant, offsetMinutes: Int16? = 0, updated: Instant? = nil,
+        shipment: String? = nil, reason: String? = nil, seq: Int64? = nil, retract: Bool = false
+    ) {
+        self.container = container
+        self.identity = identity
+        self.content = content
+        self.id = id
+        self.code = code
+        self.eventClass = eventClass
+        self.mode = mode
+        self.place = place
+        self.time = time
+        self.offsetMinutes = offsetMinutes
+        self.updated = updated
+        self.shipment = shipment
+        self.reason = reason
+        self.seq = seq
+        self.retract = retract
+    }
+}
+
+/// A milestone as a plan states it.
+public struct PlannedMilestone: Sendable, Equatable {
+    public var place: String
+    public var event: EventCode
+    public var time: Instant?
+    /// Names this milestone within the plan, for `after`.
+    public var id: String?
+    /// Only this container of the plan passes it; nil: all do.
+    public var container: ContainerNumber?
+    /// The milestones that must have happened before; empty: the one before it in the list.
+    public var after: [String]
+
+    public init(
+        place: String, event: EventCode, time: Instant? = nil, id: String? = nil,
+        container: ContainerNumber? = nil, after: [String] = []
+    ) {
+        self.place = place
+        self.event = event
+        self.time = time
+        self.id = id
+        self.container = container
+        self.after = after
+    }
+}
+
+/// A shipment plan as a line states it.
+public struct ShipmentPlan: Sendable, Equatable {
+    public var shipment: String
+    public var containers: [ContainerNumber]
+    public var origin: String?
+    public var destination: String?
+    public var mode: TransportMode
+    public var via: [String]
+    public var promised: Instant?
+    public var start: Instant?
+    public var milestones: [PlannedMilestone]
+    public var updated: Instant?
+    /// Of everything the line says but `updated`.
+    public var content: UInt64
+
+    public init(
+        shipment: String, containers: [ContainerNumber], origin: String? = nil,
+        destination: String? = nil, mode: TransportMode = .unknown, via: [String] = [],
+        promised: Instant? = nil, start: Instant? = nil, milestones: [PlannedMilestone] = [],
+        updated: Instant? = nil, content: UInt64 = 0
+    ) {
+        self.shipment = shipment
+        self.containers = containers
+        self.origin = origin
+        self.destination = destination
+        self.mode = mode
+        self.via = via
+        self.promised = promised
+        self.start = start
+        self.milestones = milestones
+        self.updated = updated
+        self.content = content
+    }
+}
+
+/// A place that takes no traffic of a mode for a while.
+public struct Closure: Sendable, Equatable {
+    public var id: String
+    public var place: String
+    /// `.unknown`: every mode.
+    public var mode: TransportMode
+    public var from: Instant
+    /// nil: until further notice.
+    public var until: Instant?
+    public var reason: String?
+    public var updated: Instant?
+    public var retract: Bool
+    public var content: UInt64
+
+    public init(
+        id: String, place: String, mode: TransportMode = .unknown, from: Instant,
+        until: Instant? = nil, reason: String? = nil, updated: Instant? = nil,
+        retract: Bool = false, content: UInt64 = 0
+    ) {
+        self.id = id
+        self.place = place
+        self.mode = mode
+        self.from = from
+        self.until = until
+        self.reason = reason
+        self.updated = updated
+        self.retract = retract
+        self.content = content
+    }
+}
+
+/// Why a line, or a connection's wish, is refused: the wire's code, the field, and what a person
+/// needs to mend it.
+public struct LineReject: Error, Sendable, Equatable {
+    public enum Code: String, Sendable, CaseIterable {
+        case json, utf8, tooLong = "too-long", missing, type, container
+        case checkDigit = "check-digit"
+        case event, time, future
+        case unknownID = "unknown-id"
+        case conflict, forbidden
+        case unknownLine = "unknown-line"
+    }
+
+    public var code: Code
+    public var field: String?
+    public var detail: String
+    public var suggest: [String]
+
+    public init(_ code: Code, field: String? = nil, detail: String, suggest: [String] = []) {
+        self.code = code
+        self.field = field
+        self.detail = detail
+        self.suggest = suggest
+    }
+}

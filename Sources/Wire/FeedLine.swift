@@ -1,0 +1,368 @@
+import Tracking
+
+/// One line of the feed, read and checked for form.
+public enum FeedLine: Sendable, Equatable {
+    case event(TrackingEvent)
+    case plan(ShipmentPlan)
+    case closure(Closure)
+    case hello(Hello)
+    case ping
+    case bye
+    /// Nothing but space: ignored.
+    case empty
+    case reject(LineReject)
+}
+
+/// A sender that opens a session.
+public struct Hello: Sendable, Equatable {
+    public var version: String
+    public var post: String
+    public var stream: String
+    public var token: String?
+}
+
+/// Bounds of what one line may say; each is a setting.
+public struct FeedLimits: Sendable, Equatable {
+    /// Bytes of a line without its end.
+    public var maxLine = 65_536
+    /// Bytes of one text field.
+    public var maxText = 256
+    /// Containers of one plan.
+    public var maxContainers = 1_000
+    /// Milestones of one plan, and places of its `via`.
+    public var maxMilestones = 256
+
+    public init() {}
+}
+
+/// Every key that a feed line can have at its top level.
+@usableFromInline
+enum FeedKey: UInt8 {
+    case container, event, place, time, id, seq, `class`, mode, vehicle, seals, shipment
+    case reason, remark, updated, retract
+    case plan, containers, from, to, via, promised, milestones, start
+    case closure, until
+    case hello, post, stream, token, ping, bye
+
+    static let count = 31
+
+    /// The key that these bytes spell, nil for keys that are only kept.
+    @inlinable
+    static func named(_ b: UnsafeBufferPointer<UInt8>, _ range: Range<Int>) -> FeedKey? {
+        let raw = UnsafeBufferPointer(rebasing: b[range])
+        func matches(_ text: StaticString) -> Bool {
+            guard raw.count == text.utf8CodeUnitCount else { return false }
+            for index in 0..<raw.count where raw[index] != text.utf8Start[index] { return false }
+            return true
+        }
+        guard let first = raw.first else { return nil }
+        switch first {
+        case 0x62: return matches("bye") ? .bye : nil
+        case 0x63:
+            if matches("container") { return .container }
+            if matches("class") { return .class }
+            if matches("containers") { return .containers }
+            return matches("closure") ? .closure : nil
+        case 0x65: return matches("event") ? .event : nil
+        case 0x66: return matches("from") ? .from : nil
+        case 0x68: return matches("hello") ? .hello : nil
+        case 0x69: return matches("id") ? .id : nil
+        case 0x6D:
+            if matches("mode") { return .mode }
+            return matches("milestones") ? .milestones : nil
+        case 0x70: return p(matches)
+        case 0x72:
+            if matches("reason") { return .reason }
+            if matches("remark") { return .remark }
+            return matches("retract") ? .retract : nil
+        case 0x73: return s(matches)
+        case 0x74:
+            if matches("time") { return .time }
+            if matches("to") { return .to }
+            return matches("token") ? .token : nil
+        case 0x75:
+            if matches("updated") { return .updated }
+            return matches("until") ? .until : nil
+        case 0x76:
+            if matches("vehicle") { return .vehicle }
+            return matches("via") ? .via : nil
+        default: return nil
+        }
+    }
+
+    @usableFromInline
+    static func p(_ matches: (StaticString) -> Bool) -> FeedKey? {
+        if matches("place") { return .place }
+        if matches("plan") { return .plan }
+        if matches("promised") { return .promised }
+        if matches("post") { return .post }
+        return matches("ping") ? .ping : nil
+    }
+
+    @usableFromInline
+    static func s(_ matches: (StaticString) -> Bool) -> FeedKey? {
+        if matches("shipment") { return .shipment }
+        if matches("seals") { return .seals }
+        if matches("seq") { return .seq }
+        if matches("start") { return .start }
+        return matches("stream") ? .stream : nil
+    }
+}
+
+/// Reads feed lines.
+public struct FeedParser: Sendable {
+    public var limits: FeedLimits
+
+    public init(limits: FeedLimits = FeedLimits()) { self.limits = limits }
+
+    /// One line without its end. Never fails: what is wrong is a `.reject`.
+    public func parse(_ bytes: UnsafeBufferPointer<UInt8>) -> FeedLine {
+        do { return try read(bytes) } catch { return .reject(error) }
+    }
+
+    public func parse(_ text: String) -> FeedLine {
+        var text = text
+        return text.withUTF8 { parse($0) }
+    }
+
+    private func read(_ bytes: UnsafeBufferPointer<UInt8>) throws(LineReject) -> FeedLine {
+        if bytes.isEmpty { return .empty }
+        if bytes.count > limits.maxLine {
+            throw LineReject(
+                .tooLong, detail: "\(bytes.count) bytes; at most \(limits.maxLine) are read")
+        }
+        if let flaw = UTF8Check.firstFlaw(bytes) {
+            throw LineReject(.utf8, detail: "not UTF-8 from byte \(flaw + 1) on")
+        }
+        if bytes.count >= 3, bytes[0] == 0xEF, bytes[1] == 0xBB, bytes[2] == 0xBF {
+            throw LineReject(.json, detail: "a byte order mark before the line; send none")
+        }
+        var scanner = JSONScanner(bytes)
+        scanner.skipSpace()
+        if scanner.at == bytes.count { return .empty }
+        if bytes[scanner.at] != 0x7B {
+            _ = try scanner.value()
+            try scanner.finish()
+            throw LineReject(.unknownLine, detail: "a line is one JSON object")
+        }
+        var fields = Fields(bytes: bytes, limits: limits)
+        var others = KeySet()
+        try scanner.object { (key, value) throws(LineReject) in
+            if !key.escaped, let name = FeedKey.named(bytes, key.range) {
+                try fields.set(name, value)
+            } else {
+                try fields.setOther(key, value, &others)
+            }
+        }
+        try scanner.finish()
+        return try interpret(fields)
+    }
+
+    private func interpret(_ fields: Fields) throws(LineReject) -> FeedLine {
+        if fields.has(.plan) { return .plan(try PlanReader(fields).read()) }
+        if fields.has(.closure) { return .closure(try EventReader(fields).closure()) }
+        if fields.has(.container) || fields.has(.event) {
+            return .event(try EventReader(fields).event())
+        }
+        if fields.has(.hello) { return .hello(try hello(fields)) }
+        if fields.has(.ping) { return .ping }
+        if fields.has(.bye) { return .bye }
+        if fields.has(.place) || fields.has(.time) || fields.has(.retract) {
+            throw LineReject(.missing, field: "container", detail: "an event names its container")
+        }
+        throw LineReject(
+            .unknownLine,
+            detail: "none of container, plan, closure, hello, ping or bye is there")
+    }
+
+    private func hello(_ fields: Fields) throws(LineReject) -> Hello {
+        Hello(
+            version: try fields.required(.hello, "hello"),
+            post: try fields.required(.post, "post"),
+            stream: try fields.required(.stream, "stream"),
+            token: try fields.text(.token, "token"))
+    }
+}
+
+/// The known values of one line, by key.
+@usableFromInline
+struct Fields {
+    let bytes: UnsafeBufferPointer<UInt8>
+    let limits: FeedLimits
+    var slots: InlineArray<31, JSONSlot> = .init(repeating: JSONSlot())
+
+    init(bytes: UnsafeBufferPointer<UInt8>, limits: FeedLimits) {
+        self.bytes = bytes
+        self.limits = limits
+    }
+
+    @inline(__always)
+    mutating func set(_ key: FeedKey, _ value: JSONSlot) throws(LineReject) {
+        guard slots[Int(key.rawValue)].kind == .absent else {
+            throw LineReject(
+                .json, field: "\(key)", detail: "the key stands twice in one object")
+        }
+        slots[Int(key.rawValue)] = value
+    }
+
+    /// A key that is not known as it stands; with escapes it may still spell one that is.
+    mutating func setOther(
+        _ key: JSONSlot, _ value: JSONSlot, _ others: inout KeySet
+    ) throws(LineReject) {
+        if key.escaped {
+            let plain = JSONText.unescaped(UnsafeBufferPointer(rebasing: bytes[key.range]))
+            let name = plain.withUnsafeBufferPointer { FeedKey.named($0, 0..<$0.count) }
+            if let name { return try set(name, value) }
+        }
+        try others.insert(key, in: bytes)
+    }
+
+    @inline(__always)
+    func slot(_ key: FeedKey) -> JSONSlot { slots[Int(key.rawValue)] }
+
+    /// Present and not null.
+    @inline(__always)
+    func has(_ key: FeedKey) -> Bool {
+        let kind = slot(key).kind
+        return kind != .absent && kind != .null
+    }
+
+    func raw(_ slot: JSONSlot) -> UnsafeBufferPointer<UInt8> {
+        UnsafeBufferPointer(rebasing: bytes[slot.range])
+    }
+
+    /// A text; checked for its kind, its length and NUL (which no database text can hold).
+    func text(_ slot: JSONSlot, _ name: String) throws(LineReject) -> String {
+        guard slot.kind == .string else {
+            throw LineReject(.type, field: name, detail: "\(name) is a string")
+        }
+        guard Int(slot.end - slot.start) <= limits.maxText else {
+            throw LineReject(
+                .type, field: name, detail: "\(name) is longer than \(limits.maxText) bytes")
+        }
+        let decoded = JSONText.decode(bytes, slot)
+        if slot.escaped, decoded.utf8.contains(0) {
+            throw LineReject(.type, field: name, detail: "\(name) holds a NUL")
+        }
+        return decoded
+    }
+
+    /// nil where it is absent or null.
+    @inline(__always)
+    func text(_ key: FeedKey, _ name: String) throws(LineReject) -> String? {
+        guard has(key) else { return nil }
+        return try text(slot(key), name)
+    }
+
+    func required(_ key: FeedKey, _ name: String) throws(LineReject) -> String {
+        guard let found = try text(key, name) else {
+            throw LineReject(.missing, field: name, detail: "\(name) is missing")
+        }
+        guard !found.isEmpty else {
+            throw LineReject(.missing, field: name, detail: "\(name) is empty")
+        }
+        return found
+    }
+
+    func time(_ key: FeedKey, _ name: String) throws(LineReject) -> TimeText.Read? {
+        guard has(key) else { return nil }
+        return try time(slot(key), name)
+    }
+
+    func time(_ slot: JSONSlot, _ name: String) throws(LineReject) -> TimeText.Read {
+        guard slot.kind == .string else {
+            throw LineReject(.type, field: name, detail: "\(name) is a string")
+        }
+        guard !slot.escaped, let read = TimeText.parse(raw(slot)) else {
+            let shown = String(JSONText.decode(bytes, slot).prefix(40))
+            throw LineReject(
+                .time, field: name,
+                detail: "\(shown) is no RFC 3339 time such as 2026-11-23T10:15:00+05:00")
+        }
+        return read
+    }
+
+    func instant(_ key: FeedKey, _ name: String) throws(LineReject) -> Instant? {
+        try time(key, name)?.instant
+    }
+
+    func integer(_ key: FeedKey, _ name: String) throws(LineReject) -> Int64? {
+        guard has(key) else { return nil }
+        let slot = slot(key)
+        guard slot.kind == .number, let value = Fields.integer(raw(slot)) else {
+            throw LineReject(
+                .type, field: name, detail: "\(name) is a whole number under 2^63")
+        }
+        return value
+    }
+
+    static func integer(_ raw: UnsafeBufferPointer<UInt8>) -> Int64? {
+        var at = 0
+        var value: Int64 = 0
+        let negative = raw.first == 0x2D
+        if negative { at = 1 }
+        while at < raw.count {
+            guard raw[at] >= 0x30, raw[at] <= 0x39 else { return nil }
+            let (tens, over) = value.multipliedReportingOverflow(by: 10)
+            let (sum, carry) = tens.addingReportingOverflow(Int64(raw[at] - 0x30))
+            if over || carry { return nil }
+            value = sum
+            at += 1
+        }
+        return negative ? -value : value
+    }
+
+    func flag(_ key: FeedKey, _ name: String) throws(LineReject) -> Bool {
+        switch slot(key).kind {
+        case .absent, .null, .false: return false
+        case .true: return true
+        default: throw LineReject(.type, field: name, detail: "\(name) is true or false")
+        }
+    }
+
+    /// A place code: trimmed, in upper case.
+    func place(_ slot: JSONSlot, _ name: String) throws(LineReject) -> String {
+        let found = Fields.code(try text(slot, name))
+        guard !found.isEmpty else {
+            throw LineReject(.missing, field: name, detail: "\(name) is empty")
+        }
+        return found
+    }
+
+    /// Trimmed and in upper case; most senders write it so already.
+    static func code(_ text: String) -> String {
+        var plain = true
+        for byte in text.utf8 where byte <= 0x20 || byte >= 0x61 {
+            plain = false
+            break
+        }
+        if plain { return text }
+        let upper = text.uppercased()
+        let trimmed = upper.drop { $0 == " " }
+        return String(trimmed.reversed().drop { $0 == " " }.reversed())
+    }
+
+    func container(_ slot: JSONSlot, _ name: String) throws(LineReject) -> ContainerNumber {
+        guard slot.kind == .string else {
+            throw LineReject(.type, field: name, detail: "\(name) is a string")
+        }
+        let parsed = slot.escaped
+            ? ContainerNumber.parse(String(JSONText.decode(bytes, slot).prefix(64)))
+            : ContainerNumber.parse(raw(slot))
+        switch parsed {
+        case .success(let number): return number
+        case .failure(.form):
+            let shown = String(JSONText.decode(bytes, slot).prefix(40))
+            throw LineReject(
+                .container, field: name,
+                detail: "\(shown) is not four letters (the last U, J, Z, A, B, D, E or K) "
+                    + "and seven digits")
+        case .failure(.checkDigit(let expected)):
+            let shown = Fields.code(JSONText.decode(bytes, slot))
+            let corrected = ContainerNumber.corrected(shown)
+            throw LineReject(
+                .checkDigit, field: name, detail: "\(shown) should end in \(expected)",
+                suggest: corrected.map { [$0.description] } ?? [])
+        }
+    }
+}

@@ -1,0 +1,360 @@
+import Tracking
+
+/// Reads checkpoint events and closures from a line's fields.
+struct EventReader {
+    let fields: Fields
+
+    init(_ fields: Fields) { self.fields = fields }
+
+    func event() throws(LineReject) -> TrackingEvent {
+        guard fields.has(.container) else {
+            throw LineReject(.missing, field: "container", detail: "container is missing")
+        }
+        let container = try fields.container(fields.slot(.container), "container")
+        let retract = try fields.flag(.retract, "retract")
+        let id = try fields.text(.id, "id").flatMap { $0.isEmpty ? nil : $0 }
+        if retract, id == nil {
+            throw LineReject(.missing, field: "id", detail: "a retraction names the event's id")
+        }
+        let code = try eventCode(optional: retract)
+        var place = ""
+        if fields.has(.place) {
+            place = try fields.place(fields.slot(.place), "place")
+        } else if !retract {
+            throw LineReject(.missing, field: "place", detail: "place is missing")
+        }
+        let time = try fields.time(.time, "time")
+        if time == nil, !retract {
+            throw LineReject(.missing, field: "time", detail: "time is missing")
+        }
+        var event = TrackingEvent(
+            container: container, identity: Identity(high: 0, low: 0), content: 0, id: id,
+            code: code ?? .insp, eventClass: try eventClass(), mode: try mode(), place: place,
+            time: time?.instant ?? .unset, offsetMinutes: time == nil ? 0 : time?.offsetMinutes,
+            updated: try fields.instant(.updated, "updated"),
+            shipment: try fields.text(.shipment, "shipment").flatMap { $0.isEmpty ? nil : $0 },
+            reason: try fields.text(.reason, "reason"), seq: try fields.integer(.seq, "seq"),
+            retract: retract)
+        try identify(&event)
+        return event
+    }
+
+    /// Identity of the `id`, else of the content; the content is everything but `id`, `seq` and
+    /// `updated`, in a fixed order, so that key order and spacing do not count.
+    private func identify(_ event: inout TrackingEvent) throws(LineReject) {
+        var hash = StableHasher()
+        hash.combine(event.container.packed)
+        hash.combine(
+            UInt64(event.code.rawValue) | UInt64(event.eventClass.rawValue) << 8
+                | UInt64(event.mode.rawValue) << 16 | (event.retract ? 1 << 24 : 0)
+                | (event.offsetMinutes == nil ? 1 << 25 : 0))
+        hash.combine(event.place)
+        hash.combine(UInt64(bitPattern: event.time.microseconds))
+        hash.combine(event.shipment)
+        hash.combine(event.reason)
+        hash.combine(try fields.text(.vehicle, "vehicle"))
+        hash.combine(try remark())
+        hash.combine(try seals())
+        let content = hash.identity()
+        event.content = content.low
+        guard let id = event.id else {
+            event.identity = content
+            return
+        }
+        var named = StableHasher()
+        named.combine(id)
+        event.identity = named.identity()
+    }
+
+    /// Free text may be as long as the line.
+    private func remark() throws(LineReject) -> String? {
+        guard fields.has(.remark) else { return nil }
+        let slot = fields.slot(.remark)
+        guard slot.kind == .string else {
+            throw LineReject(.type, field: "remark", detail: "remark is a string")
+        }
+        return JSONText.decode(fields.bytes, slot)
+    }
+
+    private func seals() throws(LineReject) -> String? {
+        guard fields.has(.seals) else { return nil }
+        let slot = fields.slot(.seals)
+        guard slot.kind == .array else {
+            throw LineReject(.type, field: "seals", detail: "seals is a list of strings")
+        }
+        var joined = ""
+        var scanner = JSONScanner(fields.bytes, slot.range)
+        try scanner.array { (element) throws(LineReject) in
+            joined += try fields.text(element, "seals") + "\u{1F}"
+        }
+        return joined
+    }
+
+    func eventCode(optional: Bool) throws(LineReject) -> EventCode? {
+        guard fields.has(.event) else {
+            if optional { return nil }
+            throw LineReject(.missing, field: "event", detail: "event is missing")
+        }
+        let slot = fields.slot(.event)
+        if slot.kind == .string, !slot.escaped, slot.end - slot.start == 4,
+            let code = EventCodes.quick(fields.raw(slot))
+        {
+            return code
+        }
+        let text = Fields.code(try fields.text(slot, "event"))
+        if let code = EventCodes.named[text] { return code }
+        let near = EventCodes.near(text)
+        throw LineReject(
+            .event, field: "event", detail: "\(text.prefix(40)) is no DCSA event code",
+            suggest: near)
+    }
+
+    private func eventClass() throws(LineReject) -> EventClass {
+        guard let text = try fields.text(.class, "class") else { return .act }
+        switch text {
+        case "ACT", "act": return .act
+        case "EST", "est": return .est
+        case "PLN", "pln": return .pln
+        default:
+            throw LineReject(
+                .type, field: "class", detail: "class is ACT, EST or PLN", suggest: [])
+        }
+    }
+
+    func mode() throws(LineReject) -> TransportMode {
+        guard let text = try fields.text(.mode, "mode") else { return .unknown }
+        guard let mode = TransportMode(code: Fields.code(text)) else {
+            throw LineReject(
+                .type, field: "mode", detail: "mode is RAIL, ROAD, SEA, BARGE or AIR")
+        }
+        return mode
+    }
+
+    func closure() throws(LineReject) -> Closure {
+        let id = try fields.required(.closure, "closure")
+        guard fields.has(.place) else {
+            throw LineReject(.missing, field: "place", detail: "place is missing")
+        }
+        let retract = try fields.flag(.retract, "retract")
+        let from = try fields.instant(.from, "from")
+        guard from != nil || retract else {
+            throw LineReject(.missing, field: "from", detail: "from is missing")
+        }
+        let until = try fields.instant(.until, "until")
+        if let from, let until, until < from {
+            throw LineReject(.time, field: "until", detail: "until lies before from")
+        }
+        var closure = Closure(
+            id: id, place: try fields.place(fields.slot(.place), "place"), mode: try mode(),
+            from: from ?? .unset, until: until, reason: try fields.text(.reason, "reason"),
+            updated: try fields.instant(.updated, "updated"), retract: retract)
+        var hash = StableHasher()
+        hash.combine(closure.place)
+        hash.combine(UInt64(closure.mode.rawValue) | (retract ? 256 : 0))
+        hash.combine(UInt64(bitPattern: closure.from.microseconds))
+        hash.combine(UInt64(bitPattern: until?.microseconds ?? -1))
+        hash.combine(closure.reason)
+        closure.content = hash.identity().low
+        return closure
+    }
+}
+
+/// Codes and their synonyms.
+enum EventCodes {
+    static let named: [String: EventCode] = {
+        var table: [String: EventCode] = [:]
+        for code in EventCode.allCases {
+            table[code.code] = code
+            table[code.word] = code
+        }
+        let others: [(String, EventCode)] = [
+            ("PICKUP", .pick), ("PICK_UP", .pick), ("DROPOFF", .drop), ("DROP_OFF", .drop),
+            ("REMOVED", .rmvd), ("SEALED", .rsea), ("BORDER_CROSSED", .cros),
+            ("CUSTOMS_SCAN", .cuss), ("CUSTOMS_INSPECTION", .cusi), ("UNLOADED", .disc),
+        ]
+        for (word, code) in others { table[word] = code }
+        return table
+    }()
+
+    private static let packed: [UInt32: EventCode] = {
+        var table: [UInt32: EventCode] = [:]
+        for code in EventCode.allCases { table[pack(Array(code.code.utf8))] = code }
+        return table
+    }()
+
+    private static func pack(_ bytes: some Collection<UInt8>) -> UInt32 {
+        bytes.reduce(0) { $0 << 8 | UInt32($1) }
+    }
+
+    /// Four letters in upper case, as nearly all lines have them.
+    static func quick(_ bytes: UnsafeBufferPointer<UInt8>) -> EventCode? {
+        guard bytes.count == 4 else { return nil }
+        return packed[
+            UInt32(bytes[0]) << 24 | UInt32(bytes[1]) << 16 | UInt32(bytes[2]) << 8
+                | UInt32(bytes[3])]
+    }
+
+    /// Codes that a slip of the finger away.
+    static func near(_ text: String) -> [String] {
+        let typed = Array(text.utf8)
+        return EventCode.allCases.map(\.code).filter { code in
+            let wanted = Array(code.utf8)
+            if typed.count == 4 {
+                let wrong = zip(typed, wanted).filter { $0 != $1 }.count
+                return wrong == 1 || typed.sorted() == wanted.sorted()
+            }
+            return typed.count == 3 && Set(typed).isSubset(of: Set(wanted))
+        }
+    }
+}
+
+/// Reads shipment plans.
+struct PlanReader {
+    let fields: Fields
+
+    init(_ fields: Fields) { self.fields = fields }
+
+    func read() throws(LineReject) -> ShipmentPlan {
+        var plan = ShipmentPlan(
+            shipment: try fields.required(.plan, "plan"), containers: try containers(),
+            origin: try optionalPlace(.from, "from"),
+            destination: try optionalPlace(.to, "to"), mode: try EventReader(fields).mode(),
+            via: try via(), promised: try fields.instant(.promised, "promised"),
+            start: try fields.instant(.start, "start"), milestones: try milestones(),
+            updated: try fields.instant(.updated, "updated"))
+        plan.content = content(plan)
+        return plan
+    }
+
+    private func optionalPlace(_ key: FeedKey, _ name: String) throws(LineReject) -> String? {
+        guard fields.has(key) else { return nil }
+        return try fields.place(fields.slot(key), name)
+    }
+
+    private func containers() throws(LineReject) -> [ContainerNumber] {
+        guard fields.has(.containers) else {
+            throw LineReject(.missing, field: "containers", detail: "containers is missing")
+        }
+        var found: [ContainerNumber] = []
+        try list(.containers, "containers", most: fields.limits.maxContainers) {
+            (slot) throws(LineReject) in
+            let number = try fields.container(slot, "containers")
+            if !found.contains(number) { found.append(number) }
+        }
+        if found.isEmpty {
+            throw LineReject(.missing, field: "containers", detail: "a plan names a container")
+        }
+        return found
+    }
+
+    private func via() throws(LineReject) -> [String] {
+        var found: [String] = []
+        try list(.via, "via", most: fields.limits.maxMilestones) { (slot) throws(LineReject) in
+            found.append(try fields.place(slot, "via"))
+        }
+        return found
+    }
+
+    private func list(
+        _ key: FeedKey, _ name: String, most: Int,
+        _ element: (JSONSlot) throws(LineReject) -> Void
+    ) throws(LineReject) {
+        guard fields.has(key) else { return }
+        let slot = fields.slot(key)
+        guard slot.kind == .array else {
+            throw LineReject(.type, field: name, detail: "\(name) is a list")
+        }
+        var count = 0
+        var scanner = JSONScanner(fields.bytes, slot.range)
+        try scanner.array { (value) throws(LineReject) in
+            count += 1
+            if count > most {
+                throw LineReject(.type, field: name, detail: "\(name) has more than \(most)")
+            }
+            try element(value)
+        }
+    }
+
+    private func milestones() throws(LineReject) -> [PlannedMilestone] {
+        var found: [PlannedMilestone] = []
+        var ids: Set<String> = []
+        try list(.milestones, "milestones", most: fields.limits.maxMilestones) {
+            (slot) throws(LineReject) in
+            let next = try milestone(slot)
+            for earlier in next.after where !ids.contains(earlier) {
+                throw LineReject(
+                    .type, field: "after", detail: "no milestone before this one has id \(earlier)")
+            }
+            if let id = next.id, !ids.insert(id).inserted {
+                throw LineReject(.type, field: "id", detail: "two milestones have id \(id)")
+            }
+            found.append(next)
+        }
+        return found
+    }
+
+    private func milestone(_ slot: JSONSlot) throws(LineReject) -> PlannedMilestone {
+        guard slot.kind == .object else {
+            throw LineReject(.type, field: "milestones", detail: "a milestone is an object")
+        }
+        var inner = Fields(bytes: fields.bytes, limits: fields.limits)
+        var afterSlot = JSONSlot()
+        var scanner = JSONScanner(fields.bytes, slot.range)
+        try scanner.object(depth: 2) { (key, value) throws(LineReject) in
+            if !key.escaped, let name = FeedKey.named(fields.bytes, key.range) {
+                try inner.set(name, value)
+            } else if JSONText.decode(fields.bytes, key) == "after" {
+                afterSlot = value
+            }
+        }
+        guard inner.has(.place) else {
+            throw LineReject(.missing, field: "place", detail: "a milestone names its place")
+        }
+        let single = EventReader(inner)
+        let event = try single.requiredCode()
+        var planned = PlannedMilestone(
+            place: try inner.place(inner.slot(.place), "place"), event: event,
+            time: try inner.instant(.time, "time"), id: try inner.text(.id, "id"))
+        if inner.has(.container) {
+            planned.container = try inner.container(inner.slot(.container), "container")
+        }
+        if afterSlot.kind == .array {
+            var list = JSONScanner(fields.bytes, afterSlot.range)
+            try list.array { (value) throws(LineReject) in
+                planned.after.append(try inner.text(value, "after"))
+            }
+        } else if afterSlot.kind != .absent, afterSlot.kind != .null {
+            throw LineReject(.type, field: "after", detail: "after is a list of milestone ids")
+        }
+        return planned
+    }
+
+    private func content(_ plan: ShipmentPlan) -> UInt64 {
+        var hash = StableHasher()
+        for container in plan.containers { hash.combine(container.packed) }
+        hash.combine(plan.origin)
+        hash.combine(plan.destination)
+        hash.combine(UInt64(plan.mode.rawValue))
+        for place in plan.via { hash.combine(place) }
+        hash.combine(UInt64(bitPattern: plan.promised?.microseconds ?? -1))
+        hash.combine(UInt64(bitPattern: plan.start?.microseconds ?? -1))
+        for milestone in plan.milestones {
+            hash.combine(milestone.place)
+            hash.combine(UInt64(milestone.event.rawValue))
+            hash.combine(UInt64(bitPattern: milestone.time?.microseconds ?? -1))
+            hash.combine(milestone.id)
+            hash.combine(milestone.container?.packed ?? 0)
+            for earlier in milestone.after { hash.combine(earlier) }
+        }
+        return hash.identity().low
+    }
+}
+
+extension EventReader {
+    func requiredCode() throws(LineReject) -> EventCode {
+        guard let code = try eventCode(optional: false) else {
+            throw LineReject(.missing, field: "event", detail: "event is missing")
+        }
+        return code
+    }
+}

@@ -1,0 +1,99 @@
+import Tracking
+
+/// One numbered line of the output: its exact bytes, and what filters look at.
+public struct OutputLine: Sendable, Equatable {
+    public var seq: Int
+    public var kind: String
+    /// Alert type, where it is an alert.
+    public var type: String?
+    public var severity: Severity?
+    public var container: String?
+    public var shipment: String?
+    public var place: String?
+    /// Without the LF.
+    public var bytes: [UInt8]
+
+    public init(
+        seq: Int, kind: String, type: String?, severity: Severity?, container: String?,
+        shipment: String?, place: String?, bytes: [UInt8]
+    ) {
+        self.seq = seq
+        self.kind = kind
+        self.type = type
+        self.severity = severity
+        self.container = container
+        self.shipment = shipment
+        self.place = place
+        self.bytes = bytes
+    }
+
+    public init(seq: Int, _ notice: Notice) {
+        switch notice {
+        case .eta(let eta):
+            self.init(
+                seq: seq, kind: "eta", type: nil, severity: nil,
+                container: eta.container.description, shipment: eta.shipment, place: eta.place,
+                bytes: OutputLine.encode(seq, eta))
+        case .alert(let alert):
+            self.init(
+                seq: seq, kind: "alert", type: alert.type.code, severity: alert.severity,
+                container: alert.container.description, shipment: alert.shipment,
+                place: alert.place, bytes: OutputLine.encode(seq, alert))
+        }
+    }
+
+    private static func encode(_ seq: Int, _ eta: EtaNotice) -> [UInt8] {
+        var out = JSONWriter(reserving: 400)
+        out.begin()
+        out.field("seq", seq)
+        out.field("kind", "eta")
+        out.field("time", eta.time)
+        out.field("container", eta.container)
+        out.field("shipment", eta.shipment)
+        out.field("place", eta.place)
+        out.field("p10", eta.p10)
+        out.field("p50", eta.p50)
+        out.field("p90", eta.p90)
+        out.field("promised", eta.promised)
+        out.share("lateProbability", eta.lateProbability)
+        out.field("changeMinutes", eta.changeMinutes)
+        append(eta.because, to: &out)
+        out.field("event", eta.event)
+        if eta.partial { out.field("partial", true) }
+        out.end()
+        return out.bytes
+    }
+
+    private static func encode(_ seq: Int, _ alert: AlertNotice) -> [UInt8] {
+        var out = JSONWriter(reserving: 480)
+        out.begin()
+        out.field("seq", seq)
+        out.field("kind", "alert")
+        out.field("time", alert.time)
+        out.field("alert", alert.alert)
+        out.field("rev", alert.rev)
+        out.field("state", alert.state.code)
+        out.field("type", alert.type.code)
+        out.field("severity", alert.severity.code)
+        out.field("container", alert.container)
+        out.field("shipment", alert.shipment)
+        out.field("place", alert.place)
+        out.field("delayMinutes", alert.delayMinutes)
+        out.share("probability", alert.probability)
+        append(alert.because, to: &out)
+        out.field("text", alert.text)
+        out.field("event", alert.event)
+        out.end()
+        return out.bytes
+    }
+
+    private static func append(_ causes: [Cause], to out: inout JSONWriter) {
+        guard !causes.isEmpty else { return }
+        out.objects("because", causes) { cause, out in
+            out.field("place", cause.place)
+            out.field("minutes", cause.minutes)
+            out.field("cause", cause.kind.rawValue)
+            out.field("reason", cause.reason)
+        }
+    }
+}
