@@ -15,8 +15,10 @@ let nio: [Target.Dependency] = [
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let arguments: Target.Dependency = .product(
     name: "ArgumentParser", package: "swift-argument-parser")
-let lifecycle: Target.Dependency = .product(
-    name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let lifecycle: [Target.Dependency] = [
+    .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+    .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+]
 
 func house(
     _ name: String, _ dependencies: [Target.Dependency] = [], path: String? = nil,
@@ -44,6 +46,7 @@ let package = Package(
         .package(
             url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: ["YAML"]),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
@@ -61,7 +64,7 @@ let package = Package(
 
         // The shells that carry effects out.
         house("Schema", path: "Schema", resources: [.embedInCode("0001_foundation.sql")]),
-        house("Store", ["Tracking", "Engine", "Schema", "CLibPQ", "CShims"]),
+        house("Store", ["Tracking", "Engine", "Wire", "Schema", "CLibPQ", "CShims"]),
         house("TLS", ["COpenSSL", "CShims"]),
         house("Server", ["TLS", "Wire", "Engine", "Tracking", logging] + nio),
         house("Simulation", ["Engine", "Forecast", "Wire", "Tracking"]),
@@ -70,6 +73,7 @@ let package = Package(
             [
                 "Tracking", "Engine",
                 .product(name: "Configuration", package: "swift-configuration"),
+                .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "Yams", package: "Yams"),
             ]),
 
@@ -77,8 +81,8 @@ let package = Package(
             name: "caravand",
             dependencies: [
                 "Server", "Store", "Engine", "Wire", "Tracking", "Settings", "TLS", logging,
-                arguments, lifecycle,
-            ] + nio,
+                arguments,
+            ] + nio + lifecycle,
             swiftSettings: strict),
         .executableTarget(
             name: "caravan",

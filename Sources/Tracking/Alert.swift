@@ -10,8 +10,10 @@ public struct AlertEpisode: Sendable, Equatable {
     }
 
     public var type: AlertType
-    /// Index of the milestone that it is about.
+    /// The milestone that it is about: its index, and what it is.
     public var milestone: UInt16
+    public var place: UInt32
+    public var code: EventCode
     /// Counts the episodes of (journey, milestone, type) from 1.
     public var episode: UInt16
     public var rev: UInt16
@@ -25,9 +27,14 @@ public struct AlertEpisode: Sendable, Equatable {
     /// Wake up to confirm (pending) or to clear (clearing); `.never` where only news can.
     public var confirmAt: Instant
 
-    public init(type: AlertType, milestone: UInt16, episode: UInt16, since: Instant) {
+    public init(
+        type: AlertType, milestone: UInt16, place: UInt32, code: EventCode, episode: UInt16,
+        since: Instant
+    ) {
         self.type = type
         self.milestone = milestone
+        self.place = place
+        self.code = code
         self.episode = episode
         rev = 0
         phase = .pending

@@ -76,7 +76,7 @@ public struct Milestone: Sendable, Equatable {
 
 /// Turns plans into chains of milestones: the plan's own list, else the plan's route through the
 /// network, else the network's quickest way to the plan's destination.
-public struct ChainBuilder {
+public struct ChainBuilder: Sendable {
     public let network: Network
 
     public init(network: Network) { self.network = network }

@@ -36,7 +36,6 @@ public struct FeedLimits: Sendable, Equatable {
 }
 
 /// Every key that a feed line can have at its top level.
-@usableFromInline
 enum FeedKey: UInt8 {
     case container, event, place, time, id, seq, `class`, mode, vehicle, seals, shipment
     case reason, remark, updated, retract
@@ -47,7 +46,6 @@ enum FeedKey: UInt8 {
     static let count = 31
 
     /// The key that these bytes spell, nil for keys that are only kept.
-    @inlinable
     static func named(_ b: UnsafeBufferPointer<UInt8>, _ range: Range<Int>) -> FeedKey? {
         let raw = UnsafeBufferPointer(rebasing: b[range])
         func matches(_ text: StaticString) -> Bool {
@@ -90,7 +88,6 @@ enum FeedKey: UInt8 {
         }
     }
 
-    @usableFromInline
     static func p(_ matches: (StaticString) -> Bool) -> FeedKey? {
         if matches("place") { return .place }
         if matches("plan") { return .plan }
@@ -99,7 +96,6 @@ enum FeedKey: UInt8 {
         return matches("ping") ? .ping : nil
     }
 
-    @usableFromInline
     static func s(_ matches: (StaticString) -> Bool) -> FeedKey? {
         if matches("shipment") { return .shipment }
         if matches("seals") { return .seals }
@@ -185,7 +181,6 @@ public struct FeedParser: Sendable {
 }
 
 /// The known values of one line, by key.
-@usableFromInline
 struct Fields {
     let bytes: UnsafeBufferPointer<UInt8>
     let limits: FeedLimits

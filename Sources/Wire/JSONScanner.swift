@@ -13,28 +13,28 @@ public struct JSONSlot: Sendable {
     public var start: Int32 = 0
     public var end: Int32 = 0
 
-    @inlinable public init() {}
+    public init() {}
 
-    @inlinable var range: Range<Int> { Int(start)..<Int(end) }
+    var range: Range<Int> { Int(start)..<Int(end) }
 }
 
 /// A strict JSON reader (RFC 8259) over bytes that are known to be UTF-8. It allocates nothing:
 /// values are found, not built. Every read is behind a comparison with `end`.
 public struct JSONScanner {
-    @usableFromInline let bytes: UnsafeBufferPointer<UInt8>
-    @usableFromInline var at: Int
-    @usableFromInline let end: Int
+    let bytes: UnsafeBufferPointer<UInt8>
+    var at: Int
+    let end: Int
 
     /// Deepest nesting that is read; deeper is refused.
     public static let maxDepth = 32
 
-    @inlinable public init(_ bytes: UnsafeBufferPointer<UInt8>) {
+    public init(_ bytes: UnsafeBufferPointer<UInt8>) {
         self.bytes = bytes
         at = 0
         end = bytes.count
     }
 
-    @inlinable public init(_ bytes: UnsafeBufferPointer<UInt8>, _ range: Range<Int>) {
+    public init(_ bytes: UnsafeBufferPointer<UInt8>, _ range: Range<Int>) {
         self.bytes = bytes
         at = range.lowerBound
         end = range.upperBound
@@ -51,7 +51,7 @@ public struct JSONScanner {
         return JSONScanner.flaw("\(shown) at byte \(at + 1) where \(wanted) should be")
     }
 
-    @inlinable mutating func skipSpace() {
+    mutating func skipSpace() {
         while at < end {
             let byte = bytes[at]
             guard byte == 0x20 || byte == 0x09 || byte == 0x0D || byte == 0x0A else { return }
@@ -66,7 +66,6 @@ public struct JSONScanner {
     }
 
     /// Reads the object that begins here; `member` is called with each key and value.
-    @inlinable
     public mutating func object(
         depth: Int = 1, _ member: (JSONSlot, JSONSlot) throws(LineReject) -> Void
     ) throws(LineReject) {
@@ -126,7 +125,7 @@ public struct JSONScanner {
     }
 
     /// Reads one value of any kind.
-    @inlinable public mutating func value(depth: Int = 0) throws(LineReject) -> JSONSlot {
+    public mutating func value(depth: Int = 0) throws(LineReject) -> JSONSlot {
         skipSpace()
         guard at < end else { throw unexpected("a value") }
         var slot = JSONSlot()
@@ -153,7 +152,6 @@ public struct JSONScanner {
         return slot
     }
 
-    @usableFromInline
     mutating func nested(depth: Int) throws(LineReject) -> JSONSlot {
         var slot = JSONSlot()
         slot.start = Int32(at)
@@ -175,7 +173,6 @@ public struct JSONScanner {
         return slot
     }
 
-    @usableFromInline
     mutating func literal(_ text: StaticString) throws(LineReject) {
         for offset in 0..<text.utf8CodeUnitCount {
             guard at < end, bytes[at] == text.utf8Start[offset] else { throw unexpected("a value") }
@@ -183,14 +180,12 @@ public struct JSONScanner {
         }
     }
 
-    @usableFromInline
     mutating func digits() -> Int {
         let begin = at
         while at < end, bytes[at] >= 0x30, bytes[at] <= 0x39 { at += 1 }
         return at - begin
     }
 
-    @usableFromInline
     mutating func number() throws(LineReject) {
         if bytes[at] == 0x2D { at += 1 }
         guard at < end else { throw unexpected("a digit") }
@@ -214,7 +209,7 @@ public struct JSONScanner {
     }
 
     /// Reads the string that begins here; its escapes are checked, not decoded.
-    @inlinable mutating func string() throws(LineReject) -> JSONSlot {
+    mutating func string() throws(LineReject) -> JSONSlot {
         var slot = JSONSlot()
         slot.kind = .string
         at += 1
@@ -238,7 +233,6 @@ public struct JSONScanner {
         throw JSONScanner.flaw("a string does not end")
     }
 
-    @usableFromInline
     mutating func escape() throws(LineReject) {
         guard at + 1 < end else { throw JSONScanner.flaw("a string does not end") }
         switch bytes[at + 1] {
@@ -324,14 +318,12 @@ public enum JSONText {
 }
 
 /// Finds a key that stands twice in one object.
-@usableFromInline
 struct KeySet {
-    @usableFromInline var slots: [JSONSlot] = []
-    @usableFromInline var large: Set<String> = []
+    var slots: [JSONSlot] = []
+    var large: Set<String> = []
 
-    @usableFromInline init() {}
+    init() {}
 
-    @usableFromInline
     mutating func insert(
         _ key: JSONSlot, in bytes: UnsafeBufferPointer<UInt8>
     ) throws(LineReject) {

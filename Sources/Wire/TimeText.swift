@@ -11,7 +11,7 @@ public enum TimeText {
 
     /// nil where the bytes are no RFC 3339 date and time. A missing offset is allowed; a leap
     /// second is read as the first second of the next minute.
-    @inlinable public static func parse(_ b: UnsafeBufferPointer<UInt8>) -> Read? {
+    public static func parse(_ b: UnsafeBufferPointer<UInt8>) -> Read? {
         guard b.count >= 19 else { return nil }
         @inline(__always) func two(_ at: Int) -> Int {
             let high = Int(b[at]) - 48

@@ -2,7 +2,7 @@
 /// surrogates, nothing beyond U+10FFFF.
 public enum UTF8Check {
     /// Offset of the first byte that is wrong; nil where all is well.
-    @inlinable public static func firstFlaw(_ bytes: UnsafeBufferPointer<UInt8>) -> Int? {
+    public static func firstFlaw(_ bytes: UnsafeBufferPointer<UInt8>) -> Int? {
         let raw = UnsafeRawBufferPointer(bytes)
         var at = 0
         while at + 8 <= raw.count {
@@ -13,7 +13,6 @@ public enum UTF8Check {
         return slow(bytes, from: at)
     }
 
-    @usableFromInline
     static func slow(_ bytes: UnsafeBufferPointer<UInt8>, from start: Int) -> Int? {
         var at = start
         let end = bytes.count

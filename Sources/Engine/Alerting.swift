@@ -1,0 +1,283 @@
+import Forecast
+import Tracking
+
+/// When alerts are raised, updated, cleared and withdrawn. Raising and clearing have different
+/// thresholds, and nothing clears by silence.
+extension Engine {
+    // MARK: Late
+
+    mutating func judgeLate(
+        _ journey: inout Journey, _ outlook: Outlook, _ scene: Scene, _ draft: inout Draft
+    ) {
+        guard let promised = outlook.promised, let delay = outlook.delayMinutes,
+            let probability = outlook.lateProbability
+        else { return }
+        let milestone = UInt16(outlook.chain.count - 1)
+        let at = journey.publication.alerts.firstIndex {
+            $0.type == .late && $0.phase != .closed
+        }
+        let level = rules.severity(delayMinutes: delay)
+        let holds = probability >= rules.raiseProbability && level != nil && !outlook.isComplete
+        guard let at else {
+            guard holds else { return }
+            var episode = AlertEpisode(
+                type: .late, milestone: milestone, place: outlook.chain[Int(milestone)].place,
+                code: outlook.chain[Int(milestone)].code,
+                episode: nextEpisode(journey, .late, milestone), since: outlook.seenFrom)
+            episode.confirmAt = scene.now.advanced(minutes: rules.confirmMinutes)
+            journey.publication.alerts.append(episode)
+            confirm(
+                &journey, journey.publication.alerts.count - 1, outlook, promised, scene, &draft)
+            return
+        }
+        var episode = journey.publication.alerts[at]
+        episode.delayMinutes = Engine.clamped(delay)
+        episode.probability = Float(probability)
+        journey.publication.alerts[at] = episode
+        if episode.phase == .pending {
+            if holds {
+                confirm(&journey, at, outlook, promised, scene, &draft)
+            } else {
+                journey.publication.alerts.remove(at: at)
+            }
+            return
+        }
+        followLate(&journey, at, outlook, level, scene, &draft)
+    }
+
+    /// A pending episode becomes an alert by a second event, by time, or at once where it is far
+    /// over or the promise has passed; never while a backlog is coming in.
+    private mutating func confirm(
+        _ journey: inout Journey, _ at: Int, _ outlook: Outlook, _ promised: Instant,
+        _ scene: Scene, _ draft: inout Draft
+    ) {
+        var episode = journey.publication.alerts[at]
+        let delay = outlook.delayMinutes ?? 0
+        if scene.touch?.eventID != nil || scene.touch?.newest ?? .unset != .unset {
+            episode.evidence += 1
+        }
+        let obvious = delay >= rules.levelMinutes[2] || scene.now > promised
+        let confirmed =
+            obvious || Int(episode.evidence) >= rules.confirmEvents
+            || scene.now >= episode.confirmAt
+        guard confirmed, !outlook.held else {
+            if outlook.held { episode.confirmAt = journey.publication.holdUntil }
+            journey.publication.alerts[at] = episode
+            return
+        }
+        episode.phase = .open
+        episode.confirmAt = .never
+        episode.severity = rules.severity(delayMinutes: delay) ?? .info
+        episode.delayMinutes = Engine.clamped(delay)
+        episode.probability = Float(outlook.lateProbability ?? 1)
+        journey.publication.alerts[at] = episode
+        say(&journey, at, .raised, lateText(journey, outlook, scene), outlook, scene, &draft)
+    }
+
+    private mutating func followLate(
+        _ journey: inout Journey, _ at: Int, _ outlook: Outlook, _ level: Severity?,
+        _ scene: Scene, _ draft: inout Draft
+    ) {
+        let delay = outlook.delayMinutes ?? 0
+        let probability = outlook.lateProbability ?? 0
+        if outlook.isComplete {
+            let text = "\(scene.container) reached \(placeName(outlook)) "
+                + (delay > 0 ? "\(spoken(delay)) late" : "in time")
+            say(&journey, at, .cleared, text, outlook, scene, &draft)
+            return
+        }
+        let low = rules.levelMinutes[0] * rules.clearShare
+        if probability <= rules.clearProbability || delay <= low {
+            if scene.touch?.corrected == true || scene.touch?.planChanged == true {
+                let plan = scene.touch?.planChanged == true
+                let text = plan
+                    ? "\(scene.container): the plan was changed"
+                    : "\(scene.container): the report that made it late was corrected"
+                say(&journey, at, plan ? .cleared : .withdrawn, text, outlook, scene, &draft)
+            } else if journey.publication.alerts[at].phase == .open {
+                journey.publication.alerts[at].phase = .clearing
+                journey.publication.alerts[at].since = scene.now
+                journey.publication.alerts[at].confirmAt = scene.now.advanced(
+                    minutes: rules.calmMinutes)
+            } else if scene.now >= journey.publication.alerts[at].confirmAt {
+                let text = "\(scene.container) is expected at \(placeName(outlook)) in time again"
+                say(&journey, at, .cleared, text, outlook, scene, &draft)
+            }
+            return
+        }
+        journey.publication.alerts[at].phase = .open
+        journey.publication.alerts[at].confirmAt = .never
+        let known = journey.publication.alerts[at].severity
+        guard let level, level != known, !outlook.held else { return }
+        // A lower level has to be clear of its threshold, so that it does not flap.
+        let floor = rules.levelMinutes[Int(known.rawValue)] * rules.clearShare
+        guard level > known || delay < floor else { return }
+        journey.publication.alerts[at].severity = level
+        say(&journey, at, .updated, lateText(journey, outlook, scene), outlook, scene, &draft)
+    }
+
+    // MARK: Overdue
+
+    mutating func judgeOverdue(
+        _ journey: inout Journey, _ outlook: Outlook, _ scene: Scene, _ draft: inout Draft
+    ) {
+        for at in journey.publication.alerts.indices {
+            let episode = journey.publication.alerts[at]
+            guard episode.type == .overdue, episode.phase != .closed else { continue }
+            let waited = Int(episode.milestone)
+            guard outlook.expected.next == waited else {
+                closeOverdue(&journey, at, outlook, scene, &draft)
+                continue
+            }
+            journey.publication.overdueAt = .never
+            growOverdue(&journey, at, outlook, scene, &draft)
+        }
+        guard let next = outlook.expected.next, !outlook.held,
+            journey.publication.overdueAt <= scene.now
+        else { return }
+        var episode = AlertEpisode(
+            type: .overdue, milestone: UInt16(next), place: outlook.chain[next].place,
+            code: outlook.chain[next].code,
+            episode: nextEpisode(journey, .overdue, UInt16(next)),
+            since: journey.publication.overdueAt)
+        episode.phase = .open
+        episode.severity = .info
+        episode.delayMinutes = Engine.clamped(scene.now.minutes(since: episode.since))
+        journey.publication.overdueAt = .never
+        journey.publication.alerts.append(episode)
+        let at = journey.publication.alerts.count - 1
+        say(&journey, at, .raised, overdueText(outlook, next, scene), outlook, scene, &draft)
+    }
+
+    private mutating func closeOverdue(
+        _ journey: inout Journey, _ at: Int, _ outlook: Outlook, _ scene: Scene,
+        _ draft: inout Draft
+    ) {
+        let waited = Int(journey.publication.alerts[at].milestone)
+        let reached = waited <= journey.progress.furthest
+        journey.publication.alerts[at].delayMinutes = Engine.clamped(
+            journey.progress.lastTime.minutes(since: journey.publication.alerts[at].since))
+        let milestone = outlook.chain[min(waited, outlook.chain.count - 1)]
+        let place = placeName(milestone.place)
+        let text = reached
+            ? "\(scene.container) was reported: \(milestone.code.prose) \(place)"
+            : "\(scene.container): the reports before \(place) were corrected"
+        say(&journey, at, reached ? .cleared : .withdrawn, text, outlook, scene, &draft)
+    }
+
+    private mutating func growOverdue(
+        _ journey: inout Journey, _ at: Int, _ outlook: Outlook, _ scene: Scene,
+        _ draft: inout Draft
+    ) {
+        let since = journey.publication.alerts[at].since
+        let minutes = scene.now.minutes(since: since)
+        journey.publication.alerts[at].delayMinutes = Engine.clamped(minutes)
+        guard let level = rules.severity(delayMinutes: minutes),
+            level > journey.publication.alerts[at].severity
+        else { return }
+        journey.publication.alerts[at].severity = level
+        let waited = Int(journey.publication.alerts[at].milestone)
+        say(
+            &journey, at, .updated, overdueText(outlook, waited, scene), outlook, scene, &draft)
+    }
+
+    // MARK: Saying it
+
+    /// Every open alert of a journey that is gone ends, with the reason.
+    mutating func withdrawAll(
+        _ journey: inout Journey, _ reason: String, _ scene: Scene, _ draft: inout Draft
+    ) {
+        for at in journey.publication.alerts.indices
+        where journey.publication.alerts[at].phase == .open
+            || journey.publication.alerts[at].phase == .clearing
+        {
+            say(
+                &journey, at, .withdrawn, "\(scene.container): \(reason)", nil, scene, &draft)
+        }
+    }
+
+    private func nextEpisode(
+        _ journey: Journey, _ type: AlertType, _ milestone: UInt16
+    ) -> UInt16 {
+        let known = journey.publication.alerts.filter {
+            $0.type == type && $0.milestone == milestone
+        }
+        return (known.map(\.episode).max() ?? 0) + 1
+    }
+
+    private mutating func say(
+        _ journey: inout Journey, _ at: Int, _ state: AlertState, _ text: String,
+        _ outlook: Outlook?, _ scene: Scene, _ draft: inout Draft
+    ) {
+        journey.publication.alerts[at].rev += 1
+        if state == .cleared || state == .withdrawn {
+            journey.publication.alerts[at].phase = .closed
+            journey.publication.alerts[at].confirmAt = .never
+        }
+        let episode = journey.publication.alerts[at]
+        let place = symbols[episode.place]
+        let key = "\(place)/\(episode.code.code)/\(episode.milestone)"
+        let because = state == .raised || state == .updated
+            ? outlook.map {
+                causes($0, scene, minutes: Int(episode.delayMinutes))
+            } ?? [] : []
+        draft.notices.append(
+            .alert(
+                AlertNotice(
+                    time: scene.now,
+                    alert: AlertEpisode.identity(
+                        container: scene.container,
+                        journey: name(of: journey) ?? "#\(journey.ordinal)", milestone: key,
+                        type: episode.type, episode: episode.episode),
+                    rev: Int(episode.rev), state: state, type: episode.type,
+                    severity: episode.severity, container: scene.container,
+                    shipment: name(of: journey), place: place,
+                    delayMinutes: Int(episode.delayMinutes),
+                    probability: episode.type == .late ? Double(episode.probability) : nil,
+                    because: because, text: text, event: scene.touch?.eventID)))
+    }
+
+    static func clamped(_ minutes: Double) -> Int32 {
+        Int32(max(-10_000_000, min(10_000_000, minutes.rounded())))
+    }
+
+    func placeName(_ symbol: UInt32) -> String {
+        let id = symbols[symbol]
+        return network.place(id).map { network.places[$0].name } ?? id
+    }
+
+    private func placeName(_ outlook: Outlook) -> String {
+        placeName(outlook.chain[outlook.chain.count - 1].place)
+    }
+
+    /// Minutes as people say them.
+    private func spoken(_ minutes: Double) -> String {
+        let whole = Int(minutes.rounded())
+        if whole < 90 { return "\(whole) min" }
+        if whole < 48 * 60 { return "\((whole + 30) / 60) h" }
+        return "\((whole + 720) / 1_440) days"
+    }
+
+    private func lateText(_ journey: Journey, _ outlook: Outlook, _ scene: Scene) -> String {
+        let delay = outlook.delayMinutes ?? 0
+        var text = "\(scene.container) is likely to reach \(placeName(outlook)) "
+            + "\(spoken(delay)) late"
+        if let cause = causes(outlook, scene, minutes: Int(delay)).first {
+            let place = symbols.known(cause.place).map { placeName($0) } ?? cause.place
+            switch cause.kind {
+            case .dwell, .departure: text += ": held at \(place)"
+            case .transit: text += ": slow on the way to \(place)"
+            case .closure: text += ": \(place) is closed"
+            case .correction: text += ": a report about \(place) was corrected"
+            case .plan: text += ": by its new plan"
+            }
+        }
+        return text
+    }
+
+    private func overdueText(_ outlook: Outlook, _ next: Int, _ scene: Scene) -> String {
+        let milestone = outlook.chain[next]
+        return "\(scene.container) should have been reported by now: "
+            + "\(milestone.code.prose) \(placeName(milestone.place))"
+    }
+}

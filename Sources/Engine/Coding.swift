@@ -1,0 +1,345 @@
+import Forecast
+import Tracking
+import Wire
+
+/// Texts that recur within one encoded value, each written once.
+struct TextTable {
+    private(set) var texts: [String] = []
+    private var numbers: [String: Int] = [:]
+
+    mutating func number(_ text: String) -> Int {
+        if let known = numbers[text] { return known }
+        numbers[text] = texts.count
+        texts.append(text)
+        return texts.count - 1
+    }
+}
+
+extension ByteEncoder {
+    mutating func instant(_ value: Instant) {
+        switch value {
+        case .unset: byte(0)
+        case .never: byte(1)
+        default:
+            byte(2)
+            signed(value.microseconds)
+        }
+    }
+
+    mutating func double(_ value: Double) { fixed(value.bitPattern) }
+}
+
+extension ByteDecoder {
+    mutating func instant() throws(CodingFlaw) -> Instant {
+        switch try byte() {
+        case 0: return .unset
+        case 1: return .never
+        default: return Instant(microseconds: try signed())
+        }
+    }
+
+    mutating func double() throws(CodingFlaw) -> Double { Double(bitPattern: try fixed()) }
+
+    mutating func code<C: RawRepresentable>(_ type: C.Type) throws(CodingFlaw) -> C
+    where C.RawValue == UInt8 {
+        let raw = try byte()
+        guard let value = C(rawValue: raw) else {
+            throw CodingFlaw("\(raw) is no \(type)")
+        }
+        return value
+    }
+}
+
+/// A container's record as bytes that mean the same in every process: symbols are written as their
+/// texts. What can be derived from events and plans (the progress of journeys) is left out.
+enum RecordCoding {
+    static let version: UInt8 = 1
+
+    static func encode(_ record: ContainerRecord, _ texts: [String]) -> [UInt8] {
+        var table = TextTable()
+        var body = ByteEncoder()
+        func symbol(_ number: UInt32) { body.count(table.number(texts[Int(number)])) }
+        body.count(record.history.events.count)
+        for event in record.history.events {
+            body.fixed(event.identity.high)
+            body.fixed(event.identity.low)
+            body.fixed(event.content)
+            body.instant(event.time)
+            body.instant(event.updated)
+            symbol(event.place)
+            symbol(event.shipment)
+            body.byte(event.code.rawValue)
+            body.byte(
+                event.eventClass.rawValue | event.mode.rawValue << 2
+                    | (event.retracted ? 0x80 : 0))
+        }
+        body.count(record.history.superseded.count)
+        for version in record.history.superseded {
+            body.fixed(version.identity.high)
+            body.fixed(version.identity.low)
+            body.fixed(version.content)
+            body.instant(version.updated)
+        }
+        body.count(record.plans.count)
+        for plan in record.plans { symbol(plan) }
+        body.count(record.journeys.count)
+        for journey in record.journeys {
+            symbol(journey.shipment)
+            body.unsigned(UInt64(journey.ordinal))
+            encode(journey.publication, &body, symbol)
+        }
+        var out = ByteEncoder()
+        out.byte(version)
+        out.fixed(record.number.packed)
+        out.count(table.texts.count)
+        for text in table.texts { out.text(text) }
+        out.bytes += body.bytes
+        return out.bytes
+    }
+
+    private static func encode(
+        _ publication: Journey.Publication, _ body: inout ByteEncoder,
+        _ symbol: (UInt32) -> Void
+    ) {
+        for instant in [
+            publication.p10, publication.p50, publication.p90, publication.publishedAt,
+            publication.owedAt, publication.reviewAt, publication.overdueAt, publication.holdUntil,
+        ] { body.instant(instant) }
+        body.byte(publication.lateVerdict ? 1 : 0)
+        body.signed(Int64(publication.furthest))
+        body.count(publication.alerts.count)
+        for alert in publication.alerts {
+            body.byte(alert.type.rawValue)
+            body.unsigned(UInt64(alert.milestone))
+            symbol(alert.place)
+            body.byte(alert.code.rawValue)
+            body.unsigned(UInt64(alert.episode))
+            body.unsigned(UInt64(alert.rev))
+            body.byte(alert.phase.rawValue)
+            body.byte(alert.severity.rawValue)
+            body.instant(alert.since)
+            body.unsigned(UInt64(alert.evidence))
+            body.signed(Int64(alert.delayMinutes))
+            body.float(alert.probability)
+            body.instant(alert.confirmAt)
+        }
+        body.count(publication.lessons.count)
+        for lesson in publication.lessons {
+            body.unsigned(UInt64(lesson.milestone))
+            body.instant(lesson.startedAt)
+            body.instant(lesson.endedAt)
+        }
+    }
+
+    /// The record, its journeys still without progress.
+    static func decode(
+        _ bytes: [UInt8], _ symbols: inout Symbols
+    ) throws(CodingFlaw) -> ContainerRecord {
+        var decoder = ByteDecoder(bytes)
+        guard try decoder.byte() == version else {
+            throw CodingFlaw("a journey of a version that this program does not know")
+        }
+        var record = ContainerRecord(number: ContainerNumber(packed: try decoder.fixed()))
+        var table: [UInt32] = []
+        for _ in 0..<(try decoder.count()) {
+            let text = try decoder.text()
+            table.append(text.isEmpty ? 0 : symbols.number(text))
+        }
+        for _ in 0..<(try decoder.count()) {
+            record.history.events.append(try event(&decoder, table))
+        }
+        for _ in 0..<(try decoder.count()) {
+            record.history.superseded.append(
+                SupersededVersion(
+                    identity: Identity(high: try decoder.fixed(), low: try decoder.fixed()),
+                    content: try decoder.fixed(), updated: try decoder.instant()))
+        }
+        for _ in 0..<(try decoder.count()) { record.plans.append(try symbol(&decoder, table)) }
+        for _ in 0..<(try decoder.count()) {
+            var journey = Journey(
+                shipment: try symbol(&decoder, table),
+                ordinal: UInt32(truncatingIfNeeded: try decoder.unsigned()))
+            journey.publication = try publication(&decoder, table)
+            record.journeys.append(journey)
+        }
+        guard decoder.isAtEnd else { throw CodingFlaw("bytes after the end of a journey") }
+        return record
+    }
+
+    private static func symbol(
+        _ decoder: inout ByteDecoder, _ table: [UInt32]
+    ) throws(CodingFlaw) -> UInt32 {
+        let number = Int(try decoder.unsigned())
+        guard number < table.count else { throw CodingFlaw("a text beyond the table") }
+        return table[number]
+    }
+
+    private static func event(
+        _ decoder: inout ByteDecoder, _ table: [UInt32]
+    ) throws(CodingFlaw) -> EventRecord {
+        let identity = Identity(high: try decoder.fixed(), low: try decoder.fixed())
+        let content = try decoder.fixed()
+        let time = try decoder.instant()
+        let updated = try decoder.instant()
+        let place = try symbol(&decoder, table)
+        let shipment = try symbol(&decoder, table)
+        let code = try decoder.code(EventCode.self)
+        let flags = try decoder.byte()
+        guard let eventClass = EventClass(rawValue: flags & 3),
+            let mode = TransportMode(rawValue: flags >> 2 & 7)
+        else { throw CodingFlaw("an event of unknown class or mode") }
+        return EventRecord(
+            identity: identity, content: content, time: time, updated: updated, place: place,
+            shipment: shipment, code: code, eventClass: eventClass, mode: mode,
+            retracted: flags & 0x80 != 0)
+    }
+
+    private static func publication(
+        _ decoder: inout ByteDecoder, _ table: [UInt32]
+    ) throws(CodingFlaw) -> Journey.Publication {
+        var said = Journey.Publication()
+        said.p10 = try decoder.instant()
+        said.p50 = try decoder.instant()
+        said.p90 = try decoder.instant()
+        said.publishedAt = try decoder.instant()
+        said.owedAt = try decoder.instant()
+        said.reviewAt = try decoder.instant()
+        said.overdueAt = try decoder.instant()
+        said.holdUntil = try decoder.instant()
+        said.lateVerdict = try decoder.byte() == 1
+        said.furthest = Int(try decoder.signed())
+        for _ in 0..<(try decoder.count()) { said.alerts.append(try alert(&decoder, table)) }
+        for _ in 0..<(try decoder.count()) {
+            said.lessons.append(
+                Lesson(
+                    milestone: UInt16(truncatingIfNeeded: try decoder.unsigned()),
+                    startedAt: try decoder.instant(), endedAt: try decoder.instant()))
+        }
+        return said
+    }
+
+    private static func alert(
+        _ decoder: inout ByteDecoder, _ table: [UInt32]
+    ) throws(CodingFlaw) -> AlertEpisode {
+        var alert = AlertEpisode(
+            type: try decoder.code(AlertType.self),
+            milestone: UInt16(truncatingIfNeeded: try decoder.unsigned()),
+            place: try symbol(&decoder, table), code: try decoder.code(EventCode.self),
+            episode: UInt16(truncatingIfNeeded: try decoder.unsigned()), since: .unset)
+        alert.rev = UInt16(truncatingIfNeeded: try decoder.unsigned())
+        alert.phase = try decoder.code(AlertEpisode.Phase.self)
+        alert.severity = try decoder.code(Severity.self)
+        alert.since = try decoder.instant()
+        alert.evidence = UInt16(truncatingIfNeeded: try decoder.unsigned())
+        alert.delayMinutes = Int32(truncatingIfNeeded: try decoder.signed())
+        alert.probability = try decoder.float()
+        alert.confirmAt = try decoder.instant()
+        return alert
+    }
+}
+
+/// A pool with its key.
+enum PoolCoding {
+    static let version: UInt8 = 1
+
+    static func key(_ key: PoolKey, _ texts: [String]) -> [UInt8] {
+        var out = ByteEncoder()
+        out.byte(key.level.rawValue)
+        out.byte(key.kind.rawValue)
+        out.byte(key.mode.rawValue)
+        out.byte(key.fromCode.rawValue)
+        out.byte(key.toCode.rawValue)
+        out.signed(Int64(key.plannedClass))
+        out.text(texts[Int(key.fromPlace)])
+        out.text(texts[Int(key.toPlace)])
+        return out.bytes
+    }
+
+    static func encode(_ key: PoolKey, _ pool: Pool, _ texts: [String]) -> [UInt8] {
+        var out = ByteEncoder()
+        out.byte(version)
+        out.blob(self.key(key, texts))
+        out.count(pool.values.count)
+        for value in pool.values { out.float(value) }
+        out.count(pool.head)
+        out.count(pool.pending)
+        out.unsigned(UInt64(pool.version))
+        out.byte(pool.curve == nil ? 0 : 1)
+        for value in pool.curve?.values ?? [] { out.float(value) }
+        return out.bytes
+    }
+
+    static func decode(
+        _ bytes: [UInt8], _ symbols: inout Symbols
+    ) throws(CodingFlaw) -> (PoolKey, Pool) {
+        var decoder = ByteDecoder(bytes)
+        guard try decoder.byte() == version else {
+            throw CodingFlaw("a pool of a version that this program does not know")
+        }
+        var inner = ByteDecoder(try decoder.blob())
+        func symbol(_ text: String) -> UInt32 { text.isEmpty ? 0 : symbols.number(text) }
+        var key = PoolKey(
+            level: try inner.code(PoolKey.Level.self), kind: try inner.code(StepKind.self),
+            mode: try inner.code(TransportMode.self),
+            fromCode: try inner.code(EventCode.self), toCode: try inner.code(EventCode.self))
+        key.plannedClass = Int16(truncatingIfNeeded: try inner.signed())
+        key.fromPlace = symbol(try inner.text())
+        key.toPlace = symbol(try inner.text())
+        var values: [Float] = []
+        for _ in 0..<(try decoder.count()) { values.append(try decoder.float()) }
+        let head = Int(try decoder.unsigned())
+        let pending = Int(try decoder.unsigned())
+        let version = UInt32(truncatingIfNeeded: try decoder.unsigned())
+        var curve: Curve?
+        if try decoder.byte() == 1 {
+            var points: [Float] = []
+            for _ in 0..<Curve.count { points.append(try decoder.float()) }
+            curve = Curve(values: points)
+        }
+        guard head <= values.count, decoder.isAtEnd else { throw CodingFlaw("a pool is damaged") }
+        let pool = Pool(
+            values: values, head: head, curve: curve, pending: pending, version: version)
+        return (key, pool)
+    }
+}
+
+/// Alert rules as bytes.
+public enum RulesCoding {
+    static let version: UInt8 = 1
+
+    public static func encode(_ rules: AlertRules) -> [UInt8] {
+        var out = ByteEncoder()
+        out.byte(version)
+        for value in [
+            rules.raiseProbability, rules.clearProbability, rules.clearShare,
+            Double(rules.confirmEvents), rules.confirmMinutes, rules.calmMinutes,
+            rules.publishIntervalSeconds, rules.publishMinutes, rules.publishShare,
+            rules.backlogMinutes, rules.settleMinutes, rules.futureHours,
+        ] + rules.levelMinutes { out.double(value) }
+        return out.bytes
+    }
+
+    public static func decode(_ bytes: [UInt8]) throws(CodingFlaw) -> AlertRules {
+        var decoder = ByteDecoder(bytes)
+        guard try decoder.byte() == version else {
+            throw CodingFlaw("alert rules of a version that this program does not know")
+        }
+        var rules = AlertRules()
+        rules.raiseProbability = try decoder.double()
+        rules.clearProbability = try decoder.double()
+        rules.clearShare = try decoder.double()
+        rules.confirmEvents = Int(try decoder.double())
+        rules.confirmMinutes = try decoder.double()
+        rules.calmMinutes = try decoder.double()
+        rules.publishIntervalSeconds = try decoder.double()
+        rules.publishMinutes = try decoder.double()
+        rules.publishShare = try decoder.double()
+        rules.backlogMinutes = try decoder.double()
+        rules.settleMinutes = try decoder.double()
+        rules.futureHours = try decoder.double()
+        for level in rules.levelMinutes.indices {
+            rules.levelMinutes[level] = try decoder.double()
+        }
+        return rules
+    }
+}

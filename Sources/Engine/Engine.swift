@@ -1,0 +1,465 @@
+import Forecast
+import Tracking
+import Wire
+
+/// The single-writer sequence: (lines, now) in, effects out. It has no socket, no database and no
+/// clock; the same inputs give the same state and the same output, byte for byte.
+///
+///     let effects = engine.step(chunks, now: now)
+///     try await store.commit(effects.commit)      // then, and only then, effects.replies
+public struct Engine: Sendable {
+    public private(set) var rules: AlertRules
+    public private(set) var network: Network
+    public private(set) var networkBytes: [UInt8]
+    /// The last batch that was stepped.
+    public internal(set) var batch = 0
+    /// The last output number given out.
+    public internal(set) var seq = 0
+    public internal(set) var counts = LineCounts()
+
+    let parser: FeedParser
+    var builder: ChainBuilder
+    var symbols = Symbols()
+    var records: [ContainerRecord] = []
+    var slots: [ContainerNumber: Int] = [:]
+    var freeSlots: [Int] = []
+    /// Containers whose records rest in the store.
+    var resting: Set<ContainerNumber> = []
+    var shipments: [UInt32: Shipment] = [:]
+    var closures: [String: StandingClosure] = [:]
+    var windows: [ClosureWindow] = []
+    var pools = Pools()
+    var composer = Composer()
+    var marks: [Origin: Int64] = [:]
+    var due = DueHeap()
+    var dirtyRecords: Set<Int> = []
+    var dirtyShipments: Set<UInt32> = []
+    var dirtyClosures: Set<String> = []
+    var ordinancesDirty = true
+
+    struct StandingClosure: Sendable {
+        var closure: Closure
+        var received: Instant
+        var line: [UInt8]
+    }
+
+    public init(parser: FeedParser = FeedParser()) {
+        self.parser = parser
+        rules = AlertRules()
+        network = Network()
+        networkBytes = []
+        builder = ChainBuilder(network: Network())
+    }
+
+    /// The earliest moment at which `step` has something to do without any line.
+    public var nextDue: Instant {
+        mutating get { due.next }
+    }
+
+    public var liveContainers: Int { slots.count }
+
+    /// The containers that a batch speaks of and that rest in the store: to be loaded first.
+    public func missing(_ chunks: [FeedChunk]) -> [ContainerNumber] {
+        if resting.isEmpty { return [] }
+        var found: Set<ContainerNumber> = []
+        for chunk in chunks {
+            for line in chunk.lines {
+                switch line.value {
+                case .event(let event):
+                    if resting.contains(event.container) { found.insert(event.container) }
+                case .plan(let plan):
+                    found.formUnion(plan.containers.filter(resting.contains))
+                    if let old = symbols.known(plan.shipment).flatMap({ shipments[$0] }) {
+                        found.formUnion(old.plan.containers.filter(resting.contains))
+                    }
+                default: break
+                }
+            }
+        }
+        return found.sorted()
+    }
+
+    /// Decides one batch: what arrived, and what has become due by `now`.
+    public mutating func step(
+        _ chunks: [FeedChunk], ordinances: [Ordinance] = [], now: Instant
+    ) -> Effects {
+        var draft = Draft(now: now)
+        for ordinance in ordinances { take(ordinance, &draft) }
+        for chunk in chunks { take(chunk, &draft) }
+        let dueSlots = due.takeDue(now).sorted {
+            records[$0].number < records[$1].number
+        }
+        for slot in draft.order { review(slot, &draft) }
+        for slot in dueSlots where draft.touched[slot] == nil {
+            draft.timersFired = true
+            review(slot, &draft)
+        }
+        if !dueSlots.isEmpty { draft.timersFired = true }
+        return finish(draft)
+    }
+
+    private mutating func finish(_ draft: Draft) -> Effects {
+        var effects = Effects()
+        effects.replies = draft.replies
+        effects.counts = draft.counts
+        effects.refused = draft.refused
+        counts += draft.counts
+        let writes =
+            draft.blob.count > 0 || draft.timersFired || !draft.quarantined.isEmpty
+            || !draft.marks.isEmpty
+        guard writes else { return effects }
+        batch += 1
+        var outputs: [OutputLine] = []
+        outputs.reserveCapacity(draft.notices.count)
+        for notice in draft.notices {
+            seq += 1
+            outputs.append(OutputLine(seq: seq, notice))
+        }
+        effects.commit = Commit(
+            batch: batch, now: draft.now, blob: draft.blob.finished(),
+            entries: draft.blob.count, events: draft.events, quarantined: draft.quarantined,
+            outputs: outputs, marks: draft.marks, lastSeq: seq)
+        return effects
+    }
+
+    // MARK: Ordinances
+
+    private mutating func take(_ ordinance: Ordinance, _ draft: inout Draft) {
+        switch ordinance {
+        case .network(let bytes):
+            guard bytes != networkBytes, let parsed = try? NetworkFile.parse(bytes) else { return }
+            bytes.withUnsafeBufferPointer { _ = draft.blob.append(.network, Origin(), $0) }
+            install(parsed, bytes)
+            for slot in slots.values.sorted(by: { records[$0].number < records[$1].number }) {
+                draft.touch(slot) { $0.planChanged = true }
+            }
+        case .rules(let rules):
+            guard rules != self.rules || batch == 0 else { return }
+            let bytes = RulesCoding.encode(rules)
+            bytes.withUnsafeBufferPointer { _ = draft.blob.append(.rules, Origin(), $0) }
+            install(rules)
+        }
+    }
+
+    mutating func install(_ network: Network, _ bytes: [UInt8]) {
+        for slot in slots.values { forgetLessons(slot) }
+        self.network = network
+        networkBytes = bytes
+        builder = ChainBuilder(network: network)
+        for symbol in shipments.keys.sorted() { shipments[symbol]?.build(builder, &symbols) }
+        rebuildWindows()
+        ordinancesDirty = true
+    }
+
+    mutating func install(_ rules: AlertRules) {
+        self.rules = rules
+        ordinancesDirty = true
+    }
+
+    // MARK: Lines
+
+    private mutating func take(_ chunk: FeedChunk, _ draft: inout Draft) {
+        var reply = SourceReply(source: chunk.source, ack: 0, rejects: [])
+        chunk.bytes.withUnsafeBufferPointer { bytes in
+            for line in chunk.lines {
+                reply.ack = line.number
+                take(line, UnsafeBufferPointer(rebasing: bytes[line.range]), chunk, &reply, &draft)
+            }
+        }
+        if reply.ack > 0 { draft.replies.append(reply) }
+    }
+
+    private mutating func take(
+        _ line: ParsedLine, _ bytes: UnsafeBufferPointer<UInt8>, _ chunk: FeedChunk,
+        _ reply: inout SourceReply, _ draft: inout Draft
+    ) {
+        let verdict: Verdict
+        switch line.value {
+        case .event(let event):
+            if isBehindMark(event, chunk.origin, &draft) {
+                verdict = .duplicate
+            } else {
+                verdict = take(event, bytes, chunk.origin, &draft)
+            }
+        case .plan(let plan): verdict = take(plan, bytes, chunk.origin, &draft)
+        case .closure(let closure): verdict = take(closure, bytes, chunk.origin, &draft)
+        case .reject(let reject): verdict = .refused(reject)
+        case .hello, .ping, .bye, .empty: return
+        }
+        draft.counts.received += 1
+        switch verdict {
+        case .stored: draft.counts.stored += 1
+        case .duplicate: draft.counts.duplicate += 1
+        case .refused(let reject):
+            draft.quarantine(reject, line, bytes, chunk.origin)
+            var out = JSONWriter()
+            Reply.reject(line.number, reject, to: &out)
+            reply.rejects += out.bytes
+        }
+    }
+
+    /// In a session: whether the stream has passed this number already; else moves its mark.
+    private mutating func isBehindMark(
+        _ event: TrackingEvent, _ origin: Origin, _ draft: inout Draft
+    ) -> Bool {
+        guard !origin.stream.isEmpty, let seq = event.seq else { return false }
+        if let mark = marks[origin], seq <= mark { return true }
+        marks[origin] = seq
+        draft.mark(origin, seq)
+        return false
+    }
+
+    private mutating func take(
+        _ event: TrackingEvent, _ bytes: UnsafeBufferPointer<UInt8>, _ origin: Origin,
+        _ draft: inout Draft
+    ) -> Verdict {
+        var event = event
+        let known = network.place(event.place)
+        if event.offsetMinutes == nil, let known {
+            event.time = network.places[known].zone.instant(CivilTime(event.time))
+        }
+        let latest = draft.now.advanced(minutes: rules.futureHours * 60)
+        if event.eventClass == .act, event.time > latest, event.time != .unset {
+            return .refused(
+                LineReject(
+                    .future, field: "time",
+                    detail: "\(TimeText.string(event.time)) lies more than "
+                        + "\(Int(rules.futureHours)) h ahead; is the clock right?"))
+        }
+        let placeID = known.map { network.places[$0].id } ?? event.place
+        let slot = slot(of: event.container)
+        let outcome = records[slot].history.fold(
+            EventRecord(
+                identity: event.identity, content: event.content, time: event.time,
+                updated: event.updated ?? .unset,
+                place: placeID.isEmpty ? 0 : symbols.number(placeID),
+                shipment: event.shipment.map { symbols.number($0) } ?? 0, code: event.code,
+                eventClass: event.eventClass, mode: event.mode, retracted: event.retract))
+        switch outcome {
+        case .duplicate: return .duplicate
+        case .conflict:
+            return .refused(
+                LineReject(
+                    .conflict, field: "id",
+                    detail: "\(event.id ?? "this event") is known with other content; "
+                        + "a correction carries a later updated"))
+        case .added, .replaced, .superseded, .unknownID: break
+        }
+        let index = draft.blob.append(.line, origin, bytes)
+        dirtyRecords.insert(slot)
+        if outcome == .unknownID {
+            return .refused(
+                LineReject(
+                    .unknownID, field: "id",
+                    detail: "no event \(event.id ?? "") of \(event.container) is known; "
+                        + "should it come, it counts as retracted"))
+        }
+        draft.events.append(
+            EventRow(event: event, place: placeID, line: index, post: origin.post))
+        if outcome != .superseded {
+            draft.touch(slot) {
+                $0.eventID = event.id ?? $0.eventID
+                $0.reason = event.reason ?? $0.reason
+                $0.corrected = $0.corrected || outcome == .replaced
+                if event.eventClass == .act { $0.newest = max($0.newest, event.time) }
+            }
+        }
+        return .stored
+    }
+
+    /// The record of a container, made where there is none.
+    mutating func slot(of container: ContainerNumber) -> Int {
+        if let known = slots[container] { return known }
+        let slot: Int
+        if let free = freeSlots.popLast() {
+            slot = free
+            records[slot] = ContainerRecord(number: container)
+        } else {
+            slot = records.count
+            records.append(ContainerRecord(number: container))
+        }
+        slots[container] = slot
+        return slot
+    }
+
+    private mutating func take(
+        _ plan: ShipmentPlan, _ bytes: UnsafeBufferPointer<UInt8>, _ origin: Origin,
+        _ draft: inout Draft
+    ) -> Verdict {
+        let symbol = symbols.number(plan.shipment)
+        if let old = shipments[symbol] {
+            let oldVersion = old.plan.updated ?? .unset
+            let newVersion = plan.updated ?? .unset
+            if old.plan.content == plan.content, oldVersion == newVersion { return .duplicate }
+            if newVersion < oldVersion, plan.updated != nil || old.plan.updated != nil {
+                // An older version: kept in the log, without effect.
+                _ = draft.blob.append(.line, origin, bytes)
+                return .stored
+            }
+        }
+        _ = draft.blob.append(.line, origin, bytes)
+        put(plan, received: draft.now, line: Array(bytes), symbol)
+        for container in plan.containers {
+            draft.touch(slot(of: container)) {
+                $0.planChanged = true
+                $0.newest = max($0.newest, plan.updated ?? plan.start ?? .unset)
+            }
+        }
+        for slot in unnamed { draft.touch(slot) { $0.planChanged = true } }
+        unnamed = []
+        return .stored
+    }
+
+    /// Slots that a plan no longer names, between `put` and the touches.
+    private var unnamed: [Int] = []
+
+    /// Puts a plan in force: the containers that it names know it, those that it left forget it.
+    mutating func put(
+        _ plan: ShipmentPlan, received: Instant, line: [UInt8], _ symbol: UInt32
+    ) {
+        let old = shipments[symbol]
+        if let old {
+            for container in old.plan.containers {
+                guard let slot = slots[container] else { continue }
+                forgetLessons(slot, shipment: symbol)
+                if !plan.containers.contains(container) {
+                    records[slot].plans.removeAll { $0 == symbol }
+                    dirtyRecords.insert(slot)
+                    unnamed.append(slot)
+                }
+            }
+        }
+        shipments[symbol] = Shipment(
+            plan: plan, received: received, line: line, builder, &symbols)
+        dirtyShipments.insert(symbol)
+        for container in plan.containers {
+            let slot = slot(of: container)
+            if !records[slot].plans.contains(symbol) {
+                let name = plan.shipment
+                let at = records[slot].plans.firstIndex { symbols[$0] > name }
+                records[slot].plans.insert(symbol, at: at ?? records[slot].plans.count)
+            }
+            dirtyRecords.insert(slot)
+        }
+    }
+
+    private mutating func take(
+        _ closure: Closure, _ bytes: UnsafeBufferPointer<UInt8>, _ origin: Origin,
+        _ draft: inout Draft
+    ) -> Verdict {
+        if let old = closures[closure.id]?.closure {
+            let oldVersion = old.updated ?? .unset
+            let newVersion = closure.updated ?? .unset
+            if old.content == closure.content, oldVersion == newVersion { return .duplicate }
+            if newVersion < oldVersion {
+                _ = draft.blob.append(.line, origin, bytes)
+                return .stored
+            }
+        }
+        _ = draft.blob.append(.line, origin, bytes)
+        let place = closurePlace(closure)
+        closures[closure.id] = StandingClosure(
+            closure: closure, received: draft.now, line: Array(bytes))
+        dirtyClosures.insert(closure.id)
+        rebuildWindows()
+        let affected = slots.values.filter { waits(records[$0], at: place) }
+        for slot in affected.sorted(by: { records[$0].number < records[$1].number }) {
+            draft.touch(slot) { $0.closed = true }
+        }
+        return .stored
+    }
+
+    private func waits(_ record: ContainerRecord, at place: UInt32) -> Bool {
+        for journey in record.journeys {
+            guard let chain = shipments[journey.shipment]?.chain(for: record.number) else {
+                continue
+            }
+            for milestone in chain.dropFirst(journey.progress.furthest + 1)
+            where milestone.fromPlace == place || milestone.place == place { return true }
+        }
+        return false
+    }
+
+    private mutating func closurePlace(_ closure: Closure) -> UInt32 {
+        builder.symbol(closure.place, &symbols)
+    }
+
+    mutating func rebuildWindows() {
+        windows = []
+        for id in closures.keys.sorted() {
+            guard let closure = closures[id]?.closure, !closure.retract else { continue }
+            windows.append(
+                ClosureWindow(
+                    place: closurePlace(closure), mode: closure.mode, from: closure.from,
+                    until: closure.until ?? closure.from.advanced(minutes: 7 * 1_440)))
+        }
+    }
+}
+
+/// What became of one line.
+enum Verdict {
+    case stored
+    case duplicate
+    case refused(LineReject)
+}
+
+/// What a batch has done to one container so far.
+struct Touch: Sendable {
+    var eventID: String?
+    var reason: String?
+    var corrected = false
+    var planChanged = false
+    var closed = false
+    /// The latest time that the news speaks of.
+    var newest: Instant = .unset
+}
+
+/// A step in the making.
+struct Draft {
+    let now: Instant
+    var blob = LogBlobWriter()
+    var events: [EventRow] = []
+    var quarantined: [QuarantineRow] = []
+    var marks: [StreamMark] = []
+    var notices: [Notice] = []
+    var replies: [SourceReply] = []
+    var counts = LineCounts()
+    var refused: [LineReject.Code: Int] = [:]
+    var touched: [Int: Touch] = [:]
+    /// Touched slots in order of the first touch.
+    var order: [Int] = []
+    var timersFired = false
+
+    init(now: Instant) { self.now = now }
+
+    mutating func touch(_ slot: Int, _ change: (inout Touch) -> Void) {
+        if let index = touched.index(forKey: slot) {
+            change(&touched.values[index])
+        } else {
+            var touch = Touch()
+            change(&touch)
+            touched[slot] = touch
+            order.append(slot)
+        }
+    }
+
+    mutating func mark(_ origin: Origin, _ seq: Int64) {
+        if let at = marks.firstIndex(where: { $0.origin == origin }) {
+            marks[at].seq = seq
+        } else {
+            marks.append(StreamMark(origin: origin, seq: seq))
+        }
+    }
+
+    mutating func quarantine(
+        _ reject: LineReject, _ line: ParsedLine, _ bytes: UnsafeBufferPointer<UInt8>,
+        _ origin: Origin
+    ) {
+        quarantined.append(
+            QuarantineRow(
+                item: counts.received, origin: origin, reject: reject, bytes: Array(bytes),
+                length: line.oversize?.length ?? bytes.count, hash: line.oversize?.hash))
+        refused[reject.code, default: 0] += 1
+        counts.quarantined += 1
+    }
+}

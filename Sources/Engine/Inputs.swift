@@ -1,0 +1,172 @@
+import Tracking
+import Wire
+
+/// One line of a chunk: where its bytes are, and what they say.
+public struct ParsedLine: Sendable {
+    /// Counts the connection's lines from 1.
+    public var number: Int
+    /// In the chunk's bytes; of a line over the limit, its head.
+    public var range: Range<Int>
+    public var value: FeedLine
+    /// Of a line over the limit: its whole length and hash.
+    public var oversize: Oversize?
+
+    public struct Oversize: Sendable, Equatable {
+        public var length: Int
+        public var hash: UInt64
+
+        public init(length: Int, hash: UInt64) {
+            self.length = length
+            self.hash = hash
+        }
+    }
+
+    public init(
+        number: Int, range: Range<Int>, value: FeedLine, oversize: Oversize? = nil
+    ) {
+        self.number = number
+        self.range = range
+        self.value = value
+        self.oversize = oversize
+    }
+}
+
+/// What one connection read at one time, parsed where it was read.
+public struct FeedChunk: Sendable {
+    /// The server's number of the connection, for the replies.
+    public var source: Int
+    public var origin: Origin
+    public var bytes: [UInt8]
+    public var lines: [ParsedLine]
+
+    public init(source: Int, origin: Origin, bytes: [UInt8] = [], lines: [ParsedLine] = []) {
+        self.source = source
+        self.origin = origin
+        self.bytes = bytes
+        self.lines = lines
+    }
+
+    /// A chunk of whole lines, parsed here; for simulation, replay and tests.
+    public init(source: Int, origin: Origin, text: [UInt8], parser: FeedParser, first: Int = 1) {
+        self.init(source: source, origin: origin, bytes: text)
+        var at = 0
+        var number = first
+        while at < text.count {
+            var end = at
+            while end < text.count, text[end] != 0x0A { end += 1 }
+            let range = at..<end
+            let value = text.withUnsafeBufferPointer {
+                parser.parse(UnsafeBufferPointer(rebasing: $0[range]))
+            }
+            lines.append(ParsedLine(number: number, range: range, value: value))
+            number += 1
+            at = end + 1
+        }
+    }
+}
+
+/// A setting that came into force: part of the log, because it changes decisions.
+public enum Ordinance: Sendable {
+    case network([UInt8])
+    case rules(AlertRules)
+}
+
+/// What one connection is told once the batch is durable.
+public struct SourceReply: Sendable, Equatable {
+    public var source: Int
+    /// The number of the last line that the batch covers.
+    public var ack: Int
+    /// Reject lines, ready to send, in order.
+    public var rejects: [UInt8]
+}
+
+/// An event as it is stored.
+public struct EventRow: Sendable {
+    public var event: TrackingEvent
+    /// Canonical place id.
+    public var place: String
+    public var line: Int
+    public var post: String
+}
+
+/// A refused line as it is kept.
+public struct QuarantineRow: Sendable, Equatable {
+    public var item: Int
+    public var origin: Origin
+    public var reject: LineReject
+    public var bytes: [UInt8]
+    public var length: Int
+    public var hash: UInt64?
+}
+
+/// One transaction: everything that a step appends to the log.
+public struct Commit: Sendable {
+    public var batch: Int
+    /// The engine's time of the step.
+    public var now: Instant
+    /// The inputs, as `LogBlob` reads them.
+    public var blob: [UInt8]
+    public var entries: Int
+    public var events: [EventRow]
+    public var quarantined: [QuarantineRow]
+    public var outputs: [OutputLine]
+    public var marks: [StreamMark]
+    /// The last output number after this batch.
+    public var lastSeq: Int
+
+    public init(
+        batch: Int, now: Instant, blob: [UInt8], entries: Int, events: [EventRow] = [],
+        quarantined: [QuarantineRow] = [], outputs: [OutputLine] = [], marks: [StreamMark] = [],
+        lastSeq: Int
+    ) {
+        self.batch = batch
+        self.now = now
+        self.blob = blob
+        self.entries = entries
+        self.events = events
+        self.quarantined = quarantined
+        self.outputs = outputs
+        self.marks = marks
+        self.lastSeq = lastSeq
+    }
+}
+
+/// How far one session stream has come.
+public struct StreamMark: Sendable, Equatable {
+    public var origin: Origin
+    public var seq: Int64
+
+    public init(origin: Origin, seq: Int64) {
+        self.origin = origin
+        self.seq = seq
+    }
+}
+
+/// Every line is exactly one of stored, duplicate, quarantined.
+public struct LineCounts: Sendable, Equatable {
+    public var received = 0
+    public var stored = 0
+    public var duplicate = 0
+    public var quarantined = 0
+
+    public init() {}
+
+    public static func += (a: inout LineCounts, b: LineCounts) {
+        a.received += b.received
+        a.stored += b.stored
+        a.duplicate += b.duplicate
+        a.quarantined += b.quarantined
+    }
+}
+
+/// What a step asks of the world: first the commit, then, once it is durable, the replies.
+public struct Effects: Sendable {
+    /// nil: nothing to write (only duplicates, or nothing at all).
+    public var commit: Commit?
+    public var replies: [SourceReply] = []
+    public var counts = LineCounts()
+    /// Refusals by code.
+    public var refused: [LineReject.Code: Int] = [:]
+
+    public init() {}
+}

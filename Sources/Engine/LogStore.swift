@@ -1,0 +1,141 @@
+import Tracking
+import Wire
+
+/// What a store failed at: the operation, the cause, and whether the same may be tried again.
+public struct StoreFailure: Error, Sendable, CustomStringConvertible {
+    public enum Kind: Sendable, Equatable {
+        /// The connection or the server is away: try the same again.
+        case unavailable
+        /// Another writer has taken over: stop writing.
+        case fenced
+        /// The database refuses the data itself.
+        case data
+        /// Something that no repetition mends, such as a schema of another version.
+        case fatal
+    }
+
+    public var kind: Kind
+    public var operation: String
+    public var cause: String
+    /// SQLSTATE where there is one.
+    public var state: String?
+
+    public init(_ kind: Kind, _ operation: String, _ cause: String, state: String? = nil) {
+        self.kind = kind
+        self.operation = operation
+        self.cause = cause
+        self.state = state
+    }
+
+    public var description: String {
+        let state = state.map { " (SQLSTATE \($0))" } ?? ""
+        return "\(operation): \(cause)\(state)"
+    }
+}
+
+/// The head of the log as the writer took it over.
+public struct LogHead: Sendable, Equatable {
+    public var epoch: Int
+    public var batch: Int
+    public var seq: Int
+    /// UUID of this log's history.
+    public var log: String
+
+    public init(epoch: Int, batch: Int, seq: Int, log: String) {
+        self.epoch = epoch
+        self.batch = batch
+        self.seq = seq
+        self.log = log
+    }
+}
+
+/// The snapshots of a checkpoint, all true at the end of one batch.
+public struct Snapshot: Sendable {
+    public var batch: Int
+    public var network: [UInt8]?
+    public var rules: [UInt8]?
+    public var shipments: [SourceLine]
+    public var closures: [SourceLine]
+    /// Live journeys, encoded (`RecordCoding`).
+    public var journeys: [[UInt8]]
+    /// Containers whose journeys rest in the store.
+    public var resting: [ContainerNumber]
+    public var pools: [[UInt8]]
+
+    public init(
+        batch: Int = 0, network: [UInt8]? = nil, rules: [UInt8]? = nil,
+        shipments: [SourceLine] = [], closures: [SourceLine] = [], journeys: [[UInt8]] = [],
+        resting: [ContainerNumber] = [], pools: [[UInt8]] = []
+    ) {
+        self.batch = batch
+        self.network = network
+        self.rules = rules
+        self.shipments = shipments
+        self.closures = closures
+        self.journeys = journeys
+        self.resting = resting
+        self.pools = pools
+    }
+}
+
+/// A plan or a closure as the line that stated it, with when that came.
+public struct SourceLine: Sendable, Equatable {
+    public var key: String
+    public var received: Instant
+    public var line: [UInt8]
+
+    public init(key: String, received: Instant, line: [UInt8]) {
+        self.key = key
+        self.received = received
+        self.line = line
+    }
+}
+
+/// A batch read back for replay.
+public struct LoggedBatch: Sendable {
+    public var batch: Int
+    public var now: Instant
+    public var blob: [UInt8]
+    public var lastSeq: Int
+
+    public init(batch: Int, now: Instant, blob: [UInt8], lastSeq: Int) {
+        self.batch = batch
+        self.now = now
+        self.blob = blob
+        self.lastSeq = lastSeq
+    }
+}
+
+/// Where the log lives. One conformance suite tests every implementation.
+public protocol LogStore: Sendable {
+    /// Becomes the writer: raises the epoch and reads the head.
+    func takeOver() async throws(StoreFailure) -> LogHead
+
+    /// The snapshots of the last checkpoint.
+    func snapshot() async throws(StoreFailure) -> Snapshot
+
+    /// Batches after `batch`, ascending, as many as fit in a page; empty at the end.
+    func batches(after batch: Int) async throws(StoreFailure) -> [LoggedBatch]
+
+    /// The last output number up to `batch`, 0 for batch 0.
+    func seq(at batch: Int) async throws(StoreFailure) -> Int
+
+    /// Session marks at the head.
+    func marks() async throws(StoreFailure) -> [StreamMark]
+
+    /// Makes one transaction durable. Returns only when it is; repeating a commit that was made
+    /// does nothing.
+    func commit(_ commit: Commit) async throws(StoreFailure)
+
+    /// Replaces the snapshots by those of a newer checkpoint, in one transaction.
+    func checkpoint(_ checkpoint: Checkpoint) async throws(StoreFailure)
+
+    /// The encoded journeys of containers that rest in the store; absent ones are left out.
+    func load(_ containers: [ContainerNumber]) async throws(StoreFailure) -> [[UInt8]]
+
+    /// Output lines with numbers after `seq`, ascending, at most `limit`.
+    func output(after seq: Int, limit: Int) async throws(StoreFailure) -> [OutputLine]
+
+    /// First and last output number kept; (last + 1, last) where none is.
+    func outputRange() async throws(StoreFailure) -> (first: Int, last: Int)
+}

@@ -1,0 +1,314 @@
+import Forecast
+import Tracking
+import Wire
+
+/// What has changed since the last checkpoint, as of one batch. Values only: it is encoded on
+/// whichever thread writes it, while the engine goes on.
+public struct Checkpoint: Sendable {
+    public let batch: Int
+    /// Of the whole engine; nil where unchanged since the last checkpoint.
+    public let network: [UInt8]?
+    public let rules: [UInt8]?
+    public let shipments: [SourceLine]
+    public let closures: [SourceLine]
+    let records: [ContainerRecord]
+    let live: [Bool]
+    let pools: [(key: PoolKey, pool: Pool)]
+    let texts: [String]
+
+    public struct JourneyRow: Sendable {
+        public let container: String
+        public let live: Bool
+        public let state: [UInt8]
+    }
+
+    public struct PoolRow: Sendable {
+        public let key: [UInt8]
+        public let state: [UInt8]
+    }
+
+    public var journeyCount: Int { records.count }
+
+    /// The journeys of one slice, encoded.
+    public func journeys(_ range: Range<Int>) -> [JourneyRow] {
+        range.map {
+            JourneyRow(
+                container: records[$0].number.description, live: live[$0],
+                state: RecordCoding.encode(records[$0], texts))
+        }
+    }
+
+    public func poolRows() -> [PoolRow] {
+        pools.map {
+            PoolRow(
+                key: PoolCoding.key($0.key, texts),
+                state: PoolCoding.encode($0.key, $0.pool, texts))
+        }
+    }
+
+    /// The containers that may leave memory once this checkpoint is durable.
+    public var quiet: [ContainerNumber] {
+        zip(records, live).filter { !$0.1 }.map(\.0.number)
+    }
+}
+
+extension Engine {
+    /// Days after its last event that a finished container stays in memory.
+    public static let restAfterDays = 14.0
+
+    /// Changes not yet in a checkpoint.
+    public var dirtyCount: Int { dirtyRecords.count + dirtyShipments.count + dirtyClosures.count }
+
+    /// Cuts a checkpoint at the last stepped batch. Everything in it counts as saved from here on:
+    /// whoever takes it must write it, or stop.
+    public mutating func cut(now: Instant) -> Checkpoint {
+        let slots = dirtyRecords.sorted { records[$0].number < records[$1].number }
+        let cutRecords = slots.map { records[$0] }
+        var lines: [SourceLine] = []
+        for symbol in dirtyShipments {
+            guard let shipment = shipments[symbol] else { continue }
+            lines.append(
+                SourceLine(
+                    key: shipment.plan.shipment, received: shipment.received,
+                    line: shipment.line))
+            shipments[symbol]?.line = []
+        }
+        let checkpoint = Checkpoint(
+            batch: batch, network: ordinancesDirty ? networkBytes : nil,
+            rules: ordinancesDirty ? RulesCoding.encode(rules) : nil,
+            shipments: lines.sorted { $0.key < $1.key },
+            closures: dirtyClosures.sorted().compactMap { id in
+                closures[id].map { SourceLine(key: id, received: $0.received, line: $0.line) }
+            },
+            records: cutRecords, live: cutRecords.map { isLive($0, now) },
+            pools: pools.takeChanged(), texts: symbols.texts)
+        dirtyRecords = []
+        dirtyShipments = []
+        dirtyClosures = []
+        ordinancesDirty = false
+        return checkpoint
+    }
+
+    private func isLive(_ record: ContainerRecord, _ now: Instant) -> Bool {
+        guard record.isQuiet else { return true }
+        let last = record.history.events.last?.time ?? .unset
+        if last == .unset { return !record.plans.isEmpty }
+        return now.minutes(since: last) < Engine.restAfterDays * 1_440
+    }
+
+    /// Lets finished containers go whose records are in a durable checkpoint.
+    public mutating func rest(_ containers: [ContainerNumber]) {
+        for container in containers {
+            guard let slot = slots[container], !dirtyRecords.contains(slot) else { continue }
+            slots[container] = nil
+            resting.insert(container)
+            records[slot] = ContainerRecord(number: container)
+            due.schedule(slot, at: .never)
+            freeSlots.append(slot)
+        }
+    }
+
+    /// Takes records back that were at rest.
+    public mutating func admit(_ encoded: [[UInt8]]) throws(CodingFlaw) {
+        for bytes in encoded {
+            let record = try RecordCoding.decode(bytes, &symbols)
+            resting.remove(record.number)
+            place(record)
+        }
+    }
+
+    private mutating func place(_ decoded: ContainerRecord) {
+        var record = decoded
+        let slot = slot(of: record.number)
+        var folded = JourneyFold.journeys(record.history, plans: planViews(record))
+        for index in folded.indices {
+            let same = record.journeys.first {
+                $0.shipment == folded[index].shipment && $0.ordinal == folded[index].ordinal
+            }
+            if let same { folded[index].publication = same.publication }
+        }
+        record.journeys = folded
+        records[slot] = record
+        due.schedule(slot, at: record.dueAt)
+    }
+
+    /// Restores what a checkpoint kept.
+    public mutating func restore(_ snapshot: Snapshot) throws(CodingFlaw) {
+        batch = snapshot.batch
+        if let bytes = snapshot.network, !bytes.isEmpty {
+            do { install(try NetworkFile.parse(bytes), bytes) } catch {
+                throw CodingFlaw("the network in force: \(error)")
+            }
+        }
+        if let bytes = snapshot.rules { install(try RulesCoding.decode(bytes)) }
+        for line in snapshot.shipments {
+            guard case .plan(let plan) = parse(line.line) else {
+                throw CodingFlaw("the plan \(line.key) cannot be read")
+            }
+            let symbol = symbols.number(plan.shipment)
+            var shipment = Shipment(
+                plan: plan, received: line.received, line: [], builder, &symbols)
+            shipment.line = []
+            shipments[symbol] = shipment
+        }
+        for line in snapshot.closures {
+            guard case .closure(let closure) = parse(line.line) else {
+                throw CodingFlaw("the closure \(line.key) cannot be read")
+            }
+            closures[closure.id] = StandingClosure(
+                closure: closure, received: line.received, line: line.line)
+        }
+        rebuildWindows()
+        for bytes in snapshot.pools {
+            let (key, pool) = try PoolCoding.decode(bytes, &symbols)
+            pools.restore(key, pool)
+        }
+        resting = Set(snapshot.resting)
+        try admit(snapshot.journeys)
+        ordinancesDirty = snapshot.network == nil
+    }
+
+    private func parse(_ line: [UInt8]) -> FeedLine {
+        line.withUnsafeBufferPointer { parser.parse($0) }
+    }
+
+    /// A logged batch as `step` takes it.
+    public func inputs(
+        of logged: LoggedBatch
+    ) throws(CodingFlaw) -> (chunks: [FeedChunk], ordinances: [Ordinance]) {
+        var chunks: [FeedChunk] = []
+        var ordinances: [Ordinance] = []
+        for entry in try LogBlob.read(logged.blob) {
+            switch entry.kind {
+            case .network: ordinances.append(.network(entry.bytes))
+            case .rules: ordinances.append(.rules(try RulesCoding.decode(entry.bytes)))
+            case .line:
+                chunks.append(
+                    FeedChunk(
+                        source: 0, origin: Origin(post: entry.origin.post), bytes: entry.bytes,
+                        lines: [
+                            ParsedLine(
+                                number: 1, range: 0..<entry.bytes.count, value: parse(entry.bytes))
+                        ]))
+            }
+        }
+        return (chunks, ordinances)
+    }
+
+    /// Steps through a logged batch again, publishing nothing.
+    public mutating func replay(
+        _ logged: LoggedBatch, _ inputs: (chunks: [FeedChunk], ordinances: [Ordinance])
+    ) throws(CodingFlaw) -> Effects {
+        let effects = step(inputs.chunks, ordinances: inputs.ordinances, now: logged.now)
+        batch = logged.batch
+        guard seq == logged.lastSeq else {
+            throw CodingFlaw(
+                "batch \(logged.batch) gave output up to \(logged.lastSeq) when it was written "
+                    + "and up to \(seq) now: this program decides otherwise than the one before")
+        }
+        return effects
+    }
+
+    /// How far each session stream has come, read at the head of the log.
+    public mutating func restore(marks read: [StreamMark]) {
+        marks = [:]
+        for mark in read { marks[mark.origin] = mark.seq }
+    }
+
+    public mutating func restore(seq read: Int) { seq = read }
+
+    public func mark(of origin: Origin) -> Int64 { marks[origin] ?? 0 }
+
+    /// All state in one canonical run of bytes: equal bytes, equal engines.
+    public func canonicalState() -> [UInt8] {
+        var out = ByteEncoder()
+        out.count(batch)
+        out.count(seq)
+        for slot in slots.values.sorted(by: { records[$0].number < records[$1].number }) {
+            out.blob(RecordCoding.encode(records[slot], symbols.texts))
+        }
+        let rows = pools.keys.indices.map {
+            PoolCoding.encode(pools.keys[$0], pools.pools[$0], symbols.texts)
+        }
+        for row in rows.sorted(by: { $0.lexicographicallyPrecedes($1) }) { out.blob(row) }
+        for symbol in shipments.keys.sorted(by: { symbols[$0] < symbols[$1] }) {
+            out.text(symbols[symbol])
+            out.fixed(shipments[symbol]?.plan.content ?? 0)
+        }
+        for id in closures.keys.sorted() {
+            out.text(id)
+            out.fixed(closures[id]?.closure.content ?? 0)
+        }
+        out.blob(networkBytes)
+        out.blob(RulesCoding.encode(rules))
+        return out.bytes
+    }
+
+    /// What happened, without what was said about it: the same for every order of the same news.
+    public func trackedState() -> [UInt8] {
+        var out = ByteEncoder()
+        for slot in slots.values.sorted(by: { records[$0].number < records[$1].number }) {
+            var record = records[slot]
+            for index in record.journeys.indices {
+                record.journeys[index].publication = Journey.Publication()
+            }
+            out.blob(RecordCoding.encode(record, symbols.texts))
+            for journey in record.journeys {
+                for reached in journey.progress.reached { out.instant(reached) }
+                out.signed(Int64(journey.progress.furthest))
+                out.count(journey.progress.eventCount)
+                out.instant(journey.progress.lastTime)
+            }
+        }
+        return out.bytes
+    }
+}
+
+/// Brings an engine to the head of a log: snapshots, then the later batches.
+public enum Recovery {
+    public struct Result: Sendable {
+        public var engine: Engine
+        public var head: LogHead
+        /// Batches that were replayed.
+        public var replayed: Int
+    }
+
+    public static func run(
+        _ store: some LogStore, parser: FeedParser = FeedParser()
+    ) async throws(StoreFailure) -> Result {
+        let head = try await store.takeOver()
+        var engine = Engine(parser: parser)
+        let snapshot = try await store.snapshot()
+        var replayed = 0
+        do { try engine.restore(snapshot) } catch {
+            throw StoreFailure(.fatal, "reading the snapshots", error.detail)
+        }
+        engine.restore(seq: try await store.seq(at: snapshot.batch))
+        while engine.batch < head.batch {
+            let page = try await store.batches(after: engine.batch)
+            if page.isEmpty {
+                throw StoreFailure(
+                    .fatal, "replaying the log",
+                    "batch \(engine.batch + 1) is missing; the head is \(head.batch)")
+            }
+            for logged in page {
+                do {
+                    let inputs = try engine.inputs(of: logged)
+                    let missing = engine.missing(inputs.chunks)
+                    if !missing.isEmpty { try engine.admit(try await store.load(missing)) }
+                    _ = try engine.replay(logged, inputs)
+                } catch let flaw as CodingFlaw {
+                    throw StoreFailure(.fatal, "replaying the log", flaw.detail)
+                } catch let failure as StoreFailure {
+                    throw failure
+                } catch {
+                    throw StoreFailure(.fatal, "replaying the log", "\(error)")
+                }
+                replayed += 1
+            }
+        }
+        engine.restore(marks: try await store.marks())
+        engine.restore(seq: head.seq)
+        return Result(engine: engine, head: head, replayed: replayed)
+    }
+}

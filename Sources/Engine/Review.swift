@@ -1,0 +1,273 @@
+import Forecast
+import Tracking
+
+/// The second half of a step: what a touched container's journeys look like now, what is expected
+/// of them, and what subscribers should hear of it.
+extension Engine {
+    /// Looks at one container again, because of news or because its time has come.
+    mutating func review(_ slot: Int, _ draft: inout Draft) {
+        let touch = draft.touched[slot]
+        // Taken out and put back, so that its arrays are changed in place.
+        var record = records[slot]
+        records[slot] = ContainerRecord(number: record.number)
+        if touch != nil { refold(&record, touch, &draft) }
+        for index in record.journeys.indices {
+            var scene = Scene(record: record, touch: touch, now: draft.now)
+            var journey = record.journeys[index]
+            if let shipment = shipments[journey.shipment] {
+                attend(&journey, shipment, &scene, &draft)
+            } else {
+                attendUnplanned(&journey, record.history, &scene, &draft)
+            }
+            record.journeys[index] = journey
+        }
+        records[slot] = record
+        dirtyRecords.insert(slot)
+        due.schedule(slot, at: record.dueAt)
+    }
+
+    /// The circumstances of a review.
+    struct Scene {
+        let container: ContainerNumber
+        let touch: Touch?
+        let now: Instant
+
+        init(record: ContainerRecord, touch: Touch?, now: Instant) {
+            container = record.number
+            self.touch = touch
+            self.now = now
+        }
+    }
+
+    func planViews(_ record: ContainerRecord) -> [PlanView] {
+        record.plans.compactMap { symbol in
+            shipments[symbol]?.view(symbol, for: record.number)
+        }
+    }
+
+    /// Cuts the history into journeys anew; each keeps what was said about it.
+    private mutating func refold(
+        _ record: inout ContainerRecord, _ touch: Touch?, _ draft: inout Draft
+    ) {
+        var folded = JourneyFold.journeys(record.history, plans: planViews(record))
+        var old = record.journeys
+        for index in folded.indices {
+            let same = old.firstIndex {
+                $0.shipment == folded[index].shipment && $0.ordinal == folded[index].ordinal
+            }
+            guard let same else { continue }
+            folded[index].publication = old.remove(at: same).publication
+        }
+        for var gone in old {
+            let scene = Scene(record: record, touch: touch, now: draft.now)
+            if let shipment = shipments[gone.shipment] {
+                forgetLessons(&gone, shipment.chain(for: record.number))
+            }
+            withdrawAll(&gone, "the journey is no longer known", scene, &draft)
+        }
+        record.journeys = folded
+    }
+
+    // MARK: Lessons
+
+    /// Teaches the pools what this journey's finished steps say, and takes back what they no
+    /// longer do.
+    private mutating func learn(
+        _ journey: inout Journey, _ chain: [Milestone], start: Instant?
+    ) {
+        var lessons: [Lesson] = []
+        let reached = journey.progress.reached
+        for at in chain.indices where reached[at] != .unset {
+            guard let began = at > 0 ? reached[at - 1] : start, began != .unset,
+                began <= reached[at]
+            else { continue }
+            lessons.append(
+                Lesson(milestone: UInt16(at), startedAt: began, endedAt: reached[at]))
+        }
+        let known = journey.publication.lessons
+        if lessons == known { return }
+        for lesson in known where !lessons.contains(lesson) { unlearn(lesson, chain) }
+        for lesson in lessons where !known.contains(lesson) {
+            let step = chain[Int(lesson.milestone)]
+            pools.learn(
+                step,
+                value: StepValue.observed(step, start: lesson.startedAt, end: lesson.endedAt))
+        }
+        journey.publication.lessons = lessons
+    }
+
+    private mutating func unlearn(_ lesson: Lesson, _ chain: [Milestone]) {
+        guard Int(lesson.milestone) < chain.count else { return }
+        let step = chain[Int(lesson.milestone)]
+        pools.unlearn(
+            step, value: StepValue.observed(step, start: lesson.startedAt, end: lesson.endedAt))
+    }
+
+    private mutating func forgetLessons(_ journey: inout Journey, _ chain: [Milestone]) {
+        for lesson in journey.publication.lessons { unlearn(lesson, chain) }
+        journey.publication.lessons = []
+    }
+
+    /// Takes back what a container's journeys taught, before their chains change.
+    mutating func forgetLessons(_ slot: Int, shipment only: UInt32? = nil) {
+        for index in records[slot].journeys.indices {
+            let symbol = records[slot].journeys[index].shipment
+            if let only, only != symbol { continue }
+            guard let shipment = shipments[symbol] else { continue }
+            let chain = shipment.chain(for: records[slot].number)
+            var journey = records[slot].journeys[index]
+            forgetLessons(&journey, chain)
+            records[slot].journeys[index] = journey
+        }
+    }
+
+    // MARK: Planned journeys
+
+    private mutating func attend(
+        _ journey: inout Journey, _ shipment: Shipment, _ scene: inout Scene, _ draft: inout Draft
+    ) {
+        let chain = shipment.chain(for: scene.container)
+        guard !chain.isEmpty else { return }
+        if scene.touch != nil {
+            learn(&journey, chain, start: shipment.plan.start)
+            settle(&journey, shipment, scene)
+        } else if !isDue(journey, scene.now) {
+            return
+        }
+        let held = journey.publication.holdUntil > scene.now
+        let clock = max(journey.progress.lastTime, shipment.startedAt)
+        let seenFrom = held ? min(scene.now, clock) : scene.now
+        guard
+            let expected = composer.expect(
+                chain, journey.progress, start: shipment.startedAt, now: seenFrom, &pools,
+                closures: windows)
+        else {
+            journey.publication.reviewAt = .never
+            journey.publication.overdueAt = .never
+            return
+        }
+        var outlook = Outlook(
+            expected: expected, chain: chain, promised: shipment.plan.promised,
+            seenFrom: seenFrom, held: held)
+        let finished = journey.progress.furthest > journey.publication.furthest
+        outlook.blamed = finished ? journey.progress.furthest : expected.next
+        setTimers(&journey, outlook, scene, clock)
+        publish(&journey, outlook, scene, &draft)
+        judgeLate(&journey, outlook, scene, &draft)
+        judgeOverdue(&journey, outlook, scene, &draft)
+    }
+
+    private func isDue(_ journey: Journey, _ now: Instant) -> Bool {
+        journey.publication.dueAt <= now
+    }
+
+    /// News that was old when it came is backlog: alerts wait until it has all come.
+    private func settle(_ journey: inout Journey, _ shipment: Shipment, _ scene: Scene) {
+        guard let touch = scene.touch, touch.newest != .unset else { return }
+        let old = scene.now.minutes(since: touch.newest) > rules.backlogMinutes
+        journey.publication.holdUntil =
+            old ? scene.now.advanced(minutes: rules.settleMinutes) : .unset
+    }
+
+    /// What is expected of a journey at a review.
+    struct Outlook {
+        let expected: Expectation
+        let chain: [Milestone]
+        let promised: Instant?
+        /// The instant from which it is seen: now, or in a backlog the journey's own clock.
+        let seenFrom: Instant
+        let held: Bool
+        var partial = false
+        /// Index of the milestone whose step moved the forecast: the one just finished, or the
+        /// one that still lasts.
+        var blamed: Int?
+
+        var p50: Instant { expected.quantile(0.5) }
+        var isComplete: Bool { expected.next == nil }
+        var lateProbability: Double? { promised.map { expected.probability(after: $0) } }
+        var delayMinutes: Double? { promised.map { p50.minutes(since: $0) } }
+    }
+
+    /// A journey of which nothing has been heard for a year is no longer waited for.
+    private static let giveUpMinutes = 365.0 * 1_440
+
+    private func setTimers(
+        _ journey: inout Journey, _ outlook: Outlook, _ scene: Scene, _ clock: Instant
+    ) {
+        var at = outlook.expected.reviewAt
+        if outlook.held { at = at == .never ? .never : max(at, journey.publication.holdUntil) }
+        if at != .never, at.minutes(since: clock) > Engine.giveUpMinutes { at = .never }
+        journey.publication.reviewAt = at
+        if scene.touch != nil {
+            journey.publication.overdueAt =
+                outlook.isComplete || outlook.partial ? .never : outlook.expected.nextP90
+        }
+    }
+
+    // MARK: Unplanned journeys
+
+    /// Without a plan only the network's next place can be forecast, and the line says so.
+    private mutating func attendUnplanned(
+        _ journey: inout Journey, _ history: EventHistory, _ scene: inout Scene,
+        _ draft: inout Draft
+    ) {
+        journey.publication.reviewAt = .never
+        guard scene.touch != nil || journey.publication.owedAt <= scene.now,
+            let chain = nextPlaceChain(journey, history)
+        else {
+            journey.publication.owedAt = .never
+            return
+        }
+        var open = Journey.Progress()
+        open.reached = Array(repeating: .unset, count: chain.count)
+        let from = journey.progress.lastTime
+        let late = scene.now.minutes(since: from) > rules.backlogMinutes
+        let seenFrom = late ? from : scene.now
+        guard
+            let expected = composer.expect(
+                chain, open, start: from, now: seenFrom, &pools, closures: windows)
+        else { return }
+        let outlook = Outlook(
+            expected: expected, chain: chain, promised: nil, seenFrom: seenFrom, held: false,
+            partial: true)
+        publish(&journey, outlook, scene, &draft)
+    }
+
+    /// The step (or two) to the nearest onward place by the mode last seen; nil where the network
+    /// does not know the place.
+    private func nextPlaceChain(
+        _ journey: Journey, _ history: EventHistory
+    ) -> [Milestone]? {
+        let progress = journey.progress
+        guard progress.lastPlace != 0, let here = network.place(symbols[progress.lastPlace])
+        else { return nil }
+        let before = history.events.last {
+            $0.counts && $0.place != progress.lastPlace && $0.time <= progress.lastTime
+        }
+        let came = before.flatMap { network.place(symbols[$0.place]) }
+        var best: Leg?
+        for index in network.outgoing[here] {
+            let leg = network.legs[index]
+            if leg.to == came { continue }
+            if progress.lastMode != .unknown, leg.mode != progress.lastMode { continue }
+            if best == nil || leg.hoursP50 < best?.hoursP50 ?? 0 { best = leg }
+        }
+        guard let leg = best, let next = symbols.known(network.places[leg.to].id) else {
+            return nil
+        }
+        var chain: [Milestone] = []
+        if !progress.lastCode.isDeparture {
+            chain.append(
+                Milestone(
+                    place: progress.lastPlace, code: .depa, kind: .departure,
+                    fromPlace: progress.lastPlace, fromCode: .arri, mode: leg.mode,
+                    priorMinutesP50: 6 * 60, priorMinutesP90: 36 * 60))
+        }
+        chain.append(
+            Milestone(
+                place: next, code: .arri, kind: .transit, fromPlace: progress.lastPlace,
+                fromCode: .depa, mode: leg.mode, priorMinutesP50: leg.hoursP50 * 60,
+                priorMinutesP90: leg.hoursP90 * 60))
+        return chain
+    }
+}

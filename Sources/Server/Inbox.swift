@@ -1,0 +1,140 @@
+import Engine
+import Synchronization
+import Tracking
+import Wire
+
+/// What a feed connection hands to the writer.
+struct Intake: Sendable {
+    enum Content: Sendable {
+        case lines(FeedChunk)
+        case hello(Hello)
+    }
+
+    var content: Content
+    var connection: FeedConnection
+
+    var lineCount: Int {
+        if case .lines(let chunk) = content { return chunk.lines.count }
+        return 1
+    }
+}
+
+/// The bounded way from the feed's event loops to the one writer: crossed by chunks, never by
+/// lines. Above the high-water mark connections stop reading; under the low one they go on.
+public final class Inbox: Sendable {
+    private struct State {
+        var queue: [Intake] = []
+        var lines = 0
+        var bytes = 0
+        var waiter: CheckedContinuation<Void, Never>?
+        /// The waiter goes on from this many lines on.
+        var threshold = 1
+        var isFlushed = false
+        var isStopped = false
+        var parked: [@Sendable () -> Void] = []
+    }
+
+    private let state = Mutex(State())
+    private let highLines: Int
+    private let highBytes: Int
+
+    /// Reading stops at `highLines` lines or `highBytes` bytes, and goes on at half of that.
+    public init(highLines: Int = 20_000, highBytes: Int = 32 << 20) {
+        self.highLines = highLines
+        self.highBytes = highBytes
+    }
+
+    /// Adds what was read. True: the inbox is full, stop reading and `park`.
+    func offer(_ intake: Intake) -> Bool {
+        let (wake, full) = state.withLock { state in
+            state.queue.append(intake)
+            state.lines += intake.lineCount
+            if case .lines(let chunk) = intake.content { state.bytes += chunk.bytes.count }
+            let wake = state.lines >= state.threshold ? Inbox.takeWaiter(&state) : nil
+            return (wake, isFull(state))
+        }
+        wake?.resume()
+        return full
+    }
+
+    private func isFull(_ state: State) -> Bool {
+        state.lines >= highLines || state.bytes >= highBytes
+    }
+
+    private static func takeWaiter(_ state: inout State) -> CheckedContinuation<Void, Never>? {
+        defer { state.waiter = nil }
+        return state.waiter
+    }
+
+    /// Calls `resume` once there is room again; at once where there is.
+    func park(_ resume: @escaping @Sendable () -> Void) {
+        let now = state.withLock { state -> Bool in
+            if !isFull(state) { return true }
+            state.parked.append(resume)
+            return false
+        }
+        if now { resume() }
+    }
+
+    /// Waits until `threshold` lines are there, or somebody pokes.
+    func wait(threshold: Int) async {
+        await withCheckedContinuation { continuation in
+            let now = state.withLock { state -> Bool in
+                if state.isFlushed || state.isStopped || state.lines >= threshold {
+                    state.isFlushed = false
+                    return true
+                }
+                state.threshold = threshold
+                state.waiter = continuation
+                return false
+            }
+            if now { continuation.resume() }
+        }
+    }
+
+    /// Wakes the waiter whatever is there: a commit is done, a timer is due.
+    func poke() {
+        let wake = state.withLock { state -> CheckedContinuation<Void, Never>? in
+            if state.waiter == nil { state.isFlushed = true }
+            return Inbox.takeWaiter(&state)
+        }
+        wake?.resume()
+    }
+
+    /// Takes chunks in order, up to about `limit` lines.
+    func take(limit: Int) -> [Intake] {
+        let (taken, resumes) = state.withLock { state -> ([Intake], [@Sendable () -> Void]) in
+            var count = 0
+            var lines = 0
+            while count < state.queue.count, lines < limit {
+                lines += state.queue[count].lineCount
+                if case .lines(let chunk) = state.queue[count].content {
+                    state.bytes -= chunk.bytes.count
+                }
+                count += 1
+            }
+            let taken = Array(state.queue[..<count])
+            state.queue.removeFirst(count)
+            state.lines -= lines
+            var resumes: [@Sendable () -> Void] = []
+            if state.lines <= highLines / 2, state.bytes <= highBytes / 2 {
+                swap(&resumes, &state.parked)
+            }
+            return (taken, resumes)
+        }
+        for resume in resumes { resume() }
+        return taken
+    }
+
+    var isRoomy: Bool { state.withLock { !isFull($0) } }
+
+    public func stop() {
+        state.withLock { $0.isStopped = true }
+        poke()
+    }
+
+    var isStopped: Bool { state.withLock { $0.isStopped } }
+    var isEmpty: Bool { state.withLock { $0.queue.isEmpty } }
+    /// Lines that wait.
+    public var depth: Int { state.withLock { $0.lines } }
+}

@@ -1,0 +1,288 @@
+import Engine
+import NIOCore
+import Tracking
+import Wire
+
+/// What a tail reads history and cursors from.
+public protocol TailSource: Sendable {
+    func output(after seq: Int, limit: Int) async throws(StoreFailure) -> [OutputLine]
+    func outputRange() async throws(StoreFailure) -> (first: Int, last: Int)
+    func consumer(_ name: String) async throws(StoreFailure) -> Int?
+    func confirm(_ name: String, _ seq: Int) async throws(StoreFailure)
+}
+
+/// Bounds of a tail connection; each is a setting.
+public struct TailOptions: Sendable {
+    public var heartbeatSeconds = 15
+    /// Seconds for which a consumer may leave its lines unread.
+    public var slowSeconds = 30
+    public var maxConnections = 10_000
+    /// Lines in one reading of the store.
+    public var pageLines = 1_000
+
+    public init() {}
+}
+
+/// One tail connection. It holds a place in the output, no queue: while the socket takes bytes it
+/// copies lines from the shared ring, or reads the store where it is further back.
+final class TailHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private let options: TailOptions
+    private let hub: TailHub
+    private let source: any TailSource
+    private let clock: @Sendable () -> Instant
+    private var context: ChannelHandlerContext?
+    private var framer = LineFramer(maxLine: 65_536)
+    private var request: TailRequest?
+    private var cursor = 0
+    private var isStarting = false
+    private var isRunning = false
+    private var isReading = false
+    private var isCaughtUp = false
+    private var isClosed = false
+    private var startTimer: Scheduled<Void>?
+    private var slowTimer: Scheduled<Void>?
+    private var heartbeat: RepeatedTask?
+    private var loop: TailLoop?
+
+    init(
+        options: TailOptions, hub: TailHub, source: any TailSource,
+        clock: @escaping @Sendable () -> Instant
+    ) {
+        self.options = options
+        self.hub = hub
+        self.source = source
+        self.clock = clock
+    }
+
+    private func bound(_ context: ChannelHandlerContext) -> NIOLoopBound<TailHandler> {
+        NIOLoopBound(self, eventLoop: context.eventLoop)
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        self.context = context
+        let bound = bound(context)
+        startTimer = context.eventLoop.scheduleTask(in: .seconds(1)) {
+            bound.value.accept([])
+        }
+        context.fireChannelActive()
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        isClosed = true
+        startTimer?.cancel()
+        slowTimer?.cancel()
+        heartbeat?.cancel()
+        loop?.remove(self)
+        self.context = nil
+        context.fireChannelInactive()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        context.close(promise: nil)
+    }
+
+    // MARK: The request
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let buffer = unwrapInboundIn(data)
+        buffer.readableBytesView.withUnsafeBytes { raw in
+            framer.feed(raw.bindMemory(to: UInt8.self)) { framed in
+                switch framed {
+                case .line(let bytes): self.take(Array(bytes))
+                case .tooLong: self.refuse("a request is one line of at most 64 kB", .protocol)
+                }
+            }
+        }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        // A consumer that has nothing more to say still reads.
+        if let event = event as? ChannelEvent, event == .inputClosed { return }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    private func take(_ line: [UInt8]) {
+        if request == nil { return accept(line) }
+        guard let name = request?.name, let object = FlatObject(line),
+            let seq = object.integer("ack"), seq >= 0, seq <= hub.last
+        else { return }
+        let source = source
+        Task { try? await source.confirm(name, seq) }
+    }
+
+    private func accept(_ line: [UInt8]) {
+        guard request == nil, let context else { return }
+        startTimer?.cancel()
+        do { request = try TailRequest.parse(line) } catch {
+            return refuse(error.detail, .protocol)
+        }
+        let loop = hub.loop(for: context.eventLoop)
+        loop.add(self)
+        self.loop = loop
+        pump()
+    }
+
+    /// Finds out where to begin, once the log is known.
+    private func start(_ context: ChannelHandlerContext, log: String) {
+        guard !isStarting, let request else { return }
+        isStarting = true
+        let bound = bound(context)
+        let source = source
+        let eventLoop = context.eventLoop
+        let last = hub.last
+        Task {
+            var after = last
+            var first = last + 1
+            do {
+                first = try await source.outputRange().first
+                switch request.after {
+                case .seq(let seq): after = min(seq, last)
+                case .start: after = 0
+                case .now: after = last
+                case nil:
+                    if let name = request.name {
+                        after = try await source.consumer(name) ?? last
+                    }
+                }
+                let (from, oldest) = (after, first)
+                eventLoop.execute { bound.value.begin(log, first: oldest, last: last, after: from) }
+            } catch {
+                eventLoop.scheduleTask(in: .seconds(1)) { bound.value.retryStart() }
+            }
+        }
+    }
+
+    private func retryStart() {
+        isStarting = false
+        pump()
+    }
+
+    private func begin(_ log: String, first: Int, last: Int, after: Int) {
+        guard let context, !isClosed else { return }
+        isRunning = true
+        cursor = after
+        var out = JSONWriter()
+        TailControl.welcome(log: log, first: first, last: last, to: &out)
+        if after + 1 < first, request?.after != .start, first <= last {
+            TailControl.gap(from: after + 1, to: first - 1, to: &out)
+        }
+        if after + 1 < first { cursor = first - 1 }
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: out.bytes)), promise: nil)
+        let bound = bound(context)
+        let interval = TimeAmount.seconds(Int64(options.heartbeatSeconds))
+        heartbeat = context.eventLoop.scheduleRepeatedTask(
+            initialDelay: interval, delay: interval
+        ) { _ in bound.value.beat() }
+        pump()
+    }
+
+    private func beat() {
+        guard isCaughtUp, let context, context.channel.isWritable else { return }
+        var out = JSONWriter()
+        TailControl.heartbeat(seq: cursor, time: clock(), to: &out)
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: out.bytes)), promise: nil)
+    }
+
+    // MARK: Lines
+
+    /// Writes what there is while the socket takes it.
+    func pump() {
+        guard let context, !isClosed, request != nil else { return }
+        guard isRunning else {
+            if let log = hub.log { start(context, log: log) }
+            return
+        }
+        while context.channel.isWritable, !isReading {
+            switch hub.look(after: cursor, limit: 512) {
+            case .lines(let lines): write(lines, context)
+            case .behind: readStore(context)
+            case .upToDate:
+                if !isCaughtUp {
+                    isCaughtUp = true
+                    var out = JSONWriter()
+                    TailControl.caughtUp(seq: cursor, to: &out)
+                    context.writeAndFlush(
+                        wrapOutboundOut(ByteBuffer(bytes: out.bytes)), promise: nil)
+                }
+                return
+            }
+        }
+    }
+
+    private func write(_ lines: [OutputLine], _ context: ChannelHandlerContext) {
+        guard let last = lines.last, let filter = request?.filter else { return }
+        var buffer = context.channel.allocator.buffer(capacity: lines.count * 480)
+        let open = filter.isOpen
+        for line in lines where open || filter.matches(line) {
+            buffer.writeBytes(line.bytes)
+            buffer.writeInteger(UInt8(0x0A))
+        }
+        cursor = last.seq
+        if buffer.readableBytes > 0 {
+            context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
+        }
+    }
+
+    private func readStore(_ context: ChannelHandlerContext) {
+        isReading = true
+        let bound = bound(context)
+        let source = source
+        let (after, limit) = (cursor, options.pageLines)
+        let eventLoop = context.eventLoop
+        Task {
+            do {
+                let lines = try await source.output(after: after, limit: limit)
+                eventLoop.execute { bound.value.took(lines) }
+            } catch {
+                eventLoop.scheduleTask(in: .seconds(1)) { bound.value.took([]) }
+            }
+        }
+    }
+
+    private func took(_ lines: [OutputLine]) {
+        isReading = false
+        guard let context, !isClosed else { return }
+        if let first = lines.first, first.seq > cursor + 1 {
+            var out = JSONWriter()
+            TailControl.gap(from: cursor + 1, to: first.seq - 1, to: &out)
+            context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: out.bytes)), promise: nil)
+        }
+        write(lines, context)
+        if lines.isEmpty {
+            // Nothing there yet (the store was away): look again in a moment.
+            let bound = bound(context)
+            context.eventLoop.scheduleTask(in: .milliseconds(200)) { bound.value.pump() }
+        } else {
+            pump()
+        }
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable {
+            slowTimer?.cancel()
+            slowTimer = nil
+            pump()
+        } else if slowTimer == nil {
+            let bound = bound(context)
+            slowTimer = context.eventLoop.scheduleTask(
+                in: .seconds(Int64(options.slowSeconds))
+            ) { bound.value.refuse("the consumer does not read; resume from its place", .slow) }
+        }
+        context.fireChannelWritabilityChanged()
+    }
+
+    private func refuse(_ prose: String, _ code: CloseCode) {
+        guard let context, !isClosed else { return }
+        isClosed = true
+        var out = JSONWriter()
+        Reply.error(prose, code, to: &out)
+        let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: out.bytes)))
+            .whenComplete { _ in bound.value.close(promise: nil) }
+        // A consumer that does not read does not let the word through either.
+        context.eventLoop.scheduleTask(in: .seconds(2)) { bound.value.close(promise: nil) }
+    }
+}

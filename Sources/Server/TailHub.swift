@@ -1,0 +1,119 @@
+import Engine
+import NIOCore
+import Synchronization
+import Tracking
+import Wire
+
+/// The last lines of the output in memory, shared by all live tails: each has a place in it, none
+/// has a queue.
+public final class TailHub: Sendable {
+    private struct State {
+        var ring: [OutputLine?]
+        /// Numbers of the lines in the ring: first … last.
+        var first = 1
+        var last = 0
+        var log = ""
+        var isReady = false
+        var loops: [ObjectIdentifier: TailLoop] = [:]
+    }
+
+    /// What a tail finds at its place.
+    enum Glimpse: Sendable {
+        case lines([OutputLine])
+        /// The ring has moved on: read the store.
+        case behind
+        case upToDate
+    }
+
+    private let state: Mutex<State>
+    private let capacity: Int
+
+    /// `capacity`: lines kept in memory.
+    public init(capacity: Int = 65_536) {
+        self.capacity = capacity
+        state = Mutex(State(ring: Array(repeating: nil, count: capacity)))
+    }
+
+    /// Begins after what the store already has.
+    public func begin(log: String, last: Int) {
+        let loops = state.withLock { state -> [TailLoop] in
+            state.log = log
+            state.last = last
+            state.first = last + 1
+            state.isReady = true
+            return Array(state.loops.values)
+        }
+        for loop in loops { loop.wake() }
+    }
+
+    /// nil until the log has been read.
+    var log: String? { state.withLock { $0.isReady ? $0.log : nil } }
+    var last: Int { state.withLock { $0.last } }
+
+    /// Adds durable lines and wakes the tails.
+    func publish(_ lines: [OutputLine]) {
+        guard !lines.isEmpty else { return }
+        let loops = state.withLock { state -> [TailLoop] in
+            for line in lines {
+                state.ring[line.seq % capacity] = line
+                state.last = line.seq
+            }
+            state.first = max(state.first, state.last - capacity + 1)
+            return Array(state.loops.values)
+        }
+        for loop in loops { loop.wake() }
+    }
+
+    func look(after seq: Int, limit: Int) -> Glimpse {
+        state.withLock { state in
+            if seq >= state.last { return .upToDate }
+            if seq + 1 < state.first { return .behind }
+            let end = min(state.last, seq + limit)
+            var found: [OutputLine] = []
+            found.reserveCapacity(end - seq)
+            for number in (seq + 1)...end {
+                if let line = state.ring[number % capacity] { found.append(line) }
+            }
+            return .lines(found)
+        }
+    }
+
+    func loop(for eventLoop: any EventLoop) -> TailLoop {
+        state.withLock { state in
+            let key = ObjectIdentifier(eventLoop)
+            if let known = state.loops[key] { return known }
+            let made = TailLoop(eventLoop)
+            state.loops[key] = made
+            return made
+        }
+    }
+}
+
+/// The tails of one event loop, woken together.
+final class TailLoop: Sendable {
+    private let eventLoop: any EventLoop
+    private let handlers: NIOLoopBoundBox<[ObjectIdentifier: TailHandler]>
+    private let isAwake = Mutex(false)
+
+    init(_ eventLoop: any EventLoop) {
+        self.eventLoop = eventLoop
+        handlers = NIOLoopBoundBox.makeBoxSendingValue([:], eventLoop: eventLoop)
+    }
+
+    /// On the loop only.
+    func add(_ handler: TailHandler) { handlers.value[ObjectIdentifier(handler)] = handler }
+
+    func remove(_ handler: TailHandler) { handlers.value[ObjectIdentifier(handler)] = nil }
+
+    func wake() {
+        let already = isAwake.withLock { awake in
+            defer { awake = true }
+            return awake
+        }
+        if already { return }
+        eventLoop.execute {
+            self.isAwake.withLock { $0 = false }
+            for handler in self.handlers.value.values { handler.pump() }
+        }
+    }
+}

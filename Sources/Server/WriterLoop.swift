@@ -1,0 +1,315 @@
+import Engine
+import Logging
+import Synchronization
+import Tracking
+import Wire
+
+/// How the writer paces itself; each is a setting.
+public struct WriterOptions: Sendable {
+    /// Lines of one batch.
+    public var batchLines = 5_000
+    /// While a commit is under way, this many lines are worth a step of their own.
+    public var overlapLines = 1_000
+    /// A checkpoint is due after this many changed containers …
+    public var checkpointDirty = 500_000
+    /// … or this many seconds, or one second of quiet.
+    public var checkpointSeconds = 60.0
+
+    public init() {}
+}
+
+/// Times of the daemon: `engine` is what decisions are made with; it runs faster than the wall's
+/// in demonstrations.
+public struct DaemonClock: Sendable {
+    public var wall: @Sendable () -> Instant
+    public var speedup: Double
+    /// At `origin.wall` the engine's clock shows `origin.engine`.
+    public var origin: (wall: Instant, engine: Instant)
+
+    public init(wall: @escaping @Sendable () -> Instant) {
+        self.wall = wall
+        speedup = 1
+        origin = (.init(microseconds: 0), .init(microseconds: 0))
+    }
+
+    public func engineNow() -> Instant {
+        let wall = wall()
+        if speedup == 1, origin.wall == origin.engine { return wall }
+        return origin.engine.advanced(minutes: wall.minutes(since: origin.wall) * speedup)
+    }
+
+    /// Seconds of the wall until the engine's clock shows `due`.
+    func wallSeconds(until due: Instant) -> Double {
+        max(0, due.minutes(since: engineNow()) * 60 / speedup)
+    }
+}
+
+/// The one way through the house: lines in, batch, step, commit, out. One task owns the engine;
+/// while a batch commits, the next is decided.
+public struct WriterLoop<Store: LogStore> {
+    private var engine: Engine
+    private let store: Store
+    private let inbox: Inbox
+    private let hub: TailHub
+    private let status: FeedStatus
+    private let clock: DaemonClock
+    private let options: WriterOptions
+    private let logger: Logger
+    private var sessions: [Origin: FeedConnection] = [:]
+    private var inFlight: Running<StoreFailure?>?
+    private var checkpointing: Running<[ContainerNumber]?>?
+    private var lastCheckpoint: Instant
+    private var lastNow: Instant
+    private var lastWork: Instant
+
+    public init(
+        engine: Engine, store: Store, inbox: Inbox, hub: TailHub, status: FeedStatus,
+        clock: DaemonClock, options: WriterOptions, logger: Logger
+    ) {
+        self.engine = engine
+        self.store = store
+        self.inbox = inbox
+        self.hub = hub
+        self.status = status
+        self.clock = clock
+        self.options = options
+        self.logger = logger
+        lastCheckpoint = clock.wall()
+        lastNow = clock.engineNow()
+        lastWork = lastCheckpoint
+    }
+
+    /// Runs until the inbox is stopped and empty, or the log has gone to another writer.
+    public mutating func run(ordinances: [Ordinance]) async throws(StoreFailure) {
+        status.set("ok")
+        try await turn([], ordinances: ordinances)
+        while !(inbox.isStopped && inbox.isEmpty) {
+            await wait()
+            if let running = inFlight, running.isDone { try await finishCommit() }
+            let intakes = inbox.take(limit: options.batchLines)
+            try await work(intakes)
+            try await settleCheckpoint()
+        }
+        status.set("draining")
+        try await finishCommit()
+        _ = await checkpointing?.value()
+        if engine.dirtyCount > 0 { try await store.checkpoint(engine.cut(now: lastNow)) }
+        logger.info("the log is at rest", metadata: ["batch": "\(engine.batch)"])
+    }
+
+    // MARK: Waiting
+
+    /// Waits for lines, the next timer, or a second of quiet that allows a checkpoint.
+    private mutating func wait() async {
+        var seconds = 60.0
+        let due = engine.nextDue
+        if due != .never { seconds = min(seconds, clock.wallSeconds(until: due)) }
+        // Timers need not be finer than this, so that they come in batches.
+        seconds = max(seconds, 0.02)
+        if engine.dirtyCount > 0, checkpointing == nil { seconds = min(seconds, 1) }
+        let inbox = inbox
+        let alarm = Task {
+            try? await Task.sleep(for: .seconds(seconds))
+            if !Task.isCancelled { inbox.poke() }
+        }
+        await inbox.wait(threshold: inFlight == nil ? 1 : options.overlapLines)
+        alarm.cancel()
+    }
+
+    // MARK: Steps
+
+    private mutating func work(_ intakes: [Intake]) async throws(StoreFailure) {
+        var chunks: [FeedChunk] = []
+        var connections: [Int: FeedConnection] = [:]
+        for intake in intakes {
+            switch intake.content {
+            case .lines(let chunk):
+                chunks.append(chunk)
+                connections[chunk.source] = intake.connection
+            case .hello(let hello):
+                try await turn(chunks, connections)
+                chunks = []
+                try await open(hello, intake.connection)
+            }
+        }
+        if !chunks.isEmpty || engine.nextDue <= clock.engineNow() {
+            try await turn(chunks, connections)
+        }
+    }
+
+    /// One step and the start of its commit.
+    private mutating func turn(
+        _ chunks: [FeedChunk], _ connections: [Int: FeedConnection] = [:],
+        ordinances: [Ordinance] = []
+    ) async throws(StoreFailure) {
+        let missing = engine.missing(chunks)
+        if !missing.isEmpty {
+            do { try engine.admit(try await store.load(missing)) } catch let flaw as CodingFlaw {
+                throw StoreFailure(.fatal, "loading journeys", flaw.detail)
+            } catch let failure as StoreFailure {
+                throw failure
+            } catch {
+                throw StoreFailure(.fatal, "loading journeys", "\(error)")
+            }
+        }
+        // The engine's time never runs backwards, whatever the machine's clock does.
+        lastNow = max(lastNow, clock.engineNow())
+        let effects = engine.step(chunks, ordinances: ordinances, now: lastNow)
+        lastWork = clock.wall()
+        try await finishCommit()
+        for (code, count) in effects.refused {
+            logger.debug("refused lines", metadata: ["code": "\(code)", "count": "\(count)"])
+        }
+        inFlight = launch(effects, connections)
+    }
+
+    private func launch(
+        _ effects: Effects, _ connections: [Int: FeedConnection]
+    ) -> Running<StoreFailure?> {
+        let (store, hub, status, logger, inbox) = (store, hub, status, logger, inbox)
+        return Running {
+            if let commit = effects.commit {
+                let failure = await WriterLoop.makeDurable(commit, store, status, logger)
+                if let failure { return failure }
+                hub.publish(commit.outputs)
+            }
+            for reply in effects.replies { connections[reply.source]?.deliver(reply) }
+            return nil
+        } whenDone: { inbox.poke() }
+    }
+
+    /// Tries the same commit until it is durable; returns only failures that no trying mends.
+    private static func makeDurable(
+        _ commit: Commit, _ store: Store, _ status: FeedStatus, _ logger: Logger
+    ) async -> StoreFailure? {
+        var attempt = 0
+        while true {
+            do {
+                try await store.commit(commit)
+                if attempt > 0 {
+                    status.set("ok")
+                    logger.notice("the database is back", metadata: ["batch": "\(commit.batch)"])
+                }
+                return nil
+            } catch {
+                if error.kind == .fenced || error.kind == .fatal { return error }
+                status.set("no-database")
+                let pause = Backoff.seconds(attempt)
+                logger.error(
+                    "the database does not take the batch; trying again",
+                    metadata: ["cause": "\(error)", "attempt": "\(attempt + 1)"])
+                attempt += 1
+                try? await Task.sleep(for: .seconds(pause))
+            }
+        }
+    }
+
+    private mutating func finishCommit() async throws(StoreFailure) {
+        guard let running = inFlight else { return }
+        inFlight = nil
+        if let failure = await running.value() { throw failure }
+    }
+
+    /// Opens a session: what it may resume after is what is durable.
+    private mutating func open(
+        _ hello: Hello, _ connection: FeedConnection
+    ) async throws(StoreFailure) {
+        try await finishCommit()
+        let origin = Origin(post: hello.post, stream: hello.stream)
+        if let older = sessions[origin], older.id != connection.id {
+            older.close("a newer session has opened on this stream", .fenced)
+        }
+        sessions[origin] = connection
+        connection.welcome(hello, resume: Int(engine.mark(of: origin)), now: clock.engineNow())
+    }
+
+    // MARK: Checkpoints
+
+    private mutating func settleCheckpoint() async throws(StoreFailure) {
+        if let running = checkpointing {
+            guard running.isDone else { return }
+            checkpointing = nil
+            if let quiet = await running.value() { engine.rest(quiet) }
+        }
+        guard engine.dirtyCount > 0 else { return }
+        let wall = clock.wall()
+        let waited = wall.minutes(since: lastCheckpoint) * 60
+        let quietFor = wall.minutes(since: lastWork) * 60
+        let isDue =
+            engine.dirtyCount >= options.checkpointDirty || waited >= options.checkpointSeconds
+            || (quietFor >= 0.9 && inbox.depth == 0)
+        guard isDue else { return }
+        try await finishCommit()
+        lastCheckpoint = wall
+        let checkpoint = engine.cut(now: lastNow)
+        let (store, logger, inbox) = (store, logger, inbox)
+        checkpointing = Running {
+            await WriterLoop.save(checkpoint, store, logger)
+        } whenDone: { inbox.poke() }
+    }
+
+    private static func save(
+        _ checkpoint: Checkpoint, _ store: Store, _ logger: Logger
+    ) async -> [ContainerNumber]? {
+        var attempt = 0
+        while !Task.isCancelled {
+            do {
+                try await store.checkpoint(checkpoint)
+                logger.debug(
+                    "checkpoint",
+                    metadata: [
+                        "batch": "\(checkpoint.batch)", "journeys": "\(checkpoint.journeyCount)",
+                    ])
+                return checkpoint.quiet
+            } catch {
+                if error.kind == .fenced || error.kind == .fatal { return nil }
+                logger.warning(
+                    "a checkpoint waits for the database", metadata: ["cause": "\(error)"])
+                try? await Task.sleep(for: .seconds(Backoff.seconds(attempt)))
+                attempt += 1
+            }
+        }
+        return nil
+    }
+}
+
+/// Work under way whose end can be seen without waiting for it.
+final class Running<Value: Sendable>: Sendable {
+    private let task: Task<Value, Never>
+    private let flag: SharedFlag
+
+    init(
+        _ body: @escaping @Sendable () async -> Value, whenDone: @escaping @Sendable () -> Void
+    ) {
+        let flag = SharedFlag()
+        task = Task {
+            let value = await body()
+            flag.set()
+            whenDone()
+            return value
+        }
+        self.flag = flag
+    }
+
+    var isDone: Bool { flag.isSet }
+
+    func value() async -> Value { await task.value }
+}
+
+/// A switch that is turned once.
+final class SharedFlag: Sendable {
+    private let state = Mutex(false)
+
+    func set() { state.withLock { $0 = true } }
+
+    var isSet: Bool { state.withLock { $0 } }
+}
+
+/// Pauses between attempts: 0.1 s doubling to 5 s, each with up to half of it at random, so that
+/// many clients do not come at once.
+public enum Backoff {
+    public static func seconds(_ attempt: Int) -> Double {
+        let full = min(5, 0.1 * Double(1 << min(attempt, 10)))
+        return full * Double.random(in: 0.5...1)
+    }
+}

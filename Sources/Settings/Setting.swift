@@ -1,0 +1,149 @@
+/// One setting: its key in the file (`feed.window`), which is also its environment variable
+/// (`CARAVAN_FEED_WINDOW`) and its flag (`--set feed.window=…`).
+public struct Setting: Sendable {
+    public enum Kind: Sendable {
+        case integer(ClosedRange<Int>)
+        case number(ClosedRange<Double>)
+        case text
+        case choice([String])
+        case list
+    }
+
+    public let key: String
+    public let kind: Kind
+    /// As it would stand in the file.
+    public let fallback: String
+    public let purpose: String
+
+    init(_ key: String, _ kind: Kind, _ fallback: String, _ purpose: String) {
+        self.key = key
+        self.kind = kind
+        self.fallback = fallback
+        self.purpose = purpose
+    }
+
+    /// What values are allowed, for people.
+    public var allowed: String {
+        switch kind {
+        case .integer(let range): "a whole number from \(range.lowerBound) to \(range.upperBound)"
+        case .number(let range): "a number from \(range.lowerBound) to \(range.upperBound)"
+        case .text: "a text"
+        case .choice(let choices): "one of \(choices.joined(separator: ", "))"
+        case .list: "a list of texts"
+        }
+    }
+
+    public var variable: String {
+        "CARAVAN_" + key.uppercased().map { $0 == "." || $0 == "-" ? "_" : String($0) }.joined()
+    }
+
+    /// Every setting there is. The example file is its manual, and a test compares the two.
+    public static let all: [Setting] = [
+        Setting(
+            "database.url", .text, "",
+            "libpq connection string or URI; several hosts may be named"),
+        Setting("run.folder", .text, ".", "folder of the Unix sockets"),
+        Setting(
+            "feed.listen", .list, "127.0.0.1:7601,unix:feed.sock",
+            "where posts connect: host:port, or unix:name in the run folder"),
+        Setting(
+            "feed.max-line", .integer(1_024...1_048_576), "65536", "bytes of one line"),
+        Setting("feed.max-text", .integer(16...4_096), "256", "bytes of one text field"),
+        Setting(
+            "feed.max-containers", .integer(1...10_000), "1000", "containers of one plan"),
+        Setting(
+            "feed.max-milestones", .integer(1...10_000), "256",
+            "milestones of one plan, and places of its via"),
+        Setting(
+            "feed.window", .integer(1...1_000_000), "8192",
+            "lines of one connection that may wait for their ack"),
+        Setting(
+            "feed.max-connections", .integer(1...1_000_000), "10000", "feed connections at a time"),
+        Setting(
+            "feed.first-line-seconds", .integer(1...3_600), "10",
+            "time for a connection's first line"),
+        Setting(
+            "feed.line-seconds", .integer(1...3_600), "30",
+            "time from a line's first byte to its last"),
+        Setting(
+            "feed.stall-seconds", .integer(1...3_600), "30", "time for which a write may stall"),
+        Setting(
+            "feed.heartbeat-seconds", .integer(1...3_600), "10", "between heartbeats of a session"),
+        Setting(
+            "feed.inbox-lines", .integer(100...10_000_000), "20000",
+            "lines read and not yet decided, over all connections"),
+        Setting(
+            "tail.listen", .list, "127.0.0.1:7611,unix:tail.sock",
+            "where consumers connect: host:port, or unix:name in the run folder"),
+        Setting(
+            "tail.max-connections", .integer(1...1_000_000), "10000", "tail connections at a time"),
+        Setting(
+            "tail.heartbeat-seconds", .integer(1...3_600), "15", "between heartbeats of a tail"),
+        Setting(
+            "tail.slow-seconds", .integer(1...3_600), "30",
+            "time after which a consumer that does not read is cut"),
+        Setting(
+            "tail.ring-lines", .integer(1_024...10_000_000), "65536",
+            "output lines kept in memory for live tails"),
+        Setting(
+            "writer.batch-lines", .integer(1...50_000), "5000", "lines of one transaction"),
+        Setting(
+            "writer.checkpoint-seconds", .number(1...86_400), "60",
+            "longest time between two checkpoints under load"),
+        Setting(
+            "writer.checkpoint-changes", .integer(100...100_000_000), "500000",
+            "changed containers that make a checkpoint due"),
+        Setting(
+            "retention.days", .integer(1...36_500), "400",
+            "days for which lines, events and output are kept"),
+        Setting(
+            "partitions.days-ahead", .integer(7...365), "8", "days of partitions made ahead"),
+        Setting("network.file", .text, "", "network file; empty: the shipped Silk Road"),
+        Setting(
+            "alerts.raise-probability", .number(0.01...1), "0.6",
+            "late is raised from this probability on"),
+        Setting(
+            "alerts.clear-probability", .number(0...1), "0.4",
+            "late is cleared at this probability; under the one that raises"),
+        Setting(
+            "alerts.info-minutes", .number(1...100_000), "30", "predicted delay of level info"),
+        Setting(
+            "alerts.warning-minutes", .number(1...100_000), "120",
+            "predicted delay of level warning"),
+        Setting(
+            "alerts.critical-minutes", .number(1...100_000), "360",
+            "predicted delay of level critical"),
+        Setting(
+            "alerts.confirm-minutes", .number(0...10_000), "10",
+            "time after which one event is enough to raise late"),
+        Setting(
+            "alerts.calm-minutes", .number(0...10_000), "15",
+            "time for which the cause must be gone before late is cleared"),
+        Setting(
+            "alerts.backlog-minutes", .number(1...100_000), "30",
+            "news older than this is backlog and holds alerts back"),
+        Setting(
+            "alerts.settle-minutes", .number(0...10_000), "2",
+            "time without news after which a backlog counts as through"),
+        Setting(
+            "eta.interval-seconds", .number(0...86_400), "60",
+            "shortest time between two eta lines of a container"),
+        Setting(
+            "eta.change-minutes", .number(0...100_000), "15", "smallest change worth an eta line"),
+        Setting(
+            "eta.change-share", .number(0...1), "0.02",
+            "smallest change, as a share of the remaining time"),
+        Setting(
+            "events.future-hours", .number(0...8_760), "24",
+            "how far ahead of the clock an event may lie"),
+        Setting(
+            "log.level", .choice(["trace", "debug", "info", "notice", "warning", "error"]), "info",
+            "least severity that is logged, on stderr"),
+        Setting(
+            "clock.speedup", .number(1...1_000_000), "1",
+            "for demonstrations: the engine's clock runs this much faster"),
+        Setting(
+            "clock.start", .text, "",
+            "for demonstrations: where the engine's clock begins (RFC 3339); empty: now"),
+    ]
+}

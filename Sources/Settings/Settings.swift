@@ -1,0 +1,175 @@
+import Configuration
+import Engine
+import Foundation
+import SystemPackage
+import Tracking
+import Yams
+
+/// A configuration that cannot be used: which key, what it says, what is allowed.
+public struct SettingsFlaw: Error, CustomStringConvertible {
+    public let description: String
+
+    init(_ description: String) { self.description = description }
+}
+
+/// The settings in force: flags over environment over file over defaults.
+public struct Settings: Sendable {
+    private var integers: [String: Int] = [:]
+    private var numbers: [String: Double] = [:]
+    private var texts: [String: String] = [:]
+    private var lists: [String: [String]] = [:]
+
+    /// Reads every setting. `overrides` are `key=value` from flags; unknown keys are errors
+    /// wherever they stand.
+    public static func load(
+        file: String?, overrides: [String], environment: [String: String]
+    ) async throws -> Settings {
+        let known = Dictionary(uniqueKeysWithValues: Setting.all.map { ($0.key, $0) })
+        var stated: Set<String> = []
+        var layers: [any ConfigProvider] = []
+        var flags: [AbsoluteConfigKey: ConfigValue] = [:]
+        for override in overrides {
+            let parts = override.split(separator: "=", maxSplits: 1).map(String.init)
+            guard parts.count == 2 else {
+                throw SettingsFlaw("--set takes key=value, not '\(override)'")
+            }
+            guard known[parts[0]] != nil else { throw unknown(parts[0], known, "the command line") }
+            stated.insert(parts[0])
+            flags[AbsoluteConfigKey(parts[0].split(separator: ".").map(String.init))] =
+                ConfigValue(.string(parts[1]), isSecret: false)
+        }
+        layers.append(InMemoryProvider(name: "flags", values: flags))
+        let ours = environment.filter { $0.key.hasPrefix("CARAVAN_") }
+        let variables = Dictionary(uniqueKeysWithValues: Setting.all.map { ($0.variable, $0.key) })
+        for name in ours.keys.sorted() {
+            guard let key = variables[name] else {
+                throw unknown(name, known, "the environment")
+            }
+            stated.insert(key)
+        }
+        layers.append(
+            EnvironmentVariablesProvider(environmentVariables: ours).prefixKeys(with: "caravan"))
+        if let file {
+            stated.formUnion(try keys(inFile: file, known))
+            layers.append(
+                try await FileProvider<YAMLSnapshot>(filePath: FilePath(file)))
+        }
+        return try read(ConfigReader(providers: layers), stated)
+    }
+
+    private static func unknown(
+        _ key: String, _ known: [String: Setting], _ place: String
+    ) -> SettingsFlaw {
+        let wanted = key.lowercased().filter { $0.isLetter }
+        let near = known.keys.sorted().first {
+            $0.filter(\.isLetter) == wanted || $0.hasSuffix(key) || key.hasSuffix($0)
+        }
+        let hint = near.map { "; did you mean \($0)?" } ?? ""
+        return SettingsFlaw("\(place) sets '\(key)', which is no setting\(hint)")
+    }
+
+    /// The dotted keys of a YAML file, each of which must be a setting.
+    private static func keys(
+        inFile file: String, _ known: [String: Setting]
+    ) throws -> Set<String> {
+        guard let text = try? String(contentsOfFile: file, encoding: .utf8) else {
+            throw SettingsFlaw("the configuration \(file) cannot be read")
+        }
+        let loaded: Any?
+        do { loaded = try Yams.load(yaml: text) } catch {
+            throw SettingsFlaw("\(file) is no YAML: \(error)")
+        }
+        var found: Set<String> = []
+        func walk(_ node: Any, _ path: [String]) throws {
+            guard let map = node as? [String: Any] else {
+                let key = path.joined(separator: ".")
+                guard known[key] != nil else { throw unknown(key, known, file) }
+                found.insert(key)
+                return
+            }
+            for (name, inner) in map { try walk(inner, path + [name]) }
+        }
+        if let loaded { try walk(loaded, []) }
+        return found
+    }
+
+    private static func read(_ reader: ConfigReader, _ stated: Set<String>) throws -> Settings {
+        var settings = Settings()
+        for setting in Setting.all {
+            let key = ConfigKey(setting.key)
+            let isStated = stated.contains(setting.key)
+            func flaw() -> SettingsFlaw {
+                let shown = reader.string(forKey: key).map { "'\($0)'" } ?? "something else"
+                return SettingsFlaw(
+                    "\(setting.key) is \(shown); allowed is \(setting.allowed)")
+            }
+            switch setting.kind {
+            case .integer(let range):
+                let value = isStated ? try? reader.requiredInt(forKey: key) : Int(setting.fallback)
+                guard let value else { throw flaw() }
+                guard range.contains(value) else {
+                    throw SettingsFlaw("\(setting.key) is \(value); allowed is \(setting.allowed)")
+                }
+                settings.integers[setting.key] = value
+            case .number(let range):
+                var value = isStated ? reader.double(forKey: key) : Double(setting.fallback)
+                if value == nil { value = reader.int(forKey: key).map(Double.init) }
+                guard let value else { throw flaw() }
+                guard range.contains(value) else {
+                    throw SettingsFlaw("\(setting.key) is \(value); allowed is \(setting.allowed)")
+                }
+                settings.numbers[setting.key] = value
+            case .text, .choice:
+                let value = isStated ? reader.string(forKey: key) : setting.fallback
+                guard let value else { throw flaw() }
+                if case .choice(let choices) = setting.kind, !choices.contains(value) {
+                    throw flaw()
+                }
+                settings.texts[setting.key] = value
+            case .list:
+                let fallback = setting.fallback.split(separator: ",").map(String.init)
+                let value = isStated ? reader.stringArray(forKey: key) : fallback
+                let single = isStated ? reader.string(forKey: key) : nil
+                guard let value = value ?? single?.split(separator: ",").map(String.init) else {
+                    throw flaw()
+                }
+                settings.lists[setting.key] = value
+            }
+        }
+        return settings
+    }
+
+    public func integer(_ key: String) -> Int { integers[key] ?? 0 }
+    public func number(_ key: String) -> Double { numbers[key] ?? 0 }
+    public func text(_ key: String) -> String { texts[key] ?? "" }
+    public func list(_ key: String) -> [String] { lists[key] ?? [] }
+
+    /// The alert and publication rules; an error where they contradict each other.
+    public func rules() throws -> AlertRules {
+        var rules = AlertRules()
+        rules.raiseProbability = number("alerts.raise-probability")
+        rules.clearProbability = number("alerts.clear-probability")
+        rules.levelMinutes = [
+            number("alerts.info-minutes"), number("alerts.warning-minutes"),
+            number("alerts.critical-minutes"),
+        ]
+        rules.confirmMinutes = number("alerts.confirm-minutes")
+        rules.calmMinutes = number("alerts.calm-minutes")
+        rules.backlogMinutes = number("alerts.backlog-minutes")
+        rules.settleMinutes = number("alerts.settle-minutes")
+        rules.publishIntervalSeconds = number("eta.interval-seconds")
+        rules.publishMinutes = number("eta.change-minutes")
+        rules.publishShare = number("eta.change-share")
+        rules.futureHours = number("events.future-hours")
+        guard rules.clearProbability < rules.raiseProbability else {
+            throw SettingsFlaw(
+                "alerts.clear-probability is \(rules.clearProbability); it must lie under "
+                    + "alerts.raise-probability, \(rules.raiseProbability), or alerts would flap")
+        }
+        guard rules.levelMinutes == rules.levelMinutes.sorted() else {
+            throw SettingsFlaw(
+                "alerts.info-minutes, warning-minutes and critical-minutes must ascend")
+        }
+        return rules
+    }
+}

@@ -1,0 +1,43 @@
+import Engine
+import Schema
+
+/// Brings a database to this program's schema version.
+public enum Migrator {
+    public static var newest: Int { Migrations.newest }
+
+    /// Applies what is missing, each migration in a transaction of its own; two migrators at a time
+    /// wait for each other. Returns the names of those applied. Refuses a database that is newer.
+    public static func migrate(_ conninfo: String) throws(StoreFailure) -> [String] {
+        let connection = try Connection(conninfo)
+        try connection.run("select pg_advisory_lock(4702394921427289928)", "waiting for migrators")
+        try connection.run(
+            """
+            create table if not exists schema_version (
+                version integer primary key, name text not null,
+                applied_at timestamptz not null default now())
+            """, "reading the schema version")
+        let found = try connection.query(
+            "select coalesce(max(version), 0) from schema_version", [],
+            "reading the schema version")
+        let current = Int(found.integer(0, 0))
+        guard current <= newest else {
+            throw StoreFailure(
+                .fatal, "migrating",
+                "the database has schema version \(current), this program knows \(newest): "
+                    + "install a newer caravan")
+        }
+        var applied: [String] = []
+        for migration in Migrations.all where migration.version > current {
+            let operation = "applying migration \(migration.version) (\(migration.name))"
+            try connection.run("begin", operation)
+            try connection.run(migration.sql, operation)
+            _ = try connection.query(
+                "insert into schema_version (version, name) values ($1::int8::int4, $2)",
+                [.integer(migration.version), .text(migration.name)], operation)
+            try connection.commit()
+            applied.append("\(migration.version) \(migration.name)")
+        }
+        _ = try connection.query("select make_partitions(7)", [], "making partitions")
+        return applied
+    }
+}

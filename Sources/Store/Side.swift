@@ -1,0 +1,321 @@
+import Dispatch
+import Engine
+import Tracking
+import Wire
+
+/// The session beside the writer's: snapshots, history for tails, partitions.
+actor Side {
+    private nonisolated let executor = QueueExecutor("caravan.store.side")
+    nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+    private let options: StoreOptions
+    private var connection: Connection?
+
+    init(_ options: StoreOptions) { self.options = options }
+
+    /// Runs `body` on the connection, made where there is none; a failure drops it.
+    private func with<R>(
+        _ body: (borrowing Connection) throws(StoreFailure) -> R
+    ) throws(StoreFailure) -> R {
+        if connection == nil { connection = try Connection(options.conninfo) }
+        do {
+            return try body(connection!)
+        } catch {
+            connection = nil
+            throw error
+        }
+    }
+
+    // MARK: Recovery
+
+    func snapshot() throws(StoreFailure) -> Snapshot {
+        try with { (connection) throws(StoreFailure) in
+            try connection.run(
+                "begin isolation level repeatable read read only", "reading the snapshots")
+            var snapshot = Snapshot()
+            let checkpoint = try connection.query(
+                "select batch, network, rules from checkpoint", [], "reading the checkpoint")
+            if checkpoint.rows > 0 {
+                snapshot.batch = Int(checkpoint.integer(0, 0))
+                if !checkpoint.isNull(0, 1) { snapshot.network = Array(checkpoint.bytes(0, 1)) }
+                if !checkpoint.isNull(0, 2) { snapshot.rules = Array(checkpoint.bytes(0, 2)) }
+            }
+            snapshot.shipments = try Side.lines(connection, "shipment")
+            snapshot.closures = try Side.lines(connection, "closure")
+            try Side.page(connection, "select state from journey where live") { answer, row in
+                snapshot.journeys.append(Array(answer.bytes(row, 0)))
+            }
+            try Side.page(connection, "select container from journey where not live") {
+                answer, row in
+                if let number = ContainerNumber(answer.text(row, 0) ?? "") {
+                    snapshot.resting.append(number)
+                }
+            }
+            try Side.page(connection, "select state from pool") { answer, row in
+                snapshot.pools.append(Array(answer.bytes(row, 0)))
+            }
+            try connection.run("commit", "reading the snapshots")
+            return snapshot
+        }
+    }
+
+    private static func lines(
+        _ connection: borrowing Connection, _ table: String
+    ) throws(StoreFailure) -> [SourceLine] {
+        var found: [SourceLine] = []
+        let statements = [
+            "shipment": "select shipment, received_at, line from shipment",
+            "closure": "select closure, received_at, line from closure",
+        ]
+        try page(connection, statements[table] ?? "") { answer, row in
+            found.append(
+                SourceLine(
+                    key: answer.text(row, 0) ?? "",
+                    received: Instant(
+                        microseconds: answer.integer(row, 1) + BinaryRow.epochMicroseconds),
+                    line: Array(answer.bytes(row, 2))))
+        }
+        return found
+    }
+
+    /// Reads a large result through a cursor, so that it is never in memory twice.
+    private static func page(
+        _ connection: borrowing Connection, _ select: String,
+        _ each: (borrowing Answer, Int) -> Void
+    ) throws(StoreFailure) {
+        try connection.run(
+            "declare page binary no scroll cursor for " + select, "reading the snapshots")
+        while true {
+            let answer = try connection.query(
+                "fetch 10000 from page", [], "reading the snapshots")
+            for row in 0..<answer.rows { each(answer, row) }
+            if answer.rows == 0 { break }
+        }
+        try connection.run("close page", "reading the snapshots")
+    }
+
+    /// Most bytes of lines in one page of batches.
+    private static let pageBatches = 256
+
+    func batches(after batch: Int) throws(StoreFailure) -> [LoggedBatch] {
+        try with { (connection) throws(StoreFailure) in
+            let answer = try connection.query(
+                """
+                select batch, stepped_at, lines, last_seq from batch where batch > $1::int8
+                    order by batch limit $2::int8
+                """, [.integer(batch), .integer(Side.pageBatches)], "reading the log")
+            var found: [LoggedBatch] = []
+            for row in 0..<answer.rows {
+                found.append(
+                    LoggedBatch(
+                        batch: Int(answer.integer(row, 0)),
+                        now: Instant(
+                            microseconds: answer.integer(row, 1) + BinaryRow.epochMicroseconds),
+                        blob: Array(answer.bytes(row, 2)), lastSeq: Int(answer.integer(row, 3))))
+            }
+            return found
+        }
+    }
+
+    func seq(at batch: Int) throws(StoreFailure) -> Int {
+        try with { (connection) throws(StoreFailure) in
+            let answer = try connection.query(
+                "select last_seq from batch where batch = $1::int8", [.integer(batch)],
+                "reading the log")
+            if answer.rows > 0 { return Int(answer.integer(0, 0)) }
+            // The batch itself has passed retention: then it is the head.
+            let head = try connection.query(
+                "select seq from head where batch = $1::int8", [.integer(batch)],
+                "reading the head")
+            return head.rows > 0 ? Int(head.integer(0, 0)) : 0
+        }
+    }
+
+    func marks() throws(StoreFailure) -> [StreamMark] {
+        try with { (connection) throws(StoreFailure) in
+            let answer = try connection.query(
+                "select post, stream, seq from stream_mark", [], "reading stream marks")
+            return (0..<answer.rows).map { row in
+                StreamMark(
+                    origin: Origin(
+                        post: answer.text(row, 0) ?? "", stream: answer.text(row, 1) ?? ""),
+                    seq: answer.integer(row, 2))
+            }
+        }
+    }
+
+    func load(_ containers: [ContainerNumber]) throws(StoreFailure) -> [[UInt8]] {
+        try with { (connection) throws(StoreFailure) in
+            let list = "{" + containers.map(\.description).joined(separator: ",") + "}"
+            let answer = try connection.query(
+                "select state from journey where container = any ($1::text::text[])",
+                [.text(list)], "loading journeys")
+            return (0..<answer.rows).map { Array(answer.bytes($0, 0)) }
+        }
+    }
+
+    // MARK: Checkpoints
+
+    /// Rows written in one go.
+    private static let slice = 5_000
+
+    func checkpoint(_ checkpoint: Checkpoint) throws(StoreFailure) {
+        try with { (connection) throws(StoreFailure) in
+            let operation = "writing the checkpoint at batch \(checkpoint.batch)"
+            try connection.run(
+                """
+                begin;
+                create temp table if not exists journey_new (like journey);
+                create temp table if not exists shipment_new (like shipment);
+                create temp table if not exists pool_new (like pool);
+                truncate journey_new, shipment_new, pool_new
+                """, operation)
+            try Side.journeys(connection, checkpoint, operation)
+            try Side.plans(connection, checkpoint, operation)
+            let pools = checkpoint.poolRows()
+            if !pools.isEmpty {
+                try connection.copy(
+                    Rows.poolCopy, [Rows.pools(pools, batch: checkpoint.batch)], operation)
+                try connection.run(
+                    """
+                    insert into pool select * from pool_new on conflict (key) do update
+                        set batch = excluded.batch, state = excluded.state
+                    """, operation)
+            }
+            _ = try connection.query(
+                """
+                insert into checkpoint (batch, network, rules) values ($1::int8, $2, $3)
+                    on conflict (only_row) do update set batch = excluded.batch,
+                    network = coalesce(excluded.network, checkpoint.network),
+                    rules = coalesce(excluded.rules, checkpoint.rules)
+                """,
+                [
+                    .integer(checkpoint.batch), .bytes(checkpoint.network),
+                    .bytes(checkpoint.rules),
+                ], operation)
+            try connection.commit()
+        }
+    }
+
+    private static func journeys(
+        _ connection: borrowing Connection, _ checkpoint: Checkpoint, _ operation: String
+    ) throws(StoreFailure) {
+        var at = 0
+        while at < checkpoint.journeyCount {
+            let end = min(at + slice, checkpoint.journeyCount)
+            let rows = Rows.journeys(checkpoint.journeys(at..<end), batch: checkpoint.batch)
+            try connection.copy(Rows.journeyCopy, [rows], operation)
+            try connection.run(
+                """
+                insert into journey select * from journey_new on conflict (container) do update
+                    set batch = excluded.batch, live = excluded.live, state = excluded.state;
+                truncate journey_new
+                """, operation)
+            at = end
+        }
+    }
+
+    private static func plans(
+        _ connection: borrowing Connection, _ checkpoint: Checkpoint, _ operation: String
+    ) throws(StoreFailure) {
+        if !checkpoint.shipments.isEmpty {
+            let rows = Rows.lines(checkpoint.shipments, batch: checkpoint.batch)
+            try connection.copy(Rows.shipmentCopy, [rows], operation)
+            try connection.run(
+                """
+                insert into shipment select * from shipment_new on conflict (shipment) do update
+                    set batch = excluded.batch, received_at = excluded.received_at,
+                    line = excluded.line
+                """, operation)
+        }
+        for closure in checkpoint.closures {
+            _ = try connection.query(
+                """
+                insert into closure (closure, batch, received_at, line)
+                    values ($1, $2::int8, 'epoch'::timestamptz + $3::int8 * interval '1 us', $4)
+                    on conflict (closure) do update set batch = excluded.batch,
+                    received_at = excluded.received_at, line = excluded.line
+                """,
+                [
+                    .text(closure.key), .integer(checkpoint.batch),
+                    .integer(Int(closure.received.microseconds)), .bytes(closure.line),
+                ], operation)
+        }
+    }
+
+    // MARK: Output
+
+    func output(after seq: Int, limit: Int) throws(StoreFailure) -> [OutputLine] {
+        try with { (connection) throws(StoreFailure) in
+            let answer = try connection.query(
+                """
+                select seq, kind, type, severity, container, shipment, place, body from output
+                    where seq > $1::int8 order by seq limit $2::int8
+                """, [.integer(seq), .integer(limit)], "reading the output")
+            return (0..<answer.rows).map { row in
+                OutputLine(
+                    seq: Int(answer.integer(row, 0)), kind: answer.text(row, 1) ?? "",
+                    type: answer.text(row, 2),
+                    severity: answer.isNull(row, 3)
+                        ? nil : Severity(rawValue: UInt8(answer.integer(row, 3))),
+                    container: answer.text(row, 4), shipment: answer.text(row, 5),
+                    place: answer.text(row, 6), bytes: Array(answer.bytes(row, 7)))
+            }
+        }
+    }
+
+    func outputRange() throws(StoreFailure) -> (first: Int, last: Int) {
+        try with { (connection) throws(StoreFailure) in
+            let answer = try connection.query(
+                """
+                select coalesce((select min(seq) from output), head.seq + 1), head.seq from head
+                """, [], "reading the output")
+            return (Int(answer.integer(0, 0)), Int(answer.integer(0, 1)))
+        }
+    }
+
+    func consumer(_ name: String) throws(StoreFailure) -> Int? {
+        try with { (connection) throws(StoreFailure) in
+            let answer = try connection.query(
+                "select seq from consumer where consumer = $1", [.text(name)],
+                "reading a consumer's cursor")
+            return answer.rows > 0 ? Int(answer.integer(0, 0)) : nil
+        }
+    }
+
+    func confirm(_ name: String, _ seq: Int) throws(StoreFailure) {
+        try with { (connection) throws(StoreFailure) in
+            _ = try connection.query(
+                """
+                insert into consumer (consumer, seq) values ($1, $2::int8)
+                    on conflict (consumer) do update
+                    set seq = greatest(consumer.seq, excluded.seq), confirmed_at = now()
+                """, [.text(name), .integer(seq)], "confirming a consumer's cursor")
+        }
+    }
+
+    // MARK: Partitions
+
+    func maintain(
+        daysAhead: Int, keepDays: Int
+    ) throws(StoreFailure) -> (made: Int, dropped: Int, inDefault: Int) {
+        try with { (connection) throws(StoreFailure) in
+            let made = try connection.query(
+                "select make_partitions($1::int8::int4)", [.integer(daysAhead)],
+                "making partitions")
+            let dropped = try connection.query(
+                "select drop_partitions($1::int8::int4)", [.integer(keepDays)],
+                "dropping old partitions")
+            _ = try connection.query(
+                "select index_closed_partitions()", [], "indexing closed partitions")
+            let stray = try connection.query(
+                """
+                select (select count(*) from event_default) + (select count(*) from batch_default)
+                    + (select count(*) from output_default)
+                """, [], "looking into the default partitions")
+            return (
+                Int(made.integer(0, 0)), Int(dropped.integer(0, 0)), Int(stray.integer(0, 0))
+            )
+        }
+    }
+}

@@ -1,0 +1,109 @@
+import Foundation
+import Logging
+import Server
+import Settings
+import Tracking
+import Wire
+
+/// The settings turned into what the parts of the daemon want.
+struct DaemonPlan: Sendable {
+    let conninfo: String
+    let feeds: [ListenAddress]
+    let tails: [ListenAddress]
+    var feed = FeedOptions()
+    var tail = TailOptions()
+    var writer = WriterOptions()
+    let inboxLines: Int
+    let ringLines: Int
+    let retentionDays: Int
+    let partitionDays: Int
+    let networkBytes: [UInt8]
+    let rules: AlertRules
+    let logLevel: Logger.Level
+    let speedup: Double
+    let engineStart: Instant?
+
+    init(_ settings: Settings) throws {
+        conninfo = settings.text("database.url")
+        guard !conninfo.isEmpty else {
+            throw ValidationFailure(
+                "database.url is not set; say where PostgreSQL is, such as "
+                    + "postgresql:///caravan?host=/run/postgresql")
+        }
+        let folder = settings.text("run.folder")
+        feeds = try settings.list("feed.listen").map {
+            try DaemonPlan.address($0, "feed.listen", folder)
+        }
+        tails = try settings.list("tail.listen").map {
+            try DaemonPlan.address($0, "tail.listen", folder)
+        }
+        feed.limits.maxLine = settings.integer("feed.max-line")
+        feed.limits.maxText = settings.integer("feed.max-text")
+        feed.limits.maxContainers = settings.integer("feed.max-containers")
+        feed.limits.maxMilestones = settings.integer("feed.max-milestones")
+        feed.window = settings.integer("feed.window")
+        feed.maxConnections = settings.integer("feed.max-connections")
+        feed.firstLineSeconds = settings.integer("feed.first-line-seconds")
+        feed.lineSeconds = settings.integer("feed.line-seconds")
+        feed.stallSeconds = settings.integer("feed.stall-seconds")
+        feed.heartbeatSeconds = settings.integer("feed.heartbeat-seconds")
+        inboxLines = settings.integer("feed.inbox-lines")
+        tail.heartbeatSeconds = settings.integer("tail.heartbeat-seconds")
+        tail.slowSeconds = settings.integer("tail.slow-seconds")
+        tail.maxConnections = settings.integer("tail.max-connections")
+        ringLines = settings.integer("tail.ring-lines")
+        writer.batchLines = settings.integer("writer.batch-lines")
+        writer.checkpointSeconds = settings.number("writer.checkpoint-seconds")
+        writer.checkpointDirty = settings.integer("writer.checkpoint-changes")
+        retentionDays = settings.integer("retention.days")
+        partitionDays = settings.integer("partitions.days-ahead")
+        networkBytes = try DaemonPlan.network(settings.text("network.file"))
+        rules = try settings.rules()
+        logLevel = Logger.Level(rawValue: settings.text("log.level")) ?? .info
+        speedup = settings.number("clock.speedup")
+        let start = settings.text("clock.start")
+        engineStart = start.isEmpty ? nil : TimeText.parse(start)?.instant
+        if !start.isEmpty, engineStart == nil {
+            throw ValidationFailure("clock.start is '\(start)'; allowed is an RFC 3339 time")
+        }
+    }
+
+    private static func address(
+        _ text: String, _ key: String, _ folder: String
+    ) throws -> ListenAddress {
+        if text.hasPrefix("unix:") {
+            let name = String(text.dropFirst(5))
+            let path = name.hasPrefix("/") ? name : folder + "/" + name
+            guard path.utf8.count <= 103 else {
+                throw ValidationFailure(
+                    "\(key) is '\(path)'; a Unix socket's path has at most 103 bytes")
+            }
+            return .unix(path: path)
+        }
+        guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
+            (0...65_535).contains(port)
+        else {
+            throw ValidationFailure(
+                "\(key) is '\(text)'; allowed is host:port or unix:name")
+        }
+        let host = String(text[..<colon]).trimmingCharacters(in: ["[", "]"])
+        return .tcp(host: host, port: port)
+    }
+
+    private static func network(_ file: String) throws -> [UInt8] {
+        if file.isEmpty { return NetworkFile.shippedBytes }
+        guard let data = FileManager.default.contents(atPath: file) else {
+            throw ValidationFailure("network.file is '\(file)', which cannot be read")
+        }
+        do { _ = try NetworkFile.parse(Array(data)) } catch {
+            throw ValidationFailure("network.file \(file): \(error)")
+        }
+        return Array(data)
+    }
+}
+
+struct ValidationFailure: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) { self.description = description }
+}
