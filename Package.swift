@@ -67,6 +67,7 @@ let package = Package(
         house("Store", ["Tracking", "Engine", "Wire", "Schema", "CLibPQ", "CShims"]),
         house("TLS", ["COpenSSL", "CShims"]),
         house("Server", ["TLS", "Wire", "Engine", "Tracking", logging] + nio),
+        house("Client"),
         house("Simulation", ["Engine", "Forecast", "Wire", "Tracking"]),
         house(
             "Settings",
@@ -87,8 +88,8 @@ let package = Package(
         .executableTarget(
             name: "caravan",
             dependencies: [
-                "Store", "Simulation", "Wire", "Engine", "Forecast", "Tracking", "Settings",
-                arguments,
+                "Store", "Simulation", "Client", "Wire", "Engine", "Forecast", "Tracking",
+                "Settings", arguments,
             ],
             swiftSettings: strict),
     ]

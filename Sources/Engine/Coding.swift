@@ -131,6 +131,12 @@ enum RecordCoding {
         }
     }
 
+    /// The shipments whose plans name the container of an encoded record.
+    static func plans(_ bytes: [UInt8]) throws(CodingFlaw) -> [String] {
+        var symbols = Symbols()
+        return try decode(bytes, &symbols).plans.map { symbols[$0] }
+    }
+
     /// The record, its journeys still without progress.
     static func decode(
         _ bytes: [UInt8], _ symbols: inout Symbols
@@ -235,6 +241,13 @@ enum RecordCoding {
         alert.probability = try decoder.float()
         alert.confirmAt = try decoder.instant()
         return alert
+    }
+}
+
+/// What a reader of single records needs to know of them.
+public enum EncodedRecord {
+    public static func plans(_ bytes: [UInt8]) throws(CodingFlaw) -> [String] {
+        try RecordCoding.plans(bytes)
     }
 }
 

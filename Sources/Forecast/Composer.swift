@@ -98,6 +98,24 @@ public struct Composer: Sendable {
             nextP90: nextP90, reviewAt: review(current, base: base, now))
     }
 
+    /// For each milestone of the chain its possible instants, ascending: one for those reached, 64
+    /// for those to come, none (nil) where nothing is known.
+    public mutating func timeline(
+        _ chain: [Milestone], _ progress: Journey.Progress, start: Instant, now: Instant,
+        _ pools: inout Pools, closures: [ClosureWindow] = []
+    ) -> [[Instant]?] {
+        (0..<chain.count).map { index in
+            if index <= progress.furthest {
+                return progress.reached[index] == .unset ? nil : [progress.reached[index]]
+            }
+            var part = progress
+            part.reached = Array(progress.reached[...index])
+            return expect(
+                Array(chain[...index]), part, start: start, now: now, &pools, closures: closures
+            )?.last
+        }
+    }
+
     @inline(__always)
     private func planned(_ step: Milestone, _ now: Instant) -> Double {
         step.planned == .unset ? .nan : step.planned.minutes(since: now)

@@ -145,9 +145,13 @@ final class FeedHandler: ChannelDuplexHandler {
     }
 
     private func consume(_ buffer: ByteBuffer, _ context: ChannelHandlerContext) {
+        // Taken out while it runs: what a line leads to may come back to this handler.
+        var framer = framer
+        self.framer = LineFramer(maxLine: options.limits.maxLine)
         buffer.readableBytesView.withUnsafeBytes { raw in
             framer.feed(raw.bindMemory(to: UInt8.self)) { self.take($0, context) }
         }
+        self.framer = framer
         watchLine(context)
     }
 
@@ -161,6 +165,8 @@ final class FeedHandler: ChannelDuplexHandler {
         guard let event = event as? ChannelEvent, event == .inputClosed else {
             return context.fireUserInboundEventTriggered(event)
         }
+        var framer = framer
+        self.framer = LineFramer(maxLine: options.limits.maxLine)
         framer.finish { self.take($0, context) }
         handOver(context)
         end(at: lineCount, context)

@@ -88,6 +88,9 @@ final class TailHandler: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let buffer = unwrapInboundIn(data)
+        // Taken out while it runs: what a line leads to may come back to this handler.
+        var framer = framer
+        self.framer = LineFramer(maxLine: 65_536)
         buffer.readableBytesView.withUnsafeBytes { raw in
             framer.feed(raw.bindMemory(to: UInt8.self)) { framed in
                 switch framed {
@@ -96,6 +99,7 @@ final class TailHandler: ChannelInboundHandler {
                 }
             }
         }
+        self.framer = framer
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {

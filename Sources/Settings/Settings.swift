@@ -33,10 +33,12 @@ public struct Settings: Sendable {
             guard parts.count == 2 else {
                 throw SettingsFlaw("--set takes key=value, not '\(override)'")
             }
-            guard known[parts[0]] != nil else { throw unknown(parts[0], known, "the command line") }
+            guard let setting = known[parts[0]] else {
+                throw unknown(parts[0], known, "the command line")
+            }
             stated.insert(parts[0])
             flags[AbsoluteConfigKey(parts[0].split(separator: ".").map(String.init))] =
-                ConfigValue(.string(parts[1]), isSecret: false)
+                ConfigValue(try content(setting, parts[1]), isSecret: false)
         }
         layers.append(InMemoryProvider(name: "flags", values: flags))
         let ours = environment.filter { $0.key.hasPrefix("CARAVAN_") }
@@ -55,6 +57,21 @@ public struct Settings: Sendable {
                 try await FileProvider<YAMLSnapshot>(filePath: FilePath(file)))
         }
         return try read(ConfigReader(providers: layers), stated)
+    }
+
+    /// A flag's text as the kind that its setting has.
+    private static func content(_ setting: Setting, _ text: String) throws -> ConfigContent {
+        let flaw = SettingsFlaw("\(setting.key) is '\(text)'; allowed is \(setting.allowed)")
+        switch setting.kind {
+        case .integer:
+            guard let value = Int(text) else { throw flaw }
+            return .int(value)
+        case .number:
+            guard let value = Double(text) else { throw flaw }
+            return .double(value)
+        case .text, .choice: return .string(text)
+        case .list: return .stringArray(text.split(separator: ",").map(String.init))
+        }
     }
 
     private static func unknown(

@@ -1,6 +1,7 @@
 import CLibPQ
 import CShims
 import Engine
+import Glibc
 
 /// A result that is cleared when it goes.
 struct Answer: ~Copyable {
@@ -117,19 +118,13 @@ struct Connection: ~Copyable {
     static func withCStrings<R>(
         _ strings: [String], _ body: (UnsafePointer<UnsafePointer<CChar>?>) -> R
     ) -> R {
-        var storage: [[CChar]] = strings.map { $0.utf8CString.map { $0 } }
-        func go(_ at: Int, _ pointers: [UnsafePointer<CChar>?]) -> R {
-            if at == storage.count {
-                return (pointers + [nil]).withUnsafeBufferPointer {
-                    // The array ends in nil, so it is never empty.
-                    body($0.baseAddress.unsafelyUnwrapped)
-                }
-            }
-            return storage[at].withUnsafeMutableBufferPointer { buffer in
-                go(at + 1, pointers + [UnsafePointer(buffer.baseAddress)])
-            }
+        let copies = strings.map { strdup($0) }
+        defer { for copy in copies { free(copy) } }
+        let pointers = copies.map { UnsafePointer($0) } + [nil]
+        return pointers.withUnsafeBufferPointer {
+            // The array ends in nil, so it is never empty.
+            body($0.baseAddress.unsafelyUnwrapped)
         }
-        return go(0, [])
     }
 
     /// Warnings since the last call.

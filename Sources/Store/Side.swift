@@ -59,6 +59,60 @@ actor Side {
         }
     }
 
+    /// As `snapshot`, but with the journeys and plans of one container or shipment only.
+    func snapshot(about name: String) throws(StoreFailure) -> Snapshot {
+        let list = { (names: [String]) in
+            let quoted = names.map { name in
+                "\"" + name.map { "\"\\".contains($0) ? "\\\($0)" : String($0) }.joined() + "\""
+            }
+            return Parameter.text("{" + quoted.joined(separator: ",") + "}")
+        }
+        return try with { (connection) throws(StoreFailure) in
+            let operation = "reading the snapshots"
+            var snapshot = Snapshot()
+            let checkpoint = try connection.query(
+                "select batch, network, rules from checkpoint", [], operation)
+            if checkpoint.rows > 0 {
+                snapshot.batch = Int(checkpoint.integer(0, 0))
+                if !checkpoint.isNull(0, 1) { snapshot.network = Array(checkpoint.bytes(0, 1)) }
+                if !checkpoint.isNull(0, 2) { snapshot.rules = Array(checkpoint.bytes(0, 2)) }
+            }
+            var containers = [ContainerNumber(name)?.description ?? name]
+            let plan = try connection.query(
+                "select line from shipment where shipment = $1", [.text(name)], operation)
+            if plan.rows > 0, let object = FlatObject(Array(plan.bytes(0, 0))) {
+                containers += (object.texts("containers") ?? []).compactMap {
+                    ContainerNumber($0)?.description
+                }
+            }
+            let journeys = try connection.query(
+                "select state from journey where container = any ($1::text::text[])",
+                [list(containers)], operation)
+            var plans = [name]
+            for row in 0..<journeys.rows {
+                let state = Array(journeys.bytes(row, 0))
+                snapshot.journeys.append(state)
+                plans += (try? EncodedRecord.plans(state)) ?? []
+            }
+            let lines = try connection.query(
+                """
+                select shipment, received_at, line from shipment
+                    where shipment = any ($1::text::text[])
+                """, [list(plans)], operation)
+            for row in 0..<lines.rows {
+                snapshot.shipments.append(
+                    SourceLine(
+                        key: lines.text(row, 0) ?? "",
+                        received: Instant(
+                            microseconds: lines.integer(row, 1) + BinaryRow.epochMicroseconds),
+                        line: Array(lines.bytes(row, 2))))
+            }
+            let pools = try connection.query("select state from pool", [], operation)
+            for row in 0..<pools.rows { snapshot.pools.append(Array(pools.bytes(row, 0))) }
+            return snapshot
+        }
+    }
+
     private static func lines(
         _ connection: borrowing Connection, _ table: String
     ) throws(StoreFailure) -> [SourceLine] {
@@ -128,6 +182,15 @@ actor Side {
                 "select seq from head where batch = $1::int8", [.integer(batch)],
                 "reading the head")
             return head.rows > 0 ? Int(head.integer(0, 0)) : 0
+        }
+    }
+
+    func lastStep() throws(StoreFailure) -> Instant? {
+        try with { (connection) throws(StoreFailure) in
+            let answer = try connection.query(
+                "select stepped_at from batch order by batch desc limit 1", [], "reading the log")
+            guard answer.rows > 0 else { return nil }
+            return Instant(microseconds: answer.integer(0, 0) + BinaryRow.epochMicroseconds)
         }
     }
 

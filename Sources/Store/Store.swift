@@ -74,6 +74,14 @@ public final class PostgresLog: LogStore {
         try await side.maintain(daysAhead: daysAhead, keepDays: keepDays)
     }
 
+    /// The engine's time of the last batch; nil in a new log.
+    public func lastStep() async throws(StoreFailure) -> Instant? { try await side.lastStep() }
+
+    /// The snapshots that concern one container number or shipment, and nothing else.
+    public func snapshot(about name: String) async throws(StoreFailure) -> Snapshot {
+        try await side.snapshot(about: name)
+    }
+
     /// How far a named consumer has confirmed; nil: never.
     public func consumer(_ name: String) async throws(StoreFailure) -> Int? {
         try await side.consumer(name)

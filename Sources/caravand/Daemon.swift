@@ -89,8 +89,7 @@ struct Daemon: Service {
                 _ = try await store.maintainPartitions(
                     daysAhead: plan.partitionDays, keepDays: plan.retentionDays)
                 let result = try await Recovery.run(store, parser: FeedParser(limits: plan.feed.limits))
-                let last = try await store.batches(after: result.head.batch - 1).last
-                return Recovered(result: result, lastNow: last?.now)
+                return Recovered(result: result, lastNow: try await store.lastStep())
             } catch let failure {
                 guard failure.kind == .unavailable || failure.state == "42883" else { throw failure }
                 let hint = failure.state == "42883" ? " (run caravan migrate)" : ""

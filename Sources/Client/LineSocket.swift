@@ -1,0 +1,185 @@
+import Glibc
+
+/// What went wrong with a socket: the operation, the address, the system's reason.
+public struct SocketFailure: Error, CustomStringConvertible {
+    public let description: String
+
+    init(_ operation: String, _ address: String, _ code: Int32 = errno) {
+        description = "\(operation) \(address): \(String(cString: strerror(code)))"
+    }
+
+    init(_ description: String) { self.description = description }
+
+    public init(message: String) { description = message }
+}
+
+/// A blocking socket that speaks lines: the other side of feed and tail. `host:port`, or the path
+/// of a Unix socket.
+public final class LineSocket {
+    public let address: String
+    private let descriptor: Int32
+    private var buffer: [UInt8] = []
+    private var start = 0
+    public private(set) var isAtEnd = false
+
+    public init(_ address: String) throws(SocketFailure) {
+        self.address = address
+        let plain = address.hasPrefix("unix:") ? String(address.dropFirst(5)) : address
+        descriptor = plain.contains("/")
+            ? try LineSocket.unix(plain) : try LineSocket.tcp(plain)
+    }
+
+    deinit { close(descriptor) }
+
+    private static func unix(_ path: String) throws(SocketFailure) -> Int32 {
+        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        guard descriptor >= 0 else { throw SocketFailure("opening a socket to", path) }
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        let bytes = Array(path.utf8)
+        guard bytes.count < 108 else {
+            close(descriptor)
+            throw SocketFailure("the socket path \(path) is longer than 107 bytes")
+        }
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
+        let done = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        guard done == 0 else {
+            let code = errno
+            close(descriptor)
+            throw SocketFailure("connecting to", path, code)
+        }
+        return descriptor
+    }
+
+    private static func tcp(_ address: String) throws(SocketFailure) -> Int32 {
+        guard let colon = address.lastIndex(of: ":") else {
+            throw SocketFailure("\(address) is neither host:port nor a path")
+        }
+        let host = address[..<colon].filter { $0 != "[" && $0 != "]" }
+        let port = String(address[address.index(after: colon)...])
+        var hints = addrinfo()
+        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+        var found: UnsafeMutablePointer<addrinfo>?
+        let code = getaddrinfo(String(host), port, &hints, &found)
+        guard code == 0 else {
+            throw SocketFailure(
+                "looking up \(address): \(String(cString: gai_strerror(code)))")
+        }
+        defer { freeaddrinfo(found) }
+        var last: Int32 = 0
+        var next = found
+        while let info = next?.pointee {
+            let descriptor = socket(info.ai_family, info.ai_socktype, info.ai_protocol)
+            if descriptor >= 0 {
+                if connect(descriptor, info.ai_addr, info.ai_addrlen) == 0 {
+                    var one: Int32 = 1
+                    setsockopt(
+                        descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one,
+                        socklen_t(MemoryLayout<Int32>.size))
+                    return descriptor
+                }
+                last = errno
+                close(descriptor)
+            }
+            next = info.ai_next
+        }
+        throw SocketFailure("connecting to", address, last)
+    }
+
+    /// Sends all bytes.
+    public func send(_ bytes: [UInt8]) throws(SocketFailure) {
+        var at = 0
+        while at < bytes.count {
+            at += try sendSome(bytes, from: at, wait: true)
+        }
+    }
+
+    public func send(_ text: String) throws(SocketFailure) { try send(Array(text.utf8)) }
+
+    /// Sends what the socket takes; 0 where it takes nothing now and `wait` is false.
+    public func sendSome(
+        _ bytes: [UInt8], from start: Int, wait: Bool
+    ) throws(SocketFailure) -> Int {
+        let flags = Int32(MSG_NOSIGNAL) | (wait ? 0 : Int32(MSG_DONTWAIT))
+        let sent = bytes.withUnsafeBytes { buffer in
+            Glibc.send(descriptor, buffer.baseAddress?.advanced(by: start), buffer.count - start, flags)
+        }
+        if sent >= 0 { return sent }
+        if errno == EAGAIN || errno == EINTR { return 0 }
+        throw SocketFailure("sending to", address)
+    }
+
+    /// Nothing more will be sent; what comes can still be read.
+    public func halfClose() { shutdown(descriptor, Int32(SHUT_WR)) }
+
+    /// Waits until the socket can be read, or written where `write` asks for it.
+    public func wait(write: Bool, milliseconds: Int32) -> (canRead: Bool, canWrite: Bool) {
+        var wish = pollfd(
+            fd: descriptor, events: Int16(POLLIN) | (write ? Int16(POLLOUT) : 0), revents: 0)
+        guard poll(&wish, 1, milliseconds) > 0 else { return (false, false) }
+        let broken = wish.revents & (Int16(POLLERR) | Int16(POLLHUP)) != 0
+        return (broken || wish.revents & Int16(POLLIN) != 0, wish.revents & Int16(POLLOUT) != 0)
+    }
+
+    /// Reads what is there into the buffer; false at the end of the stream.
+    @discardableResult
+    public func fill() throws(SocketFailure) -> Bool {
+        if start > 1 << 20 {
+            buffer.removeFirst(start)
+            start = 0
+        }
+        let count = withUnsafeTemporaryAllocation(byteCount: 1 << 16, alignment: 1) { space in
+            let count = recv(descriptor, space.baseAddress, space.count, 0)
+            if count > 0 { buffer.append(contentsOf: space[..<count]) }
+            return count
+        }
+        if count > 0 { return true }
+        if count == 0 {
+            isAtEnd = true
+            return false
+        }
+        if errno == EINTR { return true }
+        isAtEnd = true
+        throw SocketFailure("reading from", address)
+    }
+
+    /// The next whole line in the buffer, without its LF.
+    public func bufferedLine() -> String? {
+        guard let end = buffer[start...].firstIndex(of: 0x0A) else { return nil }
+        defer {
+            start = end + 1
+            if start == buffer.count {
+                buffer.removeAll(keepingCapacity: true)
+                start = 0
+            }
+        }
+        return String(decoding: buffer[start..<end], as: UTF8.self)
+    }
+
+    /// The next line; nil at the end of the stream. Fails where none comes within `seconds`.
+    public func readLine(seconds: Double = 30) throws(SocketFailure) -> String? {
+        let deadline = LineSocket.now() + seconds
+        while true {
+            if let line = bufferedLine() { return line }
+            if isAtEnd { return nil }
+            let left = deadline - LineSocket.now()
+            guard left > 0 else {
+                throw SocketFailure("no line from \(address) within \(Int(seconds)) s")
+            }
+            if wait(write: false, milliseconds: Int32(min(left, 3_600) * 1_000) + 1).canRead {
+                try fill()
+            }
+        }
+    }
+
+    /// Seconds on a clock that only runs forward.
+    public static func now() -> Double {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+    }
+}

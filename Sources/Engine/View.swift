@@ -1,0 +1,145 @@
+import Forecast
+import Tracking
+
+/// A container as people look at it: its journeys, what happened and what is expected.
+public struct ContainerView: Sendable {
+    public struct Stop: Sendable {
+        public var place: String
+        public var name: String
+        public var zone: ZoneRule
+        public var code: EventCode
+        public var planned: Instant?
+        public var reached: Instant?
+        public var p10: Instant?
+        public var p50: Instant?
+        public var p90: Instant?
+    }
+
+    public struct JourneyView: Sendable {
+        public var shipment: String?
+        public var promised: Instant?
+        public var stops: [Stop]
+        public var lateProbability: Double?
+        public var alerts: [(type: AlertType, severity: Severity, place: String, delayMinutes: Int)]
+    }
+
+    public struct Report: Sendable {
+        public var time: Instant
+        public var code: EventCode
+        public var place: String
+        public var name: String
+        public var zone: ZoneRule
+        public var shipment: String?
+        public var retracted: Bool
+        public var eventClass: EventClass
+    }
+
+    public var container: ContainerNumber
+    public var journeys: [JourneyView]
+    public var reports: [Report]
+}
+
+extension Engine {
+    /// The containers of a shipment in force; nil: no such shipment.
+    public func containers(of shipment: String) -> [ContainerNumber]? {
+        symbols.known(shipment).flatMap { shipments[$0] }?.plan.containers
+    }
+
+    /// Everything about one container, seen at `now`; nil where nothing is known.
+    public mutating func view(_ container: ContainerNumber, now: Instant) -> ContainerView? {
+        guard let slot = slots[container] else { return nil }
+        let record = records[slot]
+        var journeys: [ContainerView.JourneyView] = []
+        for journey in record.journeys {
+            guard let shipment = shipments[journey.shipment] else { continue }
+            let chain = shipment.chain(for: container)
+            let points = composer.timeline(
+                chain, journey.progress, start: shipment.startedAt, now: now, &pools,
+                closures: windows)
+            var view = ContainerView.JourneyView(
+                shipment: symbols[journey.shipment], promised: shipment.plan.promised, stops: [],
+                lateProbability: nil, alerts: [])
+            for (index, milestone) in chain.enumerated() {
+                view.stops.append(
+                    stop(milestone, journey.progress.reached[index], points[index]))
+            }
+            if let last = points.last ?? nil, let promised = shipment.plan.promised {
+                let later = last.filter { $0 > promised }.count
+                view.lateProbability = Double(later) / Double(last.count)
+            }
+            for alert in journey.publication.alerts
+            where alert.phase == .open || alert.phase == .clearing {
+                view.alerts.append(
+                    (
+                        alert.type, alert.severity, symbols[alert.place],
+                        Int(alert.delayMinutes)
+                    ))
+            }
+            journeys.append(view)
+        }
+        let reports = record.history.events.filter { $0.time != .unset }.map { event in
+            let (name, zone) = describe(event.place)
+            return ContainerView.Report(
+                time: event.time, code: event.code, place: symbols[event.place], name: name,
+                zone: zone, shipment: event.shipment == 0 ? nil : symbols[event.shipment],
+                retracted: event.retracted, eventClass: event.eventClass)
+        }
+        return ContainerView(container: container, journeys: journeys, reports: reports)
+    }
+
+    private func describe(_ place: UInt32) -> (String, ZoneRule) {
+        let id = symbols[place]
+        guard let known = network.place(id) else { return (id, .utc) }
+        return (network.places[known].name, network.places[known].zone)
+    }
+
+    private func stop(
+        _ milestone: Milestone, _ reached: Instant, _ points: [Instant]?
+    ) -> ContainerView.Stop {
+        let (name, zone) = describe(milestone.place)
+        return ContainerView.Stop(
+            place: symbols[milestone.place], name: name, zone: zone, code: milestone.code,
+            planned: milestone.planned == .unset ? nil : milestone.planned,
+            reached: reached == .unset ? nil : reached,
+            p10: points.map { Expectation.quantile($0, 0.1) },
+            p50: points.map { Expectation.quantile($0, 0.5) },
+            p90: points.map { Expectation.quantile($0, 0.9) })
+    }
+
+    /// What is expected of a shipment's last milestone now; nil where nothing can be said. For
+    /// backtests, which ask after every event.
+    public mutating func outlook(
+        _ container: ContainerNumber, shipment: String, now: Instant
+    ) -> (expected: Expectation, promised: Instant?, stage: Double)? {
+        guard let slot = slots[container], let symbol = symbols.known(shipment),
+            let plan = shipments[symbol],
+            let journey = records[slot].journeys.first(where: { $0.shipment == symbol })
+        else { return nil }
+        let chain = plan.chain(for: container)
+        guard
+            let expected = composer.expect(
+                chain, journey.progress, start: plan.startedAt, now: now, &pools,
+                closures: windows)
+        else { return nil }
+        let stage = Double(journey.progress.furthest + 1) / Double(max(chain.count, 1))
+        return (expected, plan.plan.promised, stage)
+    }
+}
+
+extension Engine {
+    /// The shipment of the journey that a container is on.
+    public func latestShipment(_ container: ContainerNumber) -> String? {
+        guard let slot = slots[container],
+            let journey = records[slot].journeys.last(where: { $0.shipment != 0 })
+        else { return nil }
+        return symbols[journey.shipment]
+    }
+
+    /// Milestones of a shipment that a container has yet to reach.
+    public func stepsLeft(_ container: ContainerNumber, shipment: String) -> Int {
+        guard let slot = slots[container], let symbol = symbols.known(shipment),
+            let journey = records[slot].journeys.first(where: { $0.shipment == symbol })
+        else { return 0 }
+        return journey.progress.reached.count - 1 - journey.progress.furthest
+    }
+}

@@ -1,0 +1,153 @@
+import Engine
+import Forecast
+import Tracking
+import Wire
+
+/// Replays recorded lines through the engine in virtual time, asks for a forecast after every
+/// event, and scores what it said against what happened.
+public struct Backtest {
+    /// One forecast of a shipment's last milestone.
+    public struct Prediction: Sendable {
+        public var event: String?
+        public var shipment: String
+        public var container: ContainerNumber
+        public var at: Instant
+        public var deciles: [Instant]
+        public var p10: Instant
+        public var p50: Instant
+        public var p90: Instant
+        public var lateProbability: Double?
+        public var promised: Instant?
+        public var stage: Stage
+    }
+
+    public enum Stage: String, CaseIterable, Sendable {
+        case booking
+        case firstHalf = "first half"
+        case secondHalf = "second half"
+        case lastStep = "last step"
+    }
+
+    /// Called with each forecast.
+    public typealias Sink = (Prediction) -> Void
+
+    public private(set) var predictions: [Prediction] = []
+    public private(set) var notices: [OutputLine] = []
+    public private(set) var lines = 0
+    public private(set) var refused = 0
+    private var engine: Engine
+    private let parser = FeedParser()
+    private var now: Instant = .unset
+    private var delivered: [String: Instant] = [:]
+    private var promised: [String: Instant] = [:]
+
+    public init(network: [UInt8] = NetworkFile.shippedBytes, rules: AlertRules = AlertRules()) {
+        engine = Engine()
+        _ = engine.step([], ordinances: [.rules(rules), .network(network)], now: .unset)
+    }
+
+    /// Takes one line, after the timers that fall due before it.
+    public mutating func take(_ line: [UInt8], sink: Sink? = nil) {
+        let value = line.withUnsafeBufferPointer { parser.parse($0) }
+        guard let time = Backtest.time(of: value) else {
+            if case .reject = value { refused += 1 }
+            return
+        }
+        lines += 1
+        if time > now {
+            runTimers(until: time)
+            now = time
+        }
+        let chunk = FeedChunk(
+            source: 1, origin: Origin(), bytes: line,
+            lines: [ParsedLine(number: 1, range: 0..<line.count, value: value)])
+        let effects = engine.step([chunk], now: now)
+        refused += effects.counts.quarantined
+        notices += effects.commit?.outputs ?? []
+        guard effects.counts.stored == 1 else { return }
+        predict(value, sink)
+    }
+
+    /// When a line speaks of: events by their time, plans by when they were made.
+    private static func time(of value: FeedLine) -> Instant? {
+        switch value {
+        case .event(let event): event.time == .unset ? event.updated : event.time
+        case .plan(let plan): plan.updated ?? plan.start ?? plan.milestones.first?.time
+        case .closure(let closure): closure.updated ?? closure.from
+        default: nil
+        }
+    }
+
+    private mutating func runTimers(until time: Instant) {
+        guard now != .unset else { return }
+        while engine.nextDue < time {
+            let effects = engine.step([], now: max(now, engine.nextDue))
+            notices += effects.commit?.outputs ?? []
+        }
+    }
+
+    private mutating func predict(_ value: FeedLine, _ sink: Sink?) {
+        switch value {
+        case .event(let event):
+            guard let shipment = event.shipment ?? engine.latestShipment(event.container) else {
+                return
+            }
+            predict(shipment, event.container, event.id, sink)
+        case .plan(let plan):
+            if let promise = plan.promised { promised[plan.shipment] = promise }
+            for container in plan.containers { predict(plan.shipment, container, nil, sink) }
+        default: break
+        }
+    }
+
+    private mutating func predict(
+        _ shipment: String, _ container: ContainerNumber, _ event: String?, _ sink: Sink?
+    ) {
+        guard let found = engine.outlook(container, shipment: shipment, now: now) else { return }
+        if found.expected.next == nil {
+            delivered[shipment] = max(delivered[shipment] ?? .unset, found.expected.last[0])
+            return
+        }
+        let stage: Stage
+        if event == nil {
+            stage = .booking
+        } else if engine.stepsLeft(container, shipment: shipment) == 1 {
+            stage = .lastStep
+        } else {
+            stage = found.stage <= 0.5 ? .firstHalf : .secondHalf
+        }
+        let prediction = Prediction(
+            event: event, shipment: shipment, container: container, at: now,
+            deciles: (1...9).map { found.expected.quantile(Double($0) / 10) },
+            p10: found.expected.quantile(0.1), p50: found.expected.quantile(0.5),
+            p90: found.expected.quantile(0.9),
+            lateProbability: found.promised.map { found.expected.probability(after: $0) },
+            promised: found.promised, stage: stage)
+        predictions.append(prediction)
+        sink?(prediction)
+    }
+
+    /// One forecast as the line of `--forecasts`.
+    public static func line(_ prediction: Prediction) -> [UInt8] {
+        var out = JSONWriter(reserving: 500)
+        out.begin()
+        out.field("event", prediction.event)
+        out.field("shipment", prediction.shipment)
+        out.field("container", prediction.container)
+        out.field("at", prediction.at)
+        out.list("deciles", prediction.deciles.map { TimeText.string($0) })
+        out.field("p10", prediction.p10)
+        out.field("p50", prediction.p50)
+        out.field("p90", prediction.p90)
+        out.share("lateProbability", prediction.lateProbability)
+        out.endLine()
+        return out.bytes
+    }
+
+    /// Deliveries by truth, else by the lines themselves.
+    public func scores(truth: [String: Instant]) -> BacktestScores {
+        let actual = delivered.merging(truth) { _, told in told }
+        return BacktestScores(
+            predictions: predictions, notices: notices, actual: actual, promised: promised)
+    }
+}

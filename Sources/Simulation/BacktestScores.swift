@@ -1,0 +1,151 @@
+import Tracking
+import Wire
+
+/// How good forecasts and alerts were.
+public struct BacktestScores: Sendable {
+    public struct Row: Sendable {
+        public var name: String
+        public var count = 0
+        public var maeMinutes = 0.0
+        public var medianErrorMinutes = 0.0
+        /// Mean over the nine deciles.
+        public var pinballMinutes = 0.0
+        /// Share of deliveries between p10 and p90.
+        public var coverage = 0.0
+        public var widthMinutes = 0.0
+        public var brier = 0.0
+        /// Of the verdict "late" at probability > 0.5.
+        public var mcc = 0.0
+        public var precision = 0.0
+        public var recall = 0.0
+    }
+
+    public struct Alerts: Sendable {
+        public var raised = 0
+        public var precision = 0.0
+        public var recall = 0.0
+        public var medianLeadMinutes = 0.0
+        public var togglesPerShipment = 0.0
+    }
+
+    public private(set) var rows: [Row] = []
+    public private(set) var alerts = Alerts()
+    public private(set) var shipments = 0
+    /// Mean absolute step between the published p50s of one shipment.
+    public private(set) var meanStepMinutes = 0.0
+
+    init(
+        predictions: [Backtest.Prediction], notices: [OutputLine], actual: [String: Instant],
+        promised: [String: Instant]
+    ) {
+        for stage in Backtest.Stage.allCases {
+            rows.append(
+                BacktestScores.row(
+                    stage.rawValue, predictions.filter { $0.stage == stage }, actual))
+        }
+        rows.append(BacktestScores.row("all", predictions, actual))
+        shipments = actual.count
+        scoreAlerts(notices, actual, promised)
+        scoreSteps(notices)
+    }
+
+    private static func row(
+        _ name: String, _ predictions: [Backtest.Prediction], _ actual: [String: Instant]
+    ) -> Row {
+        var row = Row(name: name)
+        var errors: [Double] = []
+        var table = (tp: 0.0, fp: 0.0, fn: 0.0, tn: 0.0)
+        var verdicts = 0.0
+        for prediction in predictions {
+            guard let happened = actual[prediction.shipment] else { continue }
+            row.count += 1
+            errors.append(abs(prediction.p50.minutes(since: happened)))
+            var pinball = 0.0
+            for (index, decile) in prediction.deciles.enumerated() {
+                let share = Double(index + 1) / 10
+                let gap = happened.minutes(since: decile)
+                pinball += max(share * gap, (share - 1) * gap)
+            }
+            row.pinballMinutes += pinball / 9
+            if prediction.p10 <= happened, happened <= prediction.p90 { row.coverage += 1 }
+            row.widthMinutes += prediction.p90.minutes(since: prediction.p10)
+            guard let probability = prediction.lateProbability,
+                let promised = prediction.promised
+            else { continue }
+            let late = happened > promised
+            verdicts += 1
+            row.brier += (probability - (late ? 1 : 0)) * (probability - (late ? 1 : 0))
+            switch (probability > 0.5, late) {
+            case (true, true): table.tp += 1
+            case (true, false): table.fp += 1
+            case (false, true): table.fn += 1
+            case (false, false): table.tn += 1
+            }
+        }
+        guard row.count > 0 else { return row }
+        let n = Double(row.count)
+        errors.sort()
+        row.maeMinutes = errors.reduce(0, +) / n
+        row.medianErrorMinutes = errors[errors.count / 2]
+        row.pinballMinutes /= n
+        row.coverage /= n
+        row.widthMinutes /= n
+        row.brier /= max(verdicts, 1)
+        row.precision = table.tp / max(table.tp + table.fp, 1)
+        row.recall = table.tp / max(table.tp + table.fn, 1)
+        let spread =
+            (table.tp + table.fp) * (table.tp + table.fn) * (table.tn + table.fp)
+            * (table.tn + table.fn)
+        row.mcc = spread > 0
+            ? (table.tp * table.tn - table.fp * table.fn) / spread.squareRoot() : 0
+        return row
+    }
+
+    private mutating func scoreAlerts(
+        _ notices: [OutputLine], _ actual: [String: Instant], _ promised: [String: Instant]
+    ) {
+        var raisedAt: [String: Instant] = [:]
+        var toggles = 0
+        for notice in notices where notice.kind == "alert" && notice.type == "late" {
+            guard let shipment = notice.shipment, let object = FlatObject(notice.bytes),
+                let time = object.instant("time")
+            else { continue }
+            switch object.text("state") {
+            case "raised":
+                alerts.raised += 1
+                toggles += 1
+                if raisedAt[shipment] == nil { raisedAt[shipment] = time }
+            case "cleared", "withdrawn": toggles += 1
+            default: break
+            }
+        }
+        let late = Set(
+            actual.compactMap { name, time in promised[name].map { time > $0 } == true ? name : nil })
+        let hits = raisedAt.keys.filter { late.contains($0) }
+        alerts.precision = Double(hits.count) / Double(max(raisedAt.count, 1))
+        alerts.recall = Double(hits.count) / Double(max(late.count, 1))
+        let leads = hits.compactMap { name -> Double? in
+            guard let raised = raisedAt[name], let time = actual[name] else { return nil }
+            return time.minutes(since: raised)
+        }.sorted()
+        if !leads.isEmpty { alerts.medianLeadMinutes = leads[leads.count / 2] }
+        alerts.togglesPerShipment = Double(toggles) / Double(max(actual.count, 1))
+    }
+
+    private mutating func scoreSteps(_ notices: [OutputLine]) {
+        var last: [String: Instant] = [:]
+        var sum = 0.0
+        var count = 0
+        for notice in notices where notice.kind == "eta" {
+            guard let shipment = notice.shipment, let object = FlatObject(notice.bytes),
+                let p50 = object.instant("p50")
+            else { continue }
+            if let before = last[shipment] {
+                sum += abs(p50.minutes(since: before))
+                count += 1
+            }
+            last[shipment] = p50
+        }
+        meanStepMinutes = count > 0 ? sum / Double(count) : 0
+    }
+}

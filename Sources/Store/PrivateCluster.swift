@@ -1,0 +1,179 @@
+import Foundation
+
+/// A PostgreSQL cluster of one's own in a folder, reached by a Unix socket only. For `caravan up`,
+/// tests and benchmarks; works as root too, where the server then runs as another account.
+public struct PrivateCluster: Sendable {
+    public struct Failure: Error, CustomStringConvertible {
+        public let description: String
+    }
+
+    public let folder: String
+    private let binaries: String
+    private let socketFolder: String
+    private let account: String?
+
+    private var data: String { folder + "/data" }
+
+    /// A cluster in `folder`, made at the first start.
+    public init(folder: String) throws {
+        self.folder = folder
+        binaries = try PrivateCluster.findBinaries()
+        // A socket's path has little room: where the folder's is too long, a short one stands in.
+        socketFolder = folder.utf8.count <= 80
+            ? folder : "/tmp/caravan-" + PrivateCluster.shortName(folder)
+        account = getuid() == 0 ? try PrivateCluster.findAccount() : nil
+    }
+
+    public static func shortName(_ text: String) -> String {
+        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+        for byte in text.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+        return String(hash, radix: 36)
+    }
+
+    /// How libpq reaches the cluster's `caravan` database.
+    public var conninfo: String { conninfo(database: "caravan") }
+
+    public func conninfo(database: String) -> String {
+        "host='\(socketFolder)' port=5432 user=caravan dbname=\(database)"
+    }
+
+    private static func findBinaries() throws -> String {
+        let root = "/usr/lib/postgresql"
+        let versions = (try? FileManager.default.contentsOfDirectory(atPath: root)) ?? []
+        let newest = versions.compactMap { Int($0) }.sorted().last {
+            FileManager.default.isExecutableFile(atPath: "\(root)/\($0)/bin/initdb")
+        }
+        if let newest { return "\(root)/\(newest)/bin" }
+        for path in (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
+        where FileManager.default.isExecutableFile(atPath: path + "/initdb") {
+            return String(path)
+        }
+        throw Failure(
+            description: "PostgreSQL's programs are not there; install them with "
+                + "apt-get install postgresql")
+    }
+
+    private static func findAccount() throws -> String {
+        for name in ["postgres", "nobody"] where getpwnam(name) != nil { return name }
+        throw Failure(description: "PostgreSQL refuses root, and no account postgres or nobody is there")
+    }
+
+    /// Starts the server, making the cluster where there is none; one that still runs from before
+    /// is taken as it is.
+    public func start(settings: [String] = []) throws {
+        let files = FileManager.default
+        for path in [folder, socketFolder] where !files.fileExists(atPath: path) {
+            try files.createDirectory(
+                atPath: path, withIntermediateDirectories: true,
+                attributes: [.posixPermissions: 0o700])
+        }
+        if let account, let entry = getpwnam(account) {
+            for path in [folder, socketFolder] {
+                chown(path, entry.pointee.pw_uid, entry.pointee.pw_gid)
+            }
+        }
+        if !files.fileExists(atPath: data + "/PG_VERSION") {
+            try run(
+                "initdb",
+                [
+                    "-D", data, "-U", "caravan", "--auth-local=trust", "--auth-host=reject",
+                    "--encoding=UTF8", "--locale=C", "--no-instructions",
+                ])
+        }
+        if !isRunning {
+            var options = [
+                "-c listen_addresses=", "-c unix_socket_directories='\(socketFolder)'",
+                "-c unix_socket_permissions=0700", "-c max_wal_size=4GB",
+                "-c shared_buffers=256MB", "-c port=5432",
+            ]
+            options += settings.map { "-c " + $0 }
+            try run(
+                "pg_ctl",
+                [
+                    "-D", data, "-l", folder + "/postgres.log", "-w", "-t", "60", "-s",
+                    "-o", options.joined(separator: " "), "start",
+                ])
+        }
+        try createDatabase()
+    }
+
+    private func createDatabase() throws {
+        let connection = try Connection(conninfo(database: "postgres"))
+        let found = try connection.query(
+            "select 1 from pg_database where datname = 'caravan'", [], "looking for the database")
+        if found.rows == 0 {
+            try connection.run("create database caravan", "creating the database")
+        }
+    }
+
+    public var isRunning: Bool {
+        (try? run("pg_ctl", ["-D", data, "-s", "status"])) != nil
+    }
+
+    /// The postmaster's process id; nil where it does not run.
+    public var processID: Int32? {
+        guard let text = try? String(contentsOfFile: data + "/postmaster.pid", encoding: .utf8)
+        else { return nil }
+        return text.split(separator: "\n").first.flatMap { Int32($0) }
+    }
+
+    /// `fast` (open transactions are rolled back) or `immediate` (as by a crash).
+    public func stop(mode: String = "fast") throws {
+        guard isRunning else { return }
+        try run("pg_ctl", ["-D", data, "-m", mode, "-w", "-s", "stop"])
+    }
+
+    /// Runs a program to its end. By posix_spawn and waitpid: Foundation's Process waits for every
+    /// descendant, and the server that pg_ctl leaves behind is one.
+    private func run(_ program: String, _ arguments: [String]) throws {
+        let command =
+            ["env", "-C", "/"] + (account.map(asAccount) ?? [])
+            + [binaries + "/" + program] + arguments
+        let log = FileManager.default.temporaryDirectory.appendingPathComponent(
+            "caravan-\(program)-\(UUID().uuidString)").path
+        defer { unlink(log) }
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        posix_spawn_file_actions_addopen(&actions, 1, log, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+        posix_spawn_file_actions_adddup2(&actions, 1, 2)
+        var words: [UnsafeMutablePointer<CChar>?] = command.map { strdup($0) }
+        defer { for word in words { free(word) } }
+        words.append(nil)
+        var pid: pid_t = 0
+        let code = posix_spawnp(&pid, command[0], &actions, nil, words, environ)
+        guard code == 0 else {
+            throw Failure(description: "\(command[0]): \(String(cString: strerror(code)))")
+        }
+        var status: Int32 = 0
+        while waitpid(pid, &status, 0) < 0, errno == EINTR {}
+        guard status == 0 else {
+            let said = (try? String(contentsOfFile: log, encoding: .utf8)) ?? ""
+            throw Failure(
+                description: "\(program) failed: "
+                    + said.split(separator: "\n").suffix(3).joined(separator: "; "))
+        }
+    }
+
+    /// Runs as the account; where its folder lies behind one that others may not enter, with the
+    /// one capability that lets it pass.
+    private func asAccount(_ name: String) -> [String] {
+        var words = ["setpriv", "--reuid=\(name)", "--regid=\(name)", "--init-groups"]
+        if name == "nobody" { words[2] = "--regid=nogroup" }
+        if !isReachable {
+            words += ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+        }
+        return words + ["--"]
+    }
+
+    private var isReachable: Bool {
+        var path = URL(fileURLWithPath: folder).deletingLastPathComponent()
+        while path.path != "/" {
+            let mode = (try? FileManager.default.attributesOfItem(atPath: path.path))?[.posixPermissions]
+            if let mode = mode as? Int, mode & 0o001 == 0 { return false }
+            path.deleteLastPathComponent()
+        }
+        return true
+    }
+}

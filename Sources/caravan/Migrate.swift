@@ -1,0 +1,53 @@
+import ArgumentParser
+import Foundation
+import Settings
+import Store
+
+/// Where the database is: said, or by configuration, or of a folder of `caravan up`.
+struct DatabaseOptions: ParsableArguments {
+    @Option(name: .long, help: "libpq connection string or URI.")
+    var database: String?
+
+    @Option(name: .long, help: "The daemon's configuration file.")
+    var config: String?
+
+    @Option(name: .long, help: "The folder of caravan up.")
+    var dir = "caravan-data"
+
+    func conninfo() async throws -> String {
+        if let database { return database }
+        let environment = ProcessInfo.processInfo.environment
+        if config != nil || environment["CARAVAN_DATABASE_URL"] != nil {
+            let settings = try await Settings.load(
+                file: config, overrides: [], environment: environment)
+            let url = settings.text("database.url")
+            if !url.isEmpty { return url }
+        }
+        let folder = try UpFolder(dir)
+        guard FileManager.default.fileExists(atPath: folder.cluster + "/data/PG_VERSION") else {
+            throw Failure(
+                "which database? say --database, --config, or --dir of a caravan up folder")
+        }
+        return try PrivateCluster(folder: folder.cluster).conninfo
+    }
+}
+
+struct Migrate: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Bring a database to this version's schema.",
+        discussion: """
+            EXAMPLES
+              caravan migrate --database postgresql:///caravan
+              caravan migrate --config /etc/caravan/caravan.yaml
+            """)
+
+    @OptionGroup var options: DatabaseOptions
+
+    func run() async throws {
+        try await Console.failing {
+            let applied = try Migrator.migrate(try await options.conninfo())
+            if applied.isEmpty { print("the schema is at version \(Migrator.newest) already") }
+            for name in applied { print("applied \(name)") }
+        }
+    }
+}

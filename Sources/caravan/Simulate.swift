@@ -1,0 +1,77 @@
+import ArgumentParser
+import Foundation
+import Simulation
+import Tracking
+import Wire
+
+struct Simulate: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Write seeded corridor traffic as feed lines, with the truth beside it.",
+        discussion: """
+            EXAMPLES
+              caravan simulate --days 30 --out traffic.ndjson --truth truth.csv
+              caravan simulate --seed 7 --days 1 --per-day 500 | caravan push
+            """)
+
+    @Option(name: .long, help: "The same seed gives the same world.")
+    var seed: UInt64 = 1
+
+    @Option(name: .long, help: "When it begins (RFC 3339).")
+    var start = "2026-01-01T00:00:00Z"
+
+    @Option(name: .long, help: "Days on which shipments set out.")
+    var days = 1.0
+
+    @Option(name: .long, help: "Shipments a day.")
+    var perDay = 40.0
+
+    @Option(name: .long, help: "File for the lines; - for standard output.")
+    var out = "-"
+
+    @Option(name: .long, help: "File for what really happened (CSV).")
+    var truth: String?
+
+    func run() async throws {
+        try await Console.failing {
+            guard let begin = TimeText.parse(start)?.instant else {
+                throw Failure("--start is '\(start)'; allowed is an RFC 3339 time")
+            }
+            Console.error("seed \(seed), \(days) days from \(start), \(perDay) shipments a day")
+            var options = TrafficOptions(start: begin)
+            options.seed = seed
+            options.days = days
+            options.shipmentsPerDay = perDay
+            let traffic = Traffic(options)
+            let progress = Progress()
+            if out != "-" { _ = FileManager.default.createFile(atPath: out, contents: nil) }
+            guard let file = out == "-"
+                ? FileHandle.standardOutput : FileHandle(forWritingAtPath: out)
+            else { throw Failure("\(out) cannot be written") }
+            var buffer = Data()
+            for (index, line) in traffic.lines.enumerated() {
+                buffer.append(contentsOf: line.line)
+                buffer.append(0x0A)
+                if buffer.count > 1 << 20 {
+                    try file.write(contentsOf: buffer)
+                    buffer.removeAll(keepingCapacity: true)
+                    progress.show("\(index) of \(traffic.lines.count) lines")
+                }
+            }
+            try file.write(contentsOf: buffer)
+            progress.end()
+            if let truth { try write(traffic.truths, to: truth) }
+            Console.error("\(traffic.lines.count) lines, \(traffic.truths.count) shipments")
+        }
+    }
+
+    private func write(_ truths: [ShipmentTruth], to path: String) throws {
+        var text = "plan,events,start,promised,delivered\n"
+        for truth in truths {
+            text += "\(truth.plan),\(truth.events),\(TimeText.string(truth.start)),"
+                + "\(TimeText.string(truth.promised)),\(TimeText.string(truth.delivered))\n"
+        }
+        do { try text.write(toFile: path, atomically: true, encoding: .utf8) } catch {
+            throw Failure("\(path) cannot be written: \(error)")
+        }
+    }
+}

@@ -1,0 +1,140 @@
+import ArgumentParser
+import Client
+import Foundation
+import Wire
+
+struct Tail: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Follow the output: forecasts and alerts, resumed after a lost connection.",
+        discussion: """
+            On a terminal lines are text; in a pipe they are the JSON lines themselves.
+
+            EXAMPLES
+              caravan tail
+              caravan tail --kinds alert --severity warning
+              caravan tail --container MSKU0308961 --after start
+              caravan tail --after 81234 | jq .p50
+            """)
+
+    @Option(name: .long, help: "host:port, or the path of a Unix socket.")
+    var server = "127.0.0.1:7611"
+
+    @Option(name: .long, help: "A sequence number, now or start.")
+    var after: String?
+
+    @Option(name: .long, parsing: .upToNextOption, help: "Kinds of lines: eta, alert.")
+    var kinds: [String] = []
+
+    @Option(name: .long, parsing: .upToNextOption, help: "Alert types: late, overdue.")
+    var types: [String] = []
+
+    @Option(name: .long, help: "Alerts at least this bad: info, warning, critical.")
+    var severity: String?
+
+    @Option(name: .long, parsing: .upToNextOption, help: "Container numbers.")
+    var container: [String] = []
+
+    @Option(name: .long, parsing: .upToNextOption, help: "Shipments.")
+    var shipment: [String] = []
+
+    @Option(name: .long, parsing: .upToNextOption, help: "Places.")
+    var place: [String] = []
+
+    @Option(name: .long, help: "A name: the daemon remembers how far it has read.")
+    var name: String?
+
+    @Option(name: .long, help: "Stop after this many lines.")
+    var count: Int?
+
+    @Flag(name: .long, help: "Stop once history is through.")
+    var untilCaughtUp = false
+
+    @Flag(name: .long, help: "JSON lines even on a terminal.")
+    var json = false
+
+    func run() async throws {
+        try await Console.failing {
+            var follower = TailFollower(
+                server: server, request: request, name: name,
+                after: after.flatMap { Int($0) }.map { .number($0) } ?? after.map { .word($0) })
+            let printer = TailPrinter(terminal: Terminal())
+            let plain = json || !Terminal.isTerminal
+            var printed = 0
+            try follower.follow { line, seq, kind in
+                if plain {
+                    Console.write(Array(line.utf8) + [0x0A])
+                } else if let text = printer.text(line) {
+                    print(text)
+                    fflush(nil)
+                }
+                if kind == "caught-up", untilCaughtUp { return false }
+                if seq != nil, kind == "eta" || kind == "alert" { printed += 1 }
+                return count.map { printed < $0 } ?? true
+            }
+        }
+    }
+
+    private func request(_ after: TailFollower.Place?) -> [UInt8] {
+        var out = JSONWriter()
+        out.begin()
+        out.field("tail", "caravan/1")
+        switch after {
+        case .number(let seq): out.field("after", seq)
+        case .word(let word): out.field("after", word)
+        case nil: break
+        }
+        if !kinds.isEmpty { out.list("kinds", kinds) }
+        if !types.isEmpty { out.list("types", types) }
+        out.field("severity", severity)
+        if !container.isEmpty { out.list("containers", container) }
+        if !shipment.isEmpty { out.list("shipments", shipment) }
+        if !place.isEmpty { out.list("places", place) }
+        out.field("name", name)
+        out.endLine()
+        return out.bytes
+    }
+}
+
+/// Follows a tail over lost connections.
+struct TailFollower {
+    enum Place {
+        case number(Int)
+        case word(String)
+    }
+
+    let server: String
+    let request: (Place?) -> [UInt8]
+    let name: String?
+    var after: Place?
+
+    /// Calls `each` with a line, its number and its kind, until that says false.
+    mutating func follow(_ each: (String, Int?, String?) throws -> Bool) throws {
+        var attempt = 0
+        var everConnected = false
+        while true {
+            do {
+                let socket = try LineSocket(server)
+                try socket.send(request(after))
+                everConnected = true
+                attempt = 0
+                while let line = try socket.readLine(seconds: 60) {
+                    let object = FlatObject(line)
+                    let kind = object?.text("kind")
+                    let seq = object?.integer("seq")
+                    if let seq { after = .number(seq) }
+                    if object?.text("code") == "protocol" { throw Failure(line) }
+                    if try !each(line, seq, kind) { return }
+                    if name != nil, let seq, kind != "heartbeat" {
+                        try socket.send("{\"ack\":\(seq)}\n")
+                    }
+                }
+            } catch let failure as SocketFailure {
+                if !everConnected && attempt == 0 {
+                    Console.error("caravan: \(failure); is the daemon up? trying on")
+                }
+            }
+            attempt += 1
+            Thread.sleep(forTimeInterval: min(60, Double(1 << min(attempt, 6))) * Double.random(in: 0.1...0.5))
+        }
+    }
+}

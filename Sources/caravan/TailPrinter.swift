@@ -1,0 +1,87 @@
+import Foundation
+import Tracking
+import Wire
+
+/// Output lines as people read them.
+struct TailPrinter {
+    private let terminal: Terminal
+    private let network: Network
+
+    init(terminal: Terminal, network: Network = NetworkFile.shipped) {
+        self.terminal = terminal
+        self.network = network
+    }
+
+    /// One line of text for a JSON line; nil for those that say nothing to a person.
+    func text(_ line: String) -> String? {
+        guard let object = FlatObject(line) else { return line }
+        switch object.text("kind") {
+        case "eta": return eta(object)
+        case "alert": return alert(object)
+        case "gap":
+            let (from, to) = (object.integer("from") ?? 0, object.integer("to") ?? 0)
+            return terminal.paint("lines \(from) to \(to) are no longer kept", .yellow)
+        case "welcome", "heartbeat", "caught-up": return nil
+        default:
+            if let error = object.text("error") { return terminal.paint(error, .red) }
+            return line
+        }
+    }
+
+    private func place(_ object: FlatObject) -> (name: String, zone: ZoneRule) {
+        let id = object.text("place") ?? ""
+        guard let known = network.place(id) else { return (id, .utc) }
+        return (network.places[known].name, network.places[known].zone)
+    }
+
+    private func eta(_ object: FlatObject) -> String {
+        let (name, zone) = place(object)
+        guard let p50 = object.instant("p50"), let p10 = object.instant("p10"),
+            let p90 = object.instant("p90"), let time = object.instant("time")
+        else { return "" }
+        var text = terminal.paint(Terminal.local(time, zone), .grey) + "  "
+        text += terminal.paint("eta  ", .cyan) + " "
+        text += terminal.paint(object.text("container") ?? "", .bold) + " "
+        text += Terminal.padded(name, 22) + " "
+        text += Terminal.local(p50, zone)
+        let width = p90.minutes(since: p10)
+        text += width < 1 ? "  arrived     " : "  ±\(Terminal.padded(Terminal.span(width / 2), 9))"
+        text += " " + bar(object.number("lateProbability"))
+        if let change = object.integer("changeMinutes"), change != 0 {
+            let ink: Terminal.Ink = change > 0 ? .yellow : .green
+            text += " " + terminal.paint((change > 0 ? "+" : "") + Terminal.span(Double(change)), ink)
+            if let cause = object.objects("because").first {
+                let id = cause.text("place") ?? ""
+                let where_ = network.place(id).map { network.places[$0].name } ?? id
+                text += terminal.paint(" \(cause.text("cause") ?? "") \(where_)", .grey)
+            }
+        }
+        return text
+    }
+
+    /// The late probability as five cells.
+    private func bar(_ probability: Double?) -> String {
+        guard let probability else { return "      " }
+        let full = Int((probability * 5).rounded())
+        let cells = String(repeating: "█", count: full) + String(repeating: "░", count: 5 - full)
+        let ink: Terminal.Ink = probability >= 0.6 ? .red : probability >= 0.4 ? .yellow : .green
+        return terminal.paint(cells, ink) + String(format: "%3.0f%%", probability * 100)
+    }
+
+    private func alert(_ object: FlatObject) -> String {
+        let (_, zone) = place(object)
+        let time = object.instant("time").map { Terminal.local($0, zone) } ?? ""
+        let state = object.text("state") ?? ""
+        let ink: Terminal.Ink
+        switch (state, object.text("severity")) {
+        case ("cleared", _), ("withdrawn", _): ink = .green
+        case (_, "critical"): ink = .red
+        case (_, "warning"): ink = .yellow
+        default: ink = .blue
+        }
+        let mark = terminal.paint("ALERT", ink)
+        let head = terminal.paint("\(object.text("type") ?? "") \(state)", ink)
+        return terminal.paint(time, .grey) + "  " + mark + " " + head + ": "
+            + (object.text("text") ?? "")
+    }
+}

@@ -1,0 +1,81 @@
+import Foundation
+import Tracking
+import Wire
+
+/// Colours where there is a terminal that shows them.
+struct Terminal: Sendable {
+    let isColoured: Bool
+
+    init(_ descriptor: Int32 = 1) {
+        isColoured =
+            isatty(descriptor) == 1 && ProcessInfo.processInfo.environment["NO_COLOR"] == nil
+            && ProcessInfo.processInfo.environment["TERM"] != "dumb"
+    }
+
+    static var isTerminal: Bool { isatty(1) == 1 }
+
+    enum Ink: String {
+        case red = "31", green = "32", yellow = "33", blue = "34", cyan = "36", grey = "90"
+        case bold = "1"
+    }
+
+    func paint(_ text: String, _ ink: Ink) -> String {
+        isColoured ? "\u{1B}[\(ink.rawValue)m\(text)\u{1B}[0m" : text
+    }
+
+    /// An instant on the clocks of a zone: `Mon 23 Nov 10:15 +05`.
+    static func local(_ instant: Instant, _ zone: ZoneRule, day: Bool = true) -> String {
+        let offset = zone.offset(at: instant)
+        let civil = CivilTime(instant, offsetMinutes: offset)
+        let months = [
+            "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+        ]
+        let clock = String(format: "%02d:%02d", civil.hour, civil.minute)
+        let sign = offset < 0 ? "-" : "+"
+        let hours = abs(offset) / 60
+        let minutes = abs(offset) % 60
+        let zone = sign + String(format: "%02d", hours)
+            + (minutes == 0 ? "" : String(format: ":%02d", minutes))
+        let date = String(format: "%2d ", civil.day) + months[civil.month - 1]
+        return day ? "\(date) \(clock)\(zone)" : "\(clock)\(zone)"
+    }
+
+    /// Minutes as people say them: `45 min`, `7 h`, `3.5 d`.
+    static func span(_ minutes: Double) -> String {
+        let size = abs(minutes)
+        let sign = minutes < 0 ? "-" : ""
+        if size < 90 { return "\(sign)\(Int(size.rounded())) min" }
+        if size < 48 * 60 { return sign + String(format: "%.0f h", size / 60) }
+        return sign + String(format: "%.1f d", size / 1_440)
+    }
+
+    static func padded(_ text: String, _ width: Int) -> String {
+        let missing = width - text.count
+        return missing > 0 ? text + String(repeating: " ", count: missing) : text
+    }
+}
+
+/// A line of progress on stderr, rewritten in place; silent where stderr is no terminal.
+final class Progress {
+    private let isShown = isatty(2) == 1
+    private var last = 0.0
+
+    func show(_ text: @autoclosure () -> String, force: Bool = false) {
+        guard isShown else { return }
+        let now = Date().timeIntervalSinceReferenceDate
+        guard force || now - last > 0.1 else { return }
+        last = now
+        FileHandle.standardError.write(Data("\r\u{1B}[K\(text())".utf8))
+    }
+
+    func end() {
+        if isShown { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) }
+    }
+}
+
+/// The current time.
+func wallNow() -> Instant {
+    var now = timespec()
+    clock_gettime(CLOCK_REALTIME, &now)
+    return Instant(microseconds: Int64(now.tv_sec) * 1_000_000 + Int64(now.tv_nsec) / 1_000)
+}

@@ -1,0 +1,208 @@
+import ArgumentParser
+import Client
+import Foundation
+import Store
+import Synchronization
+import Tracking
+import Wire
+
+/// The paths of a folder that `caravan up` keeps everything in.
+struct UpFolder {
+    let root: String
+    /// The folder of the Unix sockets; a short one elsewhere where the root's path is too long.
+    let run: String
+
+    var cluster: String { root + "/postgres" }
+    var daemonPID: String { root + "/caravand.pid" }
+    var demoStart: String { root + "/demo-start" }
+    var configuration: String { root + "/caravan.yaml" }
+
+    init(_ dir: String) throws {
+        let base = URL(
+            fileURLWithPath: dir,
+            relativeTo: URL(fileURLWithPath: FileManager.default.currentDirectoryPath))
+        root = base.standardizedFileURL.path
+        run = root.utf8.count <= 80
+            ? root + "/run" : "/tmp/caravan-run-" + PrivateCluster.shortName(root)
+    }
+}
+
+struct Up: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Everything on this machine: a private PostgreSQL, the daemon, and with --demo traffic.",
+        discussion: """
+            All of it lives in one folder. Ctrl-C stops it cleanly; the next start goes on where it
+            was.
+
+            EXAMPLES
+              caravan up --demo
+              caravan up --dir /var/lib/caravan --set feed.listen=0.0.0.0:7601,unix:feed.sock
+            """)
+
+    @Option(name: .long, help: "The folder.")
+    var dir = "caravan-data"
+
+    @Flag(name: .long, help: "Play simulated corridor traffic and show the output.")
+    var demo = false
+
+    @Option(name: .long, help: "Demo: hours that pass in one second.")
+    var hoursPerSecond = 2.0
+
+    @Option(name: .long, help: "Demo: stop after this many seconds; 0: run until stopped.")
+    var seconds = 0.0
+
+    @Option(name: .long, help: "Set one setting of the daemon: key=value.")
+    var set: [String] = []
+
+    func run() async throws {
+        try await Console.failing { try await start() }
+    }
+
+    private func start() async throws {
+        let folder = try UpFolder(dir)
+        let stop = StopFlag()
+        stop.install()
+        try FileManager.default.createDirectory(
+            atPath: folder.root, withIntermediateDirectories: true)
+        try FileManager.default.createDirectory(
+            atPath: folder.run, withIntermediateDirectories: true)
+        endLeftoverDaemon(folder)
+        let cluster = try PrivateCluster(folder: folder.cluster)
+        Console.error("starting PostgreSQL in \(folder.cluster)")
+        try cluster.start()
+        defer { try? cluster.stop() }
+        for name in try Migrator.migrate(cluster.conninfo) { Console.error("applied \(name)") }
+        var settings = set
+        var clock: DemoClock?
+        if demo {
+            let made = try await DemoClock(
+                folder, cluster, speedup: hoursPerSecond * 3_600)
+            clock = made
+            settings += [
+                "clock.speedup=\(made.speedup)", "clock.start=\(TimeText.string(made.start))",
+                "log.level=warning", "eta.interval-seconds=3600",
+            ]
+        }
+        let daemon = try launch(folder, cluster, settings)
+        defer { end(daemon, folder) }
+        try waitUntilReady(folder, daemon, stop)
+        greet(folder, settings)
+        if let clock {
+            let demo = Demo(folder: folder, clock: clock, stop: stop)
+            demo.start()
+        }
+        let deadline = seconds > 0 ? Date().addingTimeInterval(seconds) : Date.distantFuture
+        while daemon.isRunning, !stop.isSet, Date() < deadline {
+            try await Task.sleep(for: .milliseconds(100))
+        }
+        if !daemon.isRunning, !stop.isSet {
+            throw Failure("caravand ended by itself; its last words are above")
+        }
+        stop.set()
+        Console.error("stopping")
+    }
+
+    /// A daemon that a killed `up` left behind would hold the ports.
+    private func endLeftoverDaemon(_ folder: UpFolder) {
+        guard let text = try? String(contentsOfFile: folder.daemonPID, encoding: .utf8),
+            let pid = Int32(text.trimmingCharacters(in: .whitespacesAndNewlines)),
+            let command = try? String(contentsOfFile: "/proc/\(pid)/cmdline", encoding: .utf8),
+            command.contains("caravand"), command.contains(folder.root)
+        else { return }
+        Console.error("ending the daemon that an earlier run left behind (process \(pid))")
+        kill(pid, SIGTERM)
+        for _ in 0..<100 {
+            if kill(pid, 0) != 0 { return }
+            usleep(100_000)
+        }
+        kill(pid, SIGKILL)
+    }
+
+    private func launch(
+        _ folder: UpFolder, _ cluster: PrivateCluster, _ settings: [String]
+    ) throws -> Process {
+        let own = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+        let binary = own.deletingLastPathComponent().appendingPathComponent("caravand")
+        guard FileManager.default.isExecutableFile(atPath: binary.path) else {
+            throw Failure("caravand is not beside caravan, in \(binary.deletingLastPathComponent().path)")
+        }
+        let daemon = Process()
+        daemon.executableURL = binary
+        var arguments: [String] = []
+        if FileManager.default.fileExists(atPath: folder.configuration) {
+            arguments += ["--config", folder.configuration]
+        }
+        arguments += ["--set", "run.folder=\(folder.run)"]
+        arguments += ["--set", "database.url=\(cluster.conninfo)"]
+        for setting in settings { arguments += ["--set", setting] }
+        daemon.arguments = arguments + ["--set", "log.level=\(level(settings))"]
+        daemon.standardInput = FileHandle.nullDevice
+        try daemon.run()
+        try "\(daemon.processIdentifier)".write(
+            toFile: folder.daemonPID, atomically: true, encoding: .utf8)
+        return daemon
+    }
+
+    private func level(_ settings: [String]) -> String {
+        let stated = settings.last { $0.hasPrefix("log.level=") }
+        return stated.map { String($0.dropFirst("log.level=".count)) } ?? "info"
+    }
+
+    private func end(_ daemon: Process, _ folder: UpFolder) {
+        if daemon.isRunning { daemon.terminate() }
+        let deadline = Date().addingTimeInterval(30)
+        while daemon.isRunning, Date() < deadline { usleep(50_000) }
+        if daemon.isRunning { kill(daemon.processIdentifier, SIGKILL) }
+        try? FileManager.default.removeItem(atPath: folder.daemonPID)
+    }
+
+    private func waitUntilReady(
+        _ folder: UpFolder, _ daemon: Process, _ stop: StopFlag
+    ) throws {
+        for _ in 0..<600 where !stop.isSet {
+            guard daemon.isRunning else { throw Failure("caravand did not start") }
+            if let socket = try? LineSocket(folder.run + "/tail.sock") {
+                try? socket.send("{\"tail\":\"caravan/1\",\"after\":\"now\"}\n")
+                if (try? socket.readLine(seconds: 30)) ?? nil != nil { return }
+            }
+            usleep(100_000)
+        }
+        if !stop.isSet { throw Failure("the daemon was not ready within 60 s") }
+    }
+
+    private func greet(_ folder: UpFolder, _ settings: [String]) {
+        let feed = setting("feed.listen", settings) ?? "127.0.0.1:7601"
+        let tail = setting("tail.listen", settings) ?? "127.0.0.1:7611"
+        print(
+            """
+            Caravan is up. Feed \(feed) and \(folder.run)/feed.sock, tail \(tail) and \
+            \(folder.run)/tail.sock.
+            Ctrl-C stops it.
+            """)
+        fflush(nil)
+    }
+
+    private func setting(_ key: String, _ settings: [String]) -> String? {
+        settings.last { $0.hasPrefix(key + "=") }.map { String($0.dropFirst(key.count + 1)) }
+    }
+}
+
+/// Set by Ctrl-C, SIGTERM, or the end of the work.
+final class StopFlag: Sendable {
+    private let state = Mutex(false)
+
+    var isSet: Bool { state.withLock { $0 } }
+
+    func set() { state.withLock { $0 = true } }
+
+    func install() {
+        for number in [SIGINT, SIGTERM] {
+            signal(number, SIG_IGN)
+            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+            source.setEventHandler { [self] in set() }
+            source.resume()
+            // It lives as long as the process.
+            _ = Unmanaged.passRetained(source as AnyObject)
+        }
+    }
+}
