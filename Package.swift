@@ -92,5 +92,27 @@ let package = Package(
                 "Settings", arguments,
             ],
             swiftSettings: strict),
+
+        // Tests mirror Sources; TestKit is what they share.
+        .target(
+            name: "TestKit",
+            dependencies: ["Store", "Client", "Simulation", "Engine", "Wire", "Tracking"],
+            path: "Tests/TestKit", swiftSettings: strict),
+        tests("TrackingTests", ["Tracking", "Wire", "Simulation"]),
+        tests("ForecastTests", ["Forecast", "Tracking", "Simulation"]),
+        tests("WireTests", ["Wire", "Tracking", "Simulation"]),
+        tests("EngineTests", ["Engine", "Wire", "Tracking", "Simulation", "TestKit"]),
+        tests("StoreTests", ["Store", "Engine", "Wire", "Tracking", "Simulation", "TestKit"]),
+        tests("TLSTests", ["TLS", "TestKit"]),
+        tests(
+            "ServerTests",
+            ["Server", "Engine", "Wire", "Tracking", "Simulation", "Client", "TestKit", logging]
+                + nio),
+        tests("SimulationTests", ["Simulation", "Engine", "Wire", "Tracking", "TestKit"]),
+        tests("SettingsTests", ["Settings", "Tracking", "TestKit"]),
+        tests("TidyTests", ["TestKit"]),
+        tests(
+            "DaemonTests",
+            ["TestKit", "Client", "Store", "Simulation", "Wire", "Tracking", "caravan", "caravand"]),
     ]
 )

@@ -86,7 +86,7 @@ enum RecordCoding {
         for journey in record.journeys {
             symbol(journey.shipment)
             body.unsigned(UInt64(journey.ordinal))
-            encode(journey.publication, &body, symbol)
+            encode(journey.publication, &body, &table, texts)
         }
         var out = ByteEncoder()
         out.byte(version)
@@ -99,7 +99,7 @@ enum RecordCoding {
 
     private static func encode(
         _ publication: Journey.Publication, _ body: inout ByteEncoder,
-        _ symbol: (UInt32) -> Void
+        _ table: inout TextTable, _ texts: [String]
     ) {
         for instant in [
             publication.p10, publication.p50, publication.p90, publication.publishedAt,
@@ -111,7 +111,7 @@ enum RecordCoding {
         for alert in publication.alerts {
             body.byte(alert.type.rawValue)
             body.unsigned(UInt64(alert.milestone))
-            symbol(alert.place)
+            body.count(table.number(texts[Int(alert.place)]))
             body.byte(alert.code.rawValue)
             body.unsigned(UInt64(alert.episode))
             body.unsigned(UInt64(alert.rev))
@@ -277,6 +277,7 @@ enum PoolCoding {
         out.count(pool.head)
         out.count(pool.pending)
         out.unsigned(UInt64(pool.version))
+        out.count(pool.drawn)
         out.byte(pool.curve == nil ? 0 : 1)
         for value in pool.curve?.values ?? [] { out.float(value) }
         return out.bytes
@@ -303,6 +304,7 @@ enum PoolCoding {
         let head = Int(try decoder.unsigned())
         let pending = Int(try decoder.unsigned())
         let version = UInt32(truncatingIfNeeded: try decoder.unsigned())
+        let drawn = Int(try decoder.unsigned())
         var curve: Curve?
         if try decoder.byte() == 1 {
             var points: [Float] = []
@@ -311,7 +313,8 @@ enum PoolCoding {
         }
         guard head <= values.count, decoder.isAtEnd else { throw CodingFlaw("a pool is damaged") }
         let pool = Pool(
-            values: values, head: head, curve: curve, pending: pending, version: version)
+            values: values, head: head, curve: curve, pending: pending, version: version,
+            drawn: drawn)
         return (key, pool)
     }
 }

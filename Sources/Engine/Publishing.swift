@@ -48,11 +48,17 @@ extension Engine {
         let change = comparable ? Int(outlook.p50.minutes(since: said.p50).rounded()) : nil
         return EtaNotice(
             time: scene.now, container: scene.container, shipment: name(of: journey),
-            place: symbols[last.place], p10: outlook.expected.quantile(0.1), p50: outlook.p50,
-            p90: outlook.expected.quantile(0.9), promised: outlook.promised,
+            place: symbols[last.place], p10: Engine.whole(outlook.expected.quantile(0.1)),
+            p50: Engine.whole(outlook.p50), p90: Engine.whole(outlook.expected.quantile(0.9)),
+            promised: outlook.promised,
             lateProbability: outlook.lateProbability, changeMinutes: change,
             because: change.map { causes(outlook, scene, minutes: $0) } ?? [],
             event: scene.touch?.eventID, partial: outlook.partial)
+    }
+
+    /// To the second: a forecast says no more than that.
+    private static func whole(_ instant: Instant) -> Instant {
+        Instant(microseconds: instant.microseconds / 1_000_000 * 1_000_000)
     }
 
     func name(of journey: Journey) -> String? {

@@ -235,7 +235,7 @@ extension Engine {
 
     /// The step (or two) to the nearest onward place by the mode last seen; nil where the network
     /// does not know the place.
-    private func nextPlaceChain(
+    private mutating func nextPlaceChain(
         _ journey: Journey, _ history: EventHistory
     ) -> [Milestone]? {
         let progress = journey.progress
@@ -252,9 +252,8 @@ extension Engine {
             if progress.lastMode != .unknown, leg.mode != progress.lastMode { continue }
             if best == nil || leg.hoursP50 < best?.hoursP50 ?? 0 { best = leg }
         }
-        guard let leg = best, let next = symbols.known(network.places[leg.to].id) else {
-            return nil
-        }
+        guard let leg = best else { return nil }
+        let next = symbols.number(network.places[leg.to].id)
         var chain: [Milestone] = []
         if !progress.lastCode.isDeparture {
             chain.append(

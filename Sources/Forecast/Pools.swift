@@ -75,6 +75,9 @@ public struct Pool: Sendable, Equatable {
     public private(set) var pending: Int
     /// Counts the curves drawn, for caches.
     public private(set) var version: UInt32
+    /// Observations that the curve was drawn through: its weight in a blend. Not the present
+    /// count, or a blend would depend on when it was made.
+    public private(set) var drawn: Int
 
     public init() {
         values = []
@@ -82,14 +85,18 @@ public struct Pool: Sendable, Equatable {
         curve = nil
         pending = 0
         version = 0
+        drawn = 0
     }
 
-    public init(values: [Float], head: Int, curve: Curve?, pending: Int, version: UInt32) {
+    public init(
+        values: [Float], head: Int, curve: Curve?, pending: Int, version: UInt32, drawn: Int
+    ) {
         self.values = values
         self.head = head
         self.curve = curve
         self.pending = pending
         self.version = version
+        self.drawn = drawn
     }
 
     mutating func learn(_ value: Float, limit: Int) {
@@ -126,6 +133,7 @@ public struct Pool: Sendable, Equatable {
     private mutating func redraw() {
         curve = values.isEmpty ? nil : Curve.ofSorted(values.sorted())
         pending = 0
+        drawn = values.count
         version &+= 1
     }
 }
@@ -153,6 +161,8 @@ public struct Pools: Sendable {
         var plannedMinutes: Double
         var p50: Double
         var p90: Double
+        /// Held to a timetable: the prior is another one.
+        var timed: Bool
     }
 
     private struct Blend {
@@ -217,7 +227,8 @@ public struct Pools: Sendable {
             key: keys[0], plannedMinutes: step.plannedMinutes == step.plannedMinutes
                 ? step.plannedMinutes : -1,
             p50: step.priorMinutesP50 == step.priorMinutesP50 ? step.priorMinutesP50 : -1,
-            p90: step.priorMinutesP90 == step.priorMinutesP90 ? step.priorMinutesP90 : -1)
+            p90: step.priorMinutesP90 == step.priorMinutesP90 ? step.priorMinutesP90 : -1,
+            timed: step.planned != .unset)
         if let known = blends[blendKey], isFresh(known) { return known.curve }
         let made = blend(step, keys)
         if blends.count > 200_000 { blends.removeAll(keepingCapacity: true) }
@@ -241,7 +252,7 @@ public struct Pools: Sendable {
             guard let slot = slots[key] else { continue }
             used.append(slot)
             guard let curve = pools[slot].curve else { continue }
-            let n = Double(pools[slot].values.count)
+            let n = Double(pools[slot].drawn)
             let k = level == 0 && keys.count > 2 ? Pools.specificWeight : Pools.generalWeight
             let weight = rest * n / (n + k)
             parts.append((curve, weight))

@@ -185,6 +185,12 @@ actor Side {
         }
     }
 
+    func headBatch() throws(StoreFailure) -> Int {
+        try with { (connection) throws(StoreFailure) in
+            Int(try connection.query("select batch from head", [], "reading the head").integer(0, 0))
+        }
+    }
+
     func lastStep() throws(StoreFailure) -> Instant? {
         try with { (connection) throws(StoreFailure) in
             let answer = try connection.query(

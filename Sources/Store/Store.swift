@@ -74,6 +74,9 @@ public final class PostgresLog: LogStore {
         try await side.maintain(daysAhead: daysAhead, keepDays: keepDays)
     }
 
+    /// The last batch in the log.
+    public func headBatch() async throws(StoreFailure) -> Int { try await side.headBatch() }
+
     /// The engine's time of the last batch; nil in a new log.
     public func lastStep() async throws(StoreFailure) -> Instant? { try await side.lastStep() }
 

@@ -29,7 +29,7 @@ struct Show: AsyncParsableCommand {
         try await Console.failing {
             let store = PostgresLog(
                 StoreOptions(conninfo: try await options.conninfo(), clock: wallNow))
-            let snapshot = try await store.snapshot(about: name)
+            let snapshot = try await fresh(store)
             var engine = Engine()
             try engine.restore(snapshot)
             var seen = wallNow()
@@ -49,6 +49,18 @@ struct Show: AsyncParsableCommand {
                 if Terminal.isTerminal { draw(view, seen) } else { writeJSON(view) }
             }
         }
+    }
+
+    /// The snapshots, once they hold what the log held when we asked; or after three seconds as
+    /// they are.
+    private func fresh(_ store: PostgresLog) async throws -> Snapshot {
+        let head = try await store.headBatch()
+        for _ in 0..<30 {
+            let snapshot = try await store.snapshot(about: name)
+            if snapshot.batch >= head { return snapshot }
+            try await Task.sleep(for: .milliseconds(100))
+        }
+        return try await store.snapshot(about: name)
     }
 
     // MARK: On a terminal
@@ -109,7 +121,7 @@ struct Show: AsyncParsableCommand {
                     + " ±" + Terminal.span(p90.minutes(since: p10) / 2)
                 ink = .cyan
             } else {
-                when = "unknown"
+                when = "not reported"
             }
             print(
                 "  \(stop.code.code) \(Terminal.padded(stop.name, 26)) "

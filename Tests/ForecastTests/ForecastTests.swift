@@ -1,0 +1,175 @@
+import Forecast
+import Simulation
+import Testing
+import Tracking
+
+@Suite struct ElementaryTests {
+    @Test func expAndLnUndoEachOther() {
+        for index in -200...200 {
+            let x = Double(index) / 7
+            #expect(abs(Elementary.ln(Elementary.exp(x)) - x) < 1e-12 * max(1, abs(x)))
+        }
+        #expect(abs(Elementary.exp(1) - 2.718281828459045) < 1e-14)
+    }
+
+    @Test func normalQuantilesAreRight() {
+        // Values of the standard normal table.
+        for (p, z) in [(0.5, 0.0), (0.9, 1.2815515655), (0.975, 1.9599639845), (0.01, -2.326347874)] {
+            #expect(abs(Elementary.normalQuantile(p) - z) < 1e-7)
+        }
+    }
+}
+
+@Suite struct CurveTests {
+    @Test func logNormalHasItsQuantiles() {
+        let curve = Curve.logNormal(p50: 100, p90: 300)
+        #expect(abs(curve.quantile(0.5) - 100) < 2)
+        #expect(abs(curve.quantile(0.9) - 300) < 8)
+    }
+
+    @Test func mixturesAreMonotoneAndBetweenTheirParts() {
+        var random = SeededGenerator(seed: 3)
+        for _ in 0..<200 {
+            let a = Curve.logNormal(p50: 1 + 100 * random.share(), p90: 200 + 100 * random.share())
+            let b = Curve.logNormal(p50: 500 + 100 * random.share(), p90: 900)
+            let weight = random.share()
+            let mixed = Curve.mixture([(a, weight), (b, 1 - weight)])
+            #expect(mixed.values.count == 64)
+            #expect(mixed.values == mixed.values.sorted())
+            #expect(mixed.values[0] >= min(a.values[0], b.values[0]))
+            #expect(mixed.values[63] <= max(a.values[63], b.values[63]))
+        }
+    }
+
+    @Test func conditioningNeverEndsBeforeTheElapsedTime() {
+        let curve = Curve.logNormal(p50: 60, p90: 180)
+        for elapsed in stride(from: 0.0, through: 2_000, by: 37) {
+            let left = curve.conditioned(elapsed: elapsed)
+            #expect(left.values == left.values.sorted())
+            #expect(Double(left.values[0]) >= min(elapsed, Double(curve.values[0])) - 0.01)
+            #expect(left.quantile(0.5) >= curve.quantile(0.5) - 0.01)
+        }
+    }
+}
+
+@Suite struct PoolTests {
+    private func step(_ place: UInt32, planned: Double = .nan) -> Milestone {
+        Milestone(
+            place: place, code: .gtot, kind: .dwell, fromPlace: place, fromCode: .arri,
+            mode: .rail, plannedMinutes: planned, priorMinutesP50: 600, priorMinutesP90: 1_800)
+    }
+
+    @Test func evidenceOverrulesThePrior() throws {
+        var pools = Pools()
+        let prior = pools.curve(step(1))
+        let before = try #require(prior).quantile(0.5)
+        #expect(abs(before - 600) < 20)
+        for index in 0..<200 { pools.learn(step(1), value: 100 + Double(index % 10)) }
+        let learned = pools.curve(step(1))
+        let after = try #require(learned).quantile(0.5)
+        #expect(abs(after - 105) < 15)
+    }
+
+    @Test func unlearningReturnsToTheStateBefore() {
+        var random = SeededGenerator(seed: 4)
+        var pools = Pools()
+        for _ in 0..<100 { pools.learn(step(1), value: 1_000 * random.share()) }
+        let before = pools.pools.map { $0.values.sorted() }
+        pools.learn(step(1), value: 77_777)
+        pools.unlearn(step(1), value: 77_777)
+        #expect(pools.pools.map { $0.values.sorted() } == before)
+    }
+
+    @Test func unknownStepsAreSaidToBeUnknown() {
+        var pools = Pools()
+        let unknown = Milestone(
+            place: 5, code: .arri, kind: .transit, fromPlace: 4, fromCode: .depa, mode: .rail)
+        #expect(pools.curve(unknown) == nil)
+    }
+
+    @Test func poolsKeepTheirLimit() {
+        var pools = Pools()
+        for index in 0..<1_000 { pools.learn(step(1), value: Double(index)) }
+        for (key, pool) in zip(pools.keys, pools.pools) {
+            #expect(pool.values.count == (key.level == .kind ? 1_000 : Pools.limit))
+        }
+    }
+}
+
+@Suite struct ComposerTests {
+    private let chain = [
+        Milestone(
+            place: 1, code: .depa, kind: .departure, fromPlace: 1, fromCode: .stuf, mode: .rail,
+            priorMinutesP50: 300, priorMinutesP90: 900),
+        Milestone(
+            place: 2, code: .arri, kind: .transit, fromPlace: 1, fromCode: .depa, mode: .rail,
+            priorMinutesP50: 1_200, priorMinutesP90: 1_800),
+        Milestone(
+            place: 2, code: .gtot, kind: .dwell, fromPlace: 2, fromCode: .arri, mode: .rail,
+            priorMinutesP50: 600, priorMinutesP90: 1_800),
+    ]
+
+    private func progress(_ reached: [Instant]) -> Journey.Progress {
+        var progress = Journey.Progress()
+        progress.reached = reached
+        progress.furthest = reached.lastIndex { $0 != .unset } ?? -1
+        return progress
+    }
+
+    @Test func sameFactsSameForecast() {
+        let start = Instant(seconds: 1_000_000)
+        var first = Composer()
+        var second = Composer()
+        var one = Pools()
+        var other = Pools()
+        let open = progress([.unset, .unset, .unset])
+        let now = start.advanced(minutes: 60)
+        let a = first.expect(chain, open, start: start, now: now, &one)
+        _ = second.expect(chain, open, start: start, now: now.advanced(minutes: 5), &other)
+        let b = second.expect(chain, open, start: start, now: now, &other)
+        #expect(a == b)
+        #expect(a?.last == a?.last.sorted())
+        #expect(a?.last.count == 64)
+    }
+
+    @Test func silenceOnlyDelays() throws {
+        let start = Instant(seconds: 1_000_000)
+        var composer = Composer()
+        var pools = Pools()
+        let open = progress([.unset, .unset, .unset])
+        var last = Instant.unset
+        for hours in stride(from: 0.0, through: 200, by: 4) {
+            let now = start.advanced(minutes: hours * 60)
+            let expected = composer.expect(chain, open, start: start, now: now, &pools)
+            let found = try #require(expected)
+            #expect(found.quantile(0.5) >= last)
+            #expect(found.reviewAt > now)
+            last = found.quantile(0.5)
+        }
+    }
+
+    @Test func arrivedIsCertain() throws {
+        let start = Instant(seconds: 1_000_000)
+        var composer = Composer()
+        var pools = Pools()
+        let done = progress([start, start.advanced(minutes: 9), start.advanced(minutes: 10)])
+        let later = start.advanced(minutes: 99)
+        let expected = composer.expect(chain, done, start: start, now: later, &pools)
+        let found = try #require(expected)
+        #expect(found.next == nil)
+        #expect(found.last == [start.advanced(minutes: 10)])
+    }
+
+    @Test func aClosureHoldsWhatStandsAtThePlace() throws {
+        let start = Instant(seconds: 1_000_000)
+        var composer = Composer()
+        var pools = Pools()
+        let open = progress([.unset, .unset, .unset])
+        let until = start.advanced(minutes: 20_000)
+        let window = ClosureWindow(place: 1, mode: .rail, from: start, until: until)
+        let expected = composer.expect(
+            chain, open, start: start, now: start, &pools, closures: [window])
+        let found = try #require(expected)
+        #expect(found.last.allSatisfy { $0 > until })
+    }
+}

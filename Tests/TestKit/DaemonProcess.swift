@@ -1,0 +1,89 @@
+import Client
+import Foundation
+
+/// A real `caravand` on Unix sockets of its own.
+public final class DaemonProcess: @unchecked Sendable {
+    public let folder: String
+    private let conninfo: String
+    private let settings: [String]
+    private var process: Process?
+
+    public init(cluster: TestCluster, settings: [String] = []) throws {
+        folder = cluster.folder.path + "/run"
+        conninfo = cluster.conninfo
+        self.settings = settings
+        try FileManager.default.createDirectory(
+            atPath: folder, withIntermediateDirectories: true)
+        try start()
+    }
+
+    deinit { kill9() }
+
+    public var feed: String { folder + "/feed.sock" }
+    public var tail: String { folder + "/tail.sock" }
+    public var pid: Int32 { process?.processIdentifier ?? 0 }
+
+    /// Where the programs under test are: beside the test bundle.
+    public static func program(_ name: String) -> String {
+        let own = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+        let beside = own.deletingLastPathComponent().appendingPathComponent(name).path
+        if FileManager.default.isExecutableFile(atPath: beside) { return beside }
+        let bundle = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
+        let second = bundle.appendingPathComponent(name).path
+        if FileManager.default.isExecutableFile(atPath: second) { return second }
+        return packageFolder + "/.build/debug/" + name
+    }
+
+    /// Starts it and waits until it answers.
+    public func start(waiting: Bool = true) throws {
+        let made = Process()
+        made.executableURL = URL(fileURLWithPath: DaemonProcess.program("caravand"))
+        made.arguments = [
+            "--set", "database.url=\(conninfo)", "--set", "run.folder=\(folder)",
+            "--set", "feed.listen=unix:feed.sock", "--set", "tail.listen=unix:tail.sock",
+            "--set", "log.level=warning",
+        ] + settings.flatMap { ["--set", $0] }
+        made.standardInput = FileHandle.nullDevice
+        try made.run()
+        process = made
+        if waiting { try waitUntilReady() }
+    }
+
+    public func waitUntilReady() throws {
+        let deadline = LineSocket.now() + 30
+        while LineSocket.now() < deadline {
+            if let socket = try? LineSocket(tail) {
+                try socket.send("{\"tail\":\"caravan/1\",\"after\":\"now\"}\n")
+                if try socket.readLine(seconds: 30) != nil { return }
+            }
+            usleep(20_000)
+        }
+        throw Shell.Failed(description: "caravand was not ready within 30 s")
+    }
+
+    public func kill9() {
+        guard let process, process.isRunning else { return }
+        kill(process.processIdentifier, SIGKILL)
+        process.waitUntilExit()
+    }
+
+    /// SIGTERM, and the exit status.
+    public func stop() -> Int32 {
+        guard let process else { return -1 }
+        process.terminate()
+        process.waitUntilExit()
+        return process.terminationStatus
+    }
+
+    /// Every line of the output, as JSON text, from the start.
+    public func output() throws -> [String] {
+        let socket = try LineSocket(tail)
+        try socket.send("{\"tail\":\"caravan/1\",\"after\":\"start\"}\n")
+        var lines: [String] = []
+        while let line = try socket.readLine(seconds: 30) {
+            if line.contains("\"kind\":\"caught-up\"") { return lines }
+            if !line.contains("\"kind\":\"welcome\"") { lines.append(line) }
+        }
+        return lines
+    }
+}

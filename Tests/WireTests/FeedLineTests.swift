@@ -1,0 +1,303 @@
+import Testing
+import Tracking
+import Wire
+
+@Suite struct FeedLineTests {
+    struct Golden: Sendable, CustomTestStringConvertible {
+        var line: String
+        /// What it is: a kind, or `code field`.
+        var means: String
+        var testDescription: String { String(line.prefix(60)) }
+    }
+
+    static let goldens: [Golden] = [
+        Golden(
+            line: #"{"id":"khg-000812","container":"MSKU0308961","event":"GTIN","place":"KZHOR","#
+                + #""time":"2026-11-23T10:15:00+05:00","mode":"RAIL","vehicle":"1520-88213","#
+                + #""seals":["OOLAYJ9379"],"shipment":"SHP-1","seq":812}"#, means: "event"),
+        Golden(
+            line: #"{"plan":"SHP-1","containers":["MSKU0308961"],"from":"CNXIA","to":"DEDUI","#
+                + #""mode":"RAIL","via":["CNHRS","KZHOR","PLMAA"],"#
+                + #""promised":"2026-12-09T18:00:00+01:00","milestones":[{"place":"CNHRS","#
+                + #""event":"DEPA","time":"2026-11-22T20:00:00+08:00"}]}"#, means: "plan"),
+        Golden(
+            line: #"{"closure":"CNHRS-2026-10-01","place":"CNHRS","mode":"ROAD","#
+                + #""from":"2026-10-01T00:00:00+08:00","until":"2026-10-04T00:00:00+08:00","#
+                + #""reason":"HOL"}"#, means: "closure"),
+        Golden(
+            line: #"{"hello":"caravan/1","post":"KZHOR-GATE2","stream":"5f0c","token":"x"}"#,
+            means: "hello"),
+        Golden(line: #"{"ping":1}"#, means: "ping"),
+        Golden(line: #"{"bye":1}"#, means: "bye"),
+        Golden(line: "", means: "empty"),
+        Golden(line: "   ", means: "empty"),
+        Golden(
+            line: #"{"container":"msku 030896-1","event":"gated_in","place":" kzhor ","#
+                + #""time":"2026-11-23T10:15:00"}"#, means: "event"),
+        Golden(
+            line: #"{"container":"MSKU0308961","event":"GTIN","place":"KZHOR","mode":"TRUCK","#
+                + #""time":"2026-11-23t10:15:00.123456z","class":"EST"}"#, means: "event"),
+        Golden(
+            line: #"{"id":"x","container":"MSKU0308961","retract":true}"#, means: "event"),
+        Golden(
+            line: #"{"container":"MSCU1234567","event":"GTIN","place":"X","#
+                + #""time":"2026-11-23T10:15:00Z"}"#, means: "check-digit container"),
+        Golden(
+            line: #"{"container":"MSKU1","event":"GTIN","place":"X","#
+                + #""time":"2026-11-23T10:15:00Z"}"#, means: "container container"),
+        Golden(
+            line: #"{"event":"GTIN","place":"X","time":"2026-11-23T10:15:00Z"}"#,
+            means: "missing container"),
+        Golden(
+            line: #"{"container":"MSKU0308961","place":"X","time":"2026-11-23T10:15:00Z"}"#,
+            means: "missing event"),
+        Golden(
+            line: #"{"container":"MSKU0308961","event":"GTNI","place":"X","#
+                + #""time":"2026-11-23T10:15:00Z"}"#, means: "event event"),
+        Golden(
+            line: #"{"container":"MSKU0308961","event":"GTIN","time":"2026-11-23T10:15:00Z"}"#,
+            means: "missing place"),
+        Golden(
+            line: #"{"container":"MSKU0308961","event":"GTIN","place":"X"}"#, means: "missing time"),
+        Golden(
+            line: #"{"container":"MSKU0308961","event":"GTIN","place":"X","time":"23.11.2026"}"#,
+            means: "time time"),
+        Golden(
+            line: #"{"container":"MSKU0308961","event":"GTIN","place":"X","time":5}"#,
+            means: "type time"),
+        Golden(
+            line: #"{"container":5,"event":"GTIN","place":"X","time":"2026-11-23T10:15:00Z"}"#,
+            means: "type container"),
+        Golden(
+            line: #"{"container":"MSKU0308961","event":"GTIN","place":"X\u0000","#
+                + #""time":"2026-11-23T10:15:00Z"}"#, means: "type place"),
+        Golden(
+            line: #"{"container":"MSKU0308961","event":"GTIN","place":"X","seq":1.5,"#
+                + #""time":"2026-11-23T10:15:00Z"}"#, means: "type seq"),
+        Golden(
+            line: #"{"container":"MSKU0308961","event":"GTIN","place":"X","#
+                + #""seq":9223372036854775808,"time":"2026-11-23T10:15:00Z"}"#, means: "type seq"),
+        Golden(
+            line: #"{"container":"MSKU0308961","retract":true}"#, means: "missing id"),
+        Golden(line: #"{"plan":"S","containers":[]}"#, means: "missing containers"),
+        Golden(line: #"{"plan":"S","containers":["MSCU1234567"]}"#, means: "check-digit containers"),
+        Golden(line: #"{"plan":"","containers":["MSKU0308961"]}"#, means: "missing plan"),
+        Golden(line: #"{"closure":"c","place":"X"}"#, means: "missing from"),
+        Golden(line: #"{"foo":1}"#, means: "unknown-line"),
+        Golden(line: "[1]", means: "unknown-line"),
+        Golden(line: "{", means: "json"),
+        Golden(line: #"{"container":"MSKU0308961","container":"MSKU0308961"}"#, means: "json container"),
+    ]
+
+    private func meaning(_ line: FeedLine) -> String {
+        switch line {
+        case .event: "event"
+        case .plan: "plan"
+        case .closure: "closure"
+        case .hello: "hello"
+        case .ping: "ping"
+        case .bye: "bye"
+        case .empty: "empty"
+        case .reject(let reject):
+            reject.code.rawValue + (reject.field.map { " " + $0 } ?? "")
+        }
+    }
+
+    @Test(arguments: goldens) func means(_ golden: Golden) {
+        #expect(meaning(FeedParser().parse(golden.line)) == golden.means)
+    }
+
+    @Test func readsEveryFieldOfAnEvent() throws {
+        guard case .event(let event) = FeedParser().parse(FeedLineTests.goldens[0].line) else {
+            Issue.record("refused")
+            return
+        }
+        #expect(event.id == "khg-000812")
+        #expect(event.container.description == "MSKU0308961")
+        #expect(event.code == .gtin)
+        #expect(event.mode == .rail)
+        #expect(event.offsetMinutes == 300)
+        #expect(event.time == TimeText.parse("2026-11-23T05:15:00Z")?.instant)
+        #expect(event.shipment == "SHP-1")
+        #expect(event.seq == 812)
+    }
+
+    @Test func identityIsOfTheContentWhereNoIDIs() {
+        func identity(_ text: String) -> Identity? {
+            guard case .event(let event) = FeedParser().parse(text) else { return nil }
+            return event.identity
+        }
+        let one = #"{"container":"MSKU0308961","event":"GTIN","place":"X","#
+            + #""time":"2026-11-23T10:15:00Z","seq":1}"#
+        let moved = #"{"seq":2, "time":"2026-11-23T12:15:00+02:00","place":"x","event":"GATED_IN","#
+            + #""container":"msku0308961"}"#
+        let other = one.replacing("GTIN", with: "GTOT")
+        #expect(identity(one) != nil)
+        #expect(identity(one) == identity(moved))
+        #expect(identity(one) != identity(other))
+    }
+
+    @Test func boundsHoldAtTheBound() {
+        var limits = FeedLimits()
+        limits.maxText = 20
+        limits.maxContainers = 2
+        limits.maxMilestones = 2
+        let parser = FeedParser(limits: limits)
+        func event(_ place: String) -> String {
+            #"{"container":"MSKU0308961","event":"GTIN","place":""# + place
+                + #"","time":"2026-11-23T10:15:00Z"}"#
+        }
+        #expect(meaning(parser.parse(event(String(repeating: "P", count: 20)))) == "event")
+        #expect(meaning(parser.parse(event(String(repeating: "P", count: 21)))) == "type place")
+        let two = #"{"plan":"S","containers":["MSKU0308961","CSQU3054383"],"via":["A","B"]}"#
+        #expect(meaning(parser.parse(two)) == "plan")
+        let three = two.replacing(#""B""#, with: #""B","C""#)
+        #expect(meaning(parser.parse(three)) == "type via")
+        let boxes = two.replacing(#""CSQU3054383""#, with: #""CSQU3054383","TOLU4734787""#)
+        #expect(meaning(parser.parse(boxes)) == "type containers")
+    }
+}
+
+@Suite struct FramingTests {
+    private func cut(_ pieces: [[UInt8]], limit: Int) -> [String] {
+        var framer = LineFramer(maxLine: limit)
+        var found: [String] = []
+        func note(_ framed: LineFramer.Framed) {
+            switch framed {
+            case .line(let bytes): found.append(String(decoding: bytes, as: UTF8.self))
+            case .tooLong(let head, let length, _): found.append("too long \(length) \(head.count)")
+            }
+        }
+        for piece in pieces { piece.withUnsafeBufferPointer { framer.feed($0, note) } }
+        framer.finish(note)
+        return found
+    }
+
+    /// Whole, byte by byte and in pieces: the same lines.
+    @Test func everyCutGivesTheSameLines() {
+        let text = Array("one\ntwo\r\n\n\(String(repeating: "x", count: 40))\nthree\nend".utf8)
+        let whole = cut([text], limit: 10)
+        #expect(whole == ["one", "two", "", "too long 40 40", "three", "end"])
+        #expect(cut(text.map { [$0] }, limit: 10) == whole)
+        for size in 2..<12 {
+            let pieces = stride(from: 0, to: text.count, by: size).map {
+                Array(text[$0..<min($0 + size, text.count)])
+            }
+            #expect(cut(pieces, limit: 10) == whole)
+        }
+    }
+
+    @Test func theLimitIsTheLimit() {
+        for end in ["\n", "\r\n"] {
+            let at = Array((String(repeating: "x", count: 10) + end).utf8)
+            let over = Array((String(repeating: "x", count: 11) + end).utf8)
+            #expect(cut([at], limit: 10) == [String(repeating: "x", count: 10)])
+            #expect(cut(at.map { [$0] }, limit: 10) == [String(repeating: "x", count: 10)])
+            #expect(cut([over], limit: 10)[0].hasPrefix("too long"))
+            #expect(cut(over.map { [$0] }, limit: 10)[0].hasPrefix("too long"))
+        }
+    }
+}
+
+@Suite struct TextTests {
+    @Test func instantsComeBack() {
+        var random = TestGenerator(state: 99)
+        for _ in 0..<2_000 {
+            let instant = Instant(microseconds: Int64(random.next() % 4_000_000_000_000_000))
+            let offset = Int(random.next() % 1_600) - 800
+            let text = TimeText.string(instant, offsetMinutes: offset)
+            #expect(TimeText.parse(text)?.instant == instant)
+        }
+    }
+
+    @Test(arguments: [
+        "2026-13-01T00:00:00Z", "2026-02-29T00:00:00Z", "2026-01-01T24:00:00Z",
+        "2026-01-01T00:60:00Z", "2026-01-01T00:00:00+5:00", "2026-01-01", "2026-01-01T00:00:00.Z",
+        "2026-01-01T00:00:00+0500", "2026/01/01T00:00:00Z", "2026-01-01T00:00:61Z", "x", "",
+    ]) func refusesOtherTimes(_ text: String) {
+        #expect(TimeText.parse(text) == nil)
+    }
+
+    @Test func leapSecondsAndLeapDaysAreRead() throws {
+        let leap = try #require(TimeText.parse("2016-12-31T23:59:60Z")).instant
+        #expect(leap == TimeText.parse("2017-01-01T00:00:00Z")?.instant)
+        #expect(TimeText.parse("2024-02-29T00:00:00Z") != nil)
+        #expect(TimeText.parse("9999-12-31T23:59:59Z") != nil)
+    }
+
+    @Test func repliesAreTheContracts() {
+        var out = JSONWriter()
+        Reply.ack(1_240, to: &out)
+        Reply.reject(
+            1_187,
+            LineReject(
+                .checkDigit, field: "container", detail: "MSCU1234567 should end in 6",
+                suggest: ["MSCU1234566"]), to: &out)
+        Reply.bye(1_240, to: &out)
+        Reply.error("seq 9 came", .gap, expected: 813, to: &out)
+        let expected = """
+            {"ack":1240}
+            {"reject":1187,"code":"check-digit","field":"container","detail":"MSCU1234567 should \
+            end in 6","suggest":["MSCU1234566"]}
+            {"bye":1240}
+            {"error":"seq 9 came","code":"gap","expected":813}
+
+            """
+        #expect(String(decoding: out.bytes, as: UTF8.self) == expected)
+    }
+
+    @Test func outputLinesAreTheContracts() throws {
+        let time = try #require(TimeText.parse("2026-11-24T10:00:00Z")).instant
+        let number = try #require(ContainerNumber("MSKU0308961"))
+        let eta = EtaNotice(
+            time: time, container: number, shipment: "SHP-1", place: "DEDUI", p10: time, p50: time,
+            p90: time, promised: time, lateProbability: 0.83, changeMinutes: 310,
+            because: [Cause(place: "KZHOR", minutes: 290, kind: .dwell)], event: "khg-000812")
+        let line = OutputLine(seq: 81_235, .eta(eta))
+        let expected = #"{"seq":81235,"kind":"eta","time":"2026-11-24T10:00:00Z","#
+            + #""container":"MSKU0308961","shipment":"SHP-1","place":"DEDUI","#
+            + #""p10":"2026-11-24T10:00:00Z","p50":"2026-11-24T10:00:00Z","#
+            + #""p90":"2026-11-24T10:00:00Z","promised":"2026-11-24T10:00:00Z","#
+            + #""lateProbability":0.83,"changeMinutes":310,"because":[{"place":"KZHOR","#
+            + #""minutes":290,"cause":"dwell"}],"event":"khg-000812"}"#
+        #expect(String(decoding: line.bytes, as: UTF8.self) == expected)
+    }
+
+    @Test func tailRequestsAreRead() throws {
+        let text = #"{"tail":"caravan/1","after":81234,"kinds":["alert"],"types":["late"],"#
+            + #""severity":"warning","containers":["msku0308961"],"name":"tower-1"}"#
+        let request = try TailRequest.parse(Array(text.utf8))
+        #expect(request.after == .seq(81_234))
+        #expect(request.filter.containers == ["MSKU0308961"])
+        #expect(request.filter.severity == .warning)
+        #expect(request.name == "tower-1")
+        #expect(try TailRequest.parse([]).filter.isOpen)
+        #expect(throws: LineReject.self) {
+            try TailRequest.parse(Array(#"{"tail":"caravan/2"}"#.utf8))
+        }
+    }
+
+    @Test func theLogsEntriesComeBack() throws {
+        var writer = LogBlobWriter()
+        let lines = ["a", "", String(repeating: "z", count: 300)]
+        for (index, line) in lines.enumerated() {
+            let origin = Origin(post: index == 1 ? "P" : "")
+            _ = Array(line.utf8).withUnsafeBufferPointer { writer.append(.line, origin, $0) }
+        }
+        let entries = try LogBlob.read(writer.finished())
+        #expect(entries.map { String(decoding: $0.bytes, as: UTF8.self) } == lines)
+        #expect(entries[1].origin.post == "P")
+        #expect(throws: CodingFlaw.self) { try LogBlob.read(Array(writer.finished().dropLast())) }
+    }
+
+    @Test func networkFlawsNameTheirLine() {
+        let text = "network | x\nzone | Z | +01:00\nplace | A | A |  | XX | 91 | 0 | Z | border\n"
+        do {
+            _ = try NetworkFile.parse(Array(text.utf8))
+            Issue.record("read")
+        } catch {
+            #expect(error.line == 3)
+            #expect(error.detail.contains("latitude"))
+        }
+    }
+}
