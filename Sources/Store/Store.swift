@@ -103,6 +103,8 @@ actor Writer {
     private let options: StoreOptions
     private var connection: Connection?
     private var epoch = 0
+    /// The last batch known to be durable.
+    private var durable = 0
 
     init(_ options: StoreOptions) { self.options = options }
 
@@ -129,6 +131,7 @@ actor Writer {
                 epoch: epoch, batch: Int(head.integer(0, 1)), seq: Int(head.integer(0, 2)),
                 log: head.text(0, 3) ?? "")
             try prepare(fresh)
+            durable = result.batch
             connection = consume fresh
             return result
         } catch {
@@ -166,7 +169,7 @@ actor Writer {
     }
 
     /// Connects again where the connection is gone, and looks how far the log has come.
-    private func reconnect(for commit: Commit) throws(StoreFailure) -> Bool {
+    private func reconnect(for commit: Commit) throws(StoreFailure) {
         let fresh = try Connection(options.conninfo)
         let head = try fresh.query("select epoch, batch from head", [], "reading the head")
         guard Int(head.integer(0, 0)) == epoch else {
@@ -175,17 +178,18 @@ actor Writer {
                 "another daemon has taken the log over (epoch \(head.integer(0, 0)), ours "
                     + "\(epoch))")
         }
-        let done = Int(head.integer(0, 1)) >= commit.batch
+        durable = Int(head.integer(0, 1))
         try warnOfWeakSettings(fresh)
         try prepare(fresh)
         connection = consume fresh
-        return done
     }
 
     func commit(_ commit: Commit) throws(StoreFailure) {
-        if connection == nil, try reconnect(for: commit) { return }
+        if connection == nil { try reconnect(for: commit) }
+        if commit.batch <= durable { return }
         do {
             try write(commit)
+            durable = commit.batch
         } catch {
             // The outcome is unknown, or the session is in a failed transaction: the next attempt
             // begins with a new one and looks.

@@ -1,0 +1,199 @@
+import Engine
+import Simulation
+import Store
+import TestKit
+import Testing
+import Tracking
+import Wire
+
+private let start = Instant(seconds: 1_767_225_600)
+
+/// One suite for every implementation of the log: the simulated and the real one.
+enum LogUnderTest: String, CaseIterable {
+    case memory, postgres
+
+    func open() throws -> (log: any LogStore, keep: TestCluster?) {
+        switch self {
+        case .memory: return (MemoryLog(), nil)
+        case .postgres:
+            let cluster = try TestCluster()
+            let options = StoreOptions(conninfo: cluster.conninfo, clock: wallNow)
+            return (PostgresLog(options), cluster)
+        }
+    }
+}
+
+private func traffic(_ seed: UInt64) -> FeedChunk {
+    var options = TrafficOptions(start: start)
+    options.seed = seed
+    options.days = 1
+    options.shipmentsPerDay = 20
+    let lines = Traffic(options).lines.map(\.line)
+    return FeedChunk(
+        source: 1, origin: Origin(post: "P"), text: Array(lines.joined(separator: [0x0A])),
+        parser: FeedParser())
+}
+
+@Suite(.serialized) struct LogConformanceTests {
+    @Test(arguments: LogUnderTest.allCases)
+    func whatIsCommittedIsReadBack(_ kind: LogUnderTest) async throws {
+        let (log, keep) = try kind.open()
+        defer { _ = keep }
+        try await run(log)
+    }
+
+    private func run(_ log: some LogStore) async throws {
+        let recovered = try await Recovery.run(log)
+        #expect(recovered.head.batch == 0)
+        var engine = recovered.engine
+        let late = start.advanced(minutes: 100 * 1_440)
+        let ordinances: [Ordinance] = [.rules(AlertRules()), .network(NetworkFile.shippedBytes)]
+        let first = try #require(
+            engine.step([traffic(1)], ordinances: ordinances, now: late).commit)
+        try await log.commit(first)
+        // The same again does nothing.
+        try await log.commit(first)
+        let range = try await log.outputRange()
+        #expect(range.first == 1)
+        #expect(range.last == first.lastSeq)
+        let read = try await log.output(after: 0, limit: 100_000)
+        #expect(read == first.outputs)
+        #expect(try await log.output(after: first.lastSeq - 1, limit: 10).count == 1)
+        #expect(try await log.seq(at: 1) == first.lastSeq)
+        let logged = try #require(try await log.batches(after: 0).first)
+        #expect(logged.blob == first.blob)
+        #expect(logged.now == first.now)
+
+        // Replay alone, then a checkpoint, then both.
+        let replayed = try await Recovery.run(log)
+        #expect(replayed.replayed == 1)
+        #expect(replayed.engine.canonicalState() == engine.canonicalState())
+        engine = replayed.engine
+        let checkpoint = engine.cut(now: late)
+        try await log.checkpoint(checkpoint)
+        engine.rest(checkpoint.quiet)
+        let second = try #require(engine.step([traffic(2)], now: late).commit)
+        try await log.commit(second)
+        let again = try await Recovery.run(log)
+        #expect(again.replayed == 1)
+        #expect(again.engine.canonicalState() == engine.canonicalState())
+        let restingOnes = checkpoint.quiet
+        #expect(try await log.load(restingOnes).count == restingOnes.count)
+    }
+
+    @Test(arguments: LogUnderTest.allCases)
+    func aStaleWriterIsFenced(_ kind: LogUnderTest) async throws {
+        let (log, keep) = try kind.open()
+        var engine = try await open(log)
+        let commit = try #require(
+            engine.step([chunk(["rubbish"])], now: start.advanced(minutes: 1)).commit)
+        guard let keep else {
+            // In memory the fence is the batch number.
+            var skipped = commit
+            skipped.batch += 5
+            await #expect(throws: StoreFailure.self) { try await log.commit(skipped) }
+            return
+        }
+        let newer = PostgresLog(StoreOptions(conninfo: keep.conninfo, clock: wallNow))
+        _ = try await newer.takeOver()
+        do {
+            try await log.commit(commit)
+            Issue.record("a stale writer wrote")
+        } catch {
+            #expect(error.kind == .fenced)
+        }
+        #expect(try keep.rows("select batch from head") == ["0"])
+    }
+
+    private func open(_ log: some LogStore) async throws -> Engine {
+        try await Recovery.run(log).engine
+    }
+}
+
+@Suite(.serialized) struct PostgresTests {
+    @Test func theRowsSayWhatTheLinesSaid() async throws {
+        let cluster = try TestCluster()
+        let log = PostgresLog(StoreOptions(conninfo: cluster.conninfo, clock: wallNow))
+        var engine = try await Recovery.run(log).engine
+        let lines = [
+            #"{"id":"khg-000812","container":"MSKU0308961","event":"GTIN","place":"KZHOR","#
+                + #""time":"2026-01-01T10:15:00+05:00","mode":"RAIL","shipment":"SHP-1"}"#,
+            "rub\u{0}bish",
+        ]
+        let effects = engine.step(
+            [chunk(lines)], ordinances: [.network(NetworkFile.shippedBytes)],
+            now: start.advanced(minutes: 600))
+        try await log.commit(try #require(effects.commit))
+        #expect(
+            try cluster.rows(
+                "select container,id,event,class,mode,place,occurred_at,offset_minutes,shipment,"
+                    + "retract from event") == [
+                "MSKU0308961|khg-000812|GTIN|ACT|RAIL|KZHOR|2026-01-01 05:15:00+00|300|SHP-1|f"
+            ])
+        #expect(
+            try cluster.rows("select code, encode(bytes,'hex'), length from quarantine") == [
+                "json|7275620062697368|8"
+            ])
+    }
+
+    @Test func migrationIsRepeatableAndRefusesTheFuture() async throws {
+        let cluster = try TestCluster(migrated: false)
+        #expect(try Migrator.migrate(cluster.conninfo).count == Migrator.newest)
+        #expect(try Migrator.migrate(cluster.conninfo).isEmpty)
+        _ = try cluster.rows("insert into schema_version values (999, 'from the future')")
+        #expect(throws: StoreFailure.self) { try Migrator.migrate(cluster.conninfo) }
+        let log = PostgresLog(StoreOptions(conninfo: cluster.conninfo, clock: wallNow))
+        await #expect(throws: StoreFailure.self) { _ = try await log.takeOver() }
+    }
+
+    @Test func partitionsAreMadeAheadAndDroppedBehind() async throws {
+        let cluster = try TestCluster()
+        let log = PostgresLog(StoreOptions(conninfo: cluster.conninfo, clock: wallNow))
+        _ = try await log.maintainPartitions(daysAhead: 10, keepDays: 400)
+        let count = "select count(*) from pg_inherits i join pg_class c on c.oid = i.inhparent "
+            + "where c.relname = 'event'"
+        // Yesterday, today, ten days ahead, and the default one.
+        #expect(try cluster.rows(count) == ["13"])
+        let again = try await log.maintainPartitions(daysAhead: 10, keepDays: 400)
+        #expect(again.made == 0)
+        _ = try cluster.rows(
+            "create table event_20200101 partition of event "
+                + "for values from ('2020-01-01 00:00+00') to ('2020-01-02 00:00+00')")
+        let dropped = try await log.maintainPartitions(daysAhead: 10, keepDays: 400)
+        #expect(dropped.dropped == 1)
+        #expect(dropped.inDefault == 0)
+    }
+
+    @Test func rowsInTheDefaultPartitionMoveToTheirDay() async throws {
+        let cluster = try TestCluster()
+        _ = try cluster.rows(
+            "insert into output values (now() + interval '20 days', 1, 'eta', null, null, null, "
+                + "null, null, 'x')")
+        #expect(try cluster.rows("select count(*) from output_default") == ["1"])
+        _ = try cluster.rows("select make_partitions(25)")
+        #expect(try cluster.rows("select count(*) from output_default") == ["0"])
+        #expect(try cluster.rows("select body from output") == ["x"])
+    }
+
+    @Test func aCommitWhoseAnswerWasLostIsResolvedByLooking() async throws {
+        let cluster = try TestCluster()
+        let log = PostgresLog(StoreOptions(conninfo: cluster.conninfo, clock: wallNow))
+        var engine = try await Recovery.run(log).engine
+        for round in 0..<5 {
+            let commit = try #require(
+                engine.step([chunk(["bad \(round)"])], now: start.advanced(minutes: Double(round)))
+                    .commit)
+            // The session is gone before, or the commit is tried twice with a session lost between.
+            _ = try cluster.rows(
+                "select pg_terminate_backend(pid) from pg_stat_activity "
+                    + "where application_name = 'caravand'")
+            do { try await log.commit(commit) } catch {
+                #expect(error.kind == .unavailable)
+                try await log.commit(commit)
+            }
+            try await log.commit(commit)
+        }
+        #expect(try cluster.rows("select batch from head") == ["5"])
+        #expect(try cluster.rows("select count(*) from quarantine") == ["5"])
+    }
+}
