@@ -25,7 +25,8 @@ public final class LineSocket {
     public init(_ address: String) throws(SocketFailure) {
         self.address = address
         let plain = address.hasPrefix("unix:") ? String(address.dropFirst(5)) : address
-        descriptor = plain.contains("/")
+        descriptor =
+            plain.contains("/")
             ? try LineSocket.unix(plain) : try LineSocket.tcp(plain)
     }
 
@@ -106,7 +107,8 @@ public final class LineSocket {
     ) throws(SocketFailure) -> Int {
         let flags = Int32(MSG_NOSIGNAL) | (wait ? 0 : Int32(MSG_DONTWAIT))
         let sent = bytes.withUnsafeBytes { buffer in
-            Glibc.send(descriptor, buffer.baseAddress?.advanced(by: start), buffer.count - start, flags)
+            Glibc.send(
+                descriptor, buffer.baseAddress?.advanced(by: start), buffer.count - start, flags)
         }
         if sent >= 0 { return sent }
         if errno == EAGAIN || errno == EINTR { return 0 }

@@ -81,7 +81,8 @@ extension Engine {
         let delay = outlook.delayMinutes ?? 0
         let probability = outlook.lateProbability ?? 0
         if outlook.isComplete {
-            let text = "\(scene.container) reached \(placeName(outlook)) "
+            let text =
+                "\(scene.container) reached \(placeName(outlook)) "
                 + (delay > 0 ? "\(spoken(delay)) late" : "in time")
             say(&journey, at, .cleared, text, outlook, scene, &draft)
             return
@@ -90,7 +91,8 @@ extension Engine {
         if probability <= rules.clearProbability || delay <= low {
             if scene.touch?.corrected == true || scene.touch?.planChanged == true {
                 let plan = scene.touch?.planChanged == true
-                let text = plan
+                let text =
+                    plan
                     ? "\(scene.container): the plan was changed"
                     : "\(scene.container): the report that made it late was corrected"
                 say(&journey, at, plan ? .cleared : .withdrawn, text, outlook, scene, &draft)
@@ -159,7 +161,8 @@ extension Engine {
             journey.progress.lastTime.minutes(since: journey.publication.alerts[at].since))
         let milestone = outlook.chain[min(waited, outlook.chain.count - 1)]
         let place = placeName(milestone.place)
-        let text = reached
+        let text =
+            reached
             ? "\(scene.container) was reported: \(milestone.code.prose) \(place)"
             : "\(scene.container): the reports before \(place) were corrected"
         say(&journey, at, reached ? .cleared : .withdrawn, text, outlook, scene, &draft)
@@ -217,7 +220,8 @@ extension Engine {
         let episode = journey.publication.alerts[at]
         let place = symbols[episode.place]
         let key = "\(place)/\(episode.code.code)/\(episode.milestone)"
-        let because = state == .raised || state == .updated
+        let because =
+            state == .raised || state == .updated
             ? outlook.map {
                 causes($0, scene, minutes: Int(episode.delayMinutes))
             } ?? [] : []
@@ -260,7 +264,8 @@ extension Engine {
 
     private func lateText(_ journey: Journey, _ outlook: Outlook, _ scene: Scene) -> String {
         let delay = outlook.delayMinutes ?? 0
-        var text = "\(scene.container) is likely to reach \(placeName(outlook)) "
+        var text =
+            "\(scene.container) is likely to reach \(placeName(outlook)) "
             + "\(spoken(delay)) late"
         if let cause = causes(outlook, scene, minutes: Int(delay)).first {
             let place = symbols.known(cause.place).map { placeName($0) } ?? cause.place

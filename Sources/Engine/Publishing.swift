@@ -16,7 +16,8 @@ extension Engine {
         let first = said.p50 == .unset
         let advanced = stage != said.furthest
         if !first, !advanced, late == said.lateVerdict, !hasMoved(p50, said, outlook) { return }
-        let next = said.publishedAt == .unset
+        let next =
+            said.publishedAt == .unset
             ? scene.now : said.publishedAt.advanced(minutes: rules.publishIntervalSeconds / 60)
         if !first, scene.now < next {
             journey.publication.owedAt = next

@@ -224,7 +224,8 @@ public struct Pools: Sendable {
     public mutating func curve(_ step: Milestone) -> Curve? {
         let keys = PoolKey.keys(step)
         let blendKey = BlendKey(
-            key: keys[0], plannedMinutes: step.plannedMinutes == step.plannedMinutes
+            key: keys[0],
+            plannedMinutes: step.plannedMinutes == step.plannedMinutes
                 ? step.plannedMinutes : -1,
             p50: step.priorMinutesP50 == step.priorMinutesP50 ? step.priorMinutesP50 : -1,
             p90: step.priorMinutesP90 == step.priorMinutesP90 ? step.priorMinutesP90 : -1,

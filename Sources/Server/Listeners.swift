@@ -60,10 +60,13 @@ public final class Listeners: Sendable {
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelOption(.maxMessagesPerRead, value: 4)
             .childChannelOption(
-                .recvAllocator, value: AdaptiveRecvByteBufferAllocator(
-                    minimum: 1_024, initial: 8_192, maximum: 262_144))
+                .recvAllocator,
+                value: AdaptiveRecvByteBufferAllocator(
+                    minimum: 1_024, initial: 8_192, maximum: 262_144)
+            )
             .childChannelOption(
-                .writeBufferWaterMark, value: .init(low: 64 << 10, high: 256 << 10))
+                .writeBufferWaterMark, value: .init(low: 64 << 10, high: 256 << 10)
+            )
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     guard self.admit(name, channel, most: most) else { return }

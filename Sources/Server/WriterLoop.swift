@@ -175,7 +175,9 @@ public struct WriterLoop<Store: LogStore> {
             }
             for reply in effects.replies { connections[reply.source]?.deliver(reply) }
             return nil
-        } whenDone: { inbox.poke() }
+        } whenDone: {
+            inbox.poke()
+        }
     }
 
     /// Tries the same commit until it is durable; returns only failures that no trying mends.
@@ -245,7 +247,9 @@ public struct WriterLoop<Store: LogStore> {
         let (store, logger, inbox) = (store, logger, inbox)
         checkpointing = Running {
             await WriterLoop.save(checkpoint, store, logger)
-        } whenDone: { inbox.poke() }
+        } whenDone: {
+            inbox.poke()
+        }
     }
 
     private static func save(

@@ -100,6 +100,9 @@ public struct Settings: Sendable {
         func walk(_ node: Any, _ path: [String]) throws {
             guard let map = node as? [String: Any] else {
                 let key = path.joined(separator: ".")
+                if key.isEmpty {
+                    throw SettingsFlaw("\(file) is no mapping of settings, but \(node)")
+                }
                 guard known[key] != nil else { throw unknown(key, known, file) }
                 found.insert(key)
                 return

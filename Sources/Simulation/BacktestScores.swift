@@ -96,7 +96,8 @@ public struct BacktestScores: Sendable {
         let spread =
             (table.tp + table.fp) * (table.tp + table.fn) * (table.tn + table.fp)
             * (table.tn + table.fn)
-        row.mcc = spread > 0
+        row.mcc =
+            spread > 0
             ? (table.tp * table.tn - table.fp * table.fn) / spread.squareRoot() : 0
         return row
     }
@@ -120,7 +121,8 @@ public struct BacktestScores: Sendable {
             }
         }
         let late = Set(
-            actual.compactMap { name, time in promised[name].map { time > $0 } == true ? name : nil })
+            actual.compactMap { name, time in promised[name].map { time > $0 } == true ? name : nil
+            })
         let hits = raisedAt.keys.filter { late.contains($0) }
         alerts.precision = Double(hits.count) / Double(max(raisedAt.count, 1))
         alerts.recall = Double(hits.count) / Double(max(late.count, 1))

@@ -175,7 +175,8 @@ public struct Traffic: Sendable {
         if step.mode != .unknown { out.field("mode", step.mode.code) }
         out.field("shipment", plan.shipment)
         out.end()
-        let delay = random.chance(options.lateShare)
+        let delay =
+            random.chance(options.lateShare)
             ? 60 + 600 * random.share() : 1 + 4 * random.share()
         let received = at.advanced(minutes: delay)
         send(out.bytes, at: received)

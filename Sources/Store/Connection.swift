@@ -52,7 +52,9 @@ struct Parameter {
         Parameter(bytes: BinaryRow.bigEndian(Int64(value)))
     }
 
-    static func text(_ value: String?) -> Parameter { Parameter(bytes: value.map { Array($0.utf8) }) }
+    static func text(_ value: String?) -> Parameter {
+        Parameter(bytes: value.map { Array($0.utf8) })
+    }
 
     static func bytes(_ value: [UInt8]?) -> Parameter { Parameter(bytes: value) }
 }

@@ -19,7 +19,8 @@ public struct PrivateCluster: Sendable {
         self.folder = folder
         binaries = try PrivateCluster.findBinaries()
         // A socket's path has little room: where the folder's is too long, a short one stands in.
-        socketFolder = folder.utf8.count <= 80
+        socketFolder =
+            folder.utf8.count <= 80
             ? folder : "/tmp/caravan-" + PrivateCluster.shortName(folder)
         account = getuid() == 0 ? try PrivateCluster.findAccount() : nil
     }
@@ -55,7 +56,8 @@ public struct PrivateCluster: Sendable {
 
     private static func findAccount() throws -> String {
         for name in ["postgres", "nobody"] where getpwnam(name) != nil { return name }
-        throw Failure(description: "PostgreSQL refuses root, and no account postgres or nobody is there")
+        throw Failure(
+            description: "PostgreSQL refuses root, and no account postgres or nobody is there")
     }
 
     /// Starts the server, making the cluster where there is none; one that still runs from before
@@ -130,7 +132,8 @@ public struct PrivateCluster: Sendable {
             ["env", "-C", "/"] + (account.map(asAccount) ?? [])
             + [binaries + "/" + program] + arguments
         let log = FileManager.default.temporaryDirectory.appendingPathComponent(
-            "caravan-\(program)-\(UUID().uuidString)").path
+            "caravan-\(program)-\(UUID().uuidString)"
+        ).path
         defer { unlink(log) }
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
@@ -170,7 +173,8 @@ public struct PrivateCluster: Sendable {
     private var isReachable: Bool {
         var path = URL(fileURLWithPath: folder).deletingLastPathComponent()
         while path.path != "/" {
-            let mode = (try? FileManager.default.attributesOfItem(atPath: path.path))?[.posixPermissions]
+            let mode = (try? FileManager.default.attributesOfItem(atPath: path.path))?[
+                .posixPermissions]
             if let mode = mode as? Int, mode & 0o001 == 0 { return false }
             path.deleteLastPathComponent()
         }

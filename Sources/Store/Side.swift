@@ -187,7 +187,9 @@ actor Side {
 
     func headBatch() throws(StoreFailure) -> Int {
         try with { (connection) throws(StoreFailure) in
-            Int(try connection.query("select batch from head", [], "reading the head").integer(0, 0))
+            Int(
+                try connection.query("select batch from head", [], "reading the head").integer(0, 0)
+            )
         }
     }
 

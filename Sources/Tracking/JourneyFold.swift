@@ -77,7 +77,8 @@ public enum JourneyFold {
         var unplannedMoved = false
         var lastTime: Instant = .unset
         for (index, event) in history.events.enumerated() where event.counts {
-            let gap = lastTime != .unset
+            let gap =
+                lastTime != .unset
                 && event.time.microseconds &- lastTime.microseconds > gapMicroseconds
             lastTime = event.time
             if event.shipment != 0 {

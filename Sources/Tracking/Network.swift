@@ -90,7 +90,11 @@ public struct Dwell: Sendable, Equatable {
         case transfer
     }
 
-    public enum Direction: String, Sendable, CaseIterable { case any, into = "in", out }
+    public enum Direction: String, Sendable, CaseIterable {
+        case any
+        case into = "in"
+        case out
+    }
 
     public var place: Int
     public var mode: TransportMode

@@ -88,7 +88,8 @@ extension Network {
             }
             for next in outgoing[here] where !done[next] && allows(legs[next], options) {
                 if legs[next].to == legs[current].from { continue }
-                let cost = best[current] + hoursBetween(current, next, at: here)
+                let cost =
+                    best[current] + hoursBetween(current, next, at: here)
                     + legs[next].hoursP50
                 if cost < best[next] {
                     best[next] = cost

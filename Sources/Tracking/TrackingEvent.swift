@@ -144,7 +144,9 @@ public struct Closure: Sendable, Equatable {
 /// needs to mend it.
 public struct LineReject: Error, Sendable, Equatable {
     public enum Code: String, Sendable, CaseIterable {
-        case json, utf8, tooLong = "too-long", missing, type, container
+        case json, utf8
+        case tooLong = "too-long"
+        case missing, type, container
         case checkDigit = "check-digit"
         case event, time, future
         case unknownID = "unknown-id"

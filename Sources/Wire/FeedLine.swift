@@ -341,7 +341,8 @@ struct Fields {
         guard slot.kind == .string else {
             throw LineReject(.type, field: name, detail: "\(name) is a string")
         }
-        let parsed = slot.escaped
+        let parsed =
+            slot.escaped
             ? ContainerNumber.parse(String(JSONText.decode(bytes, slot).prefix(64)))
             : ContainerNumber.parse(raw(slot))
         switch parsed {

@@ -38,8 +38,9 @@ struct BacktestCommand: AsyncParsableCommand {
                 }
                 networkBytes = Array(data)
             }
-            guard let input = lines == "-"
-                ? FileHandle.standardInput : FileHandle(forReadingAtPath: lines)
+            guard
+                let input = lines == "-"
+                    ? FileHandle.standardInput : FileHandle(forReadingAtPath: lines)
             else { throw Failure("\(lines) cannot be read") }
             var sink: FileHandle?
             if let forecasts {

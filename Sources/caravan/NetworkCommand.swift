@@ -74,7 +74,8 @@ struct ShowNetwork: AsyncParsableCommand {
                         + String(
                             format: "%7.0f %7.1f %7.1f %6.2f", leg.distanceKm, leg.hoursP50,
                             leg.hoursP90, leg.relativeCost)
-                        + (leg.freeFlowKmh > 0 ? String(format: " %5.0f", leg.freeFlowKmh) : "     -")
+                        + (leg.freeFlowKmh > 0
+                            ? String(format: " %5.0f", leg.freeFlowKmh) : "     -")
                         + "  \(pad(leg.certainty, 6)) \(leg.source)")
             }
             print("\n\(network.dwells.count) dwells")
@@ -197,7 +198,8 @@ struct RouteCommand: AsyncParsableCommand {
         for stop in route.stops {
             if let arriving = stop.arrivingBy { drawLeg(network.legs[arriving], terminal) }
             let place = network.places[stop.place]
-            var line = terminal.paint(Terminal.padded(place.name, 30), .bold)
+            var line =
+                terminal.paint(Terminal.padded(place.name, 30), .bold)
                 + " \(Terminal.padded(place.id, 13)) \(place.country)"
             let now = Instant(seconds: 1_767_225_600)
             let offset = place.zone.offset(at: now)
@@ -217,7 +219,8 @@ struct RouteCommand: AsyncParsableCommand {
     }
 
     private func drawLeg(_ leg: Leg, _ terminal: Terminal) {
-        var text = "  │ \(Terminal.padded(leg.mode.code + (leg.label.isEmpty ? "" : " \(leg.label)"), 12))"
+        var text =
+            "  │ \(Terminal.padded(leg.mode.code + (leg.label.isEmpty ? "" : " \(leg.label)"), 12))"
             + String(format: "%6.0f km %6.1f h", leg.distanceKm, leg.hoursP50)
         if leg.gauge > 0 { text += "  \(leg.gauge) mm" }
         if leg.freeFlowKmh > 0 { text += String(format: "  free flow %.0f km/h", leg.freeFlowKmh) }

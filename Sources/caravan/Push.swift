@@ -117,7 +117,9 @@ struct PushSender {
         var pending: [UInt8] = []
         var pendingAt = 0
         while true {
-            if !isInputAtEnd, unacknowledged.count < window { readInput(wait: unacknowledged.isEmpty) }
+            if !isInputAtEnd, unacknowledged.count < window {
+                readInput(wait: unacknowledged.isEmpty)
+            }
             if isInputAtEnd, unacknowledged.isEmpty { return true }
             if pendingAt == pending.count {
                 pending.removeAll(keepingCapacity: true)

@@ -7,7 +7,8 @@ import Wire
 
 struct Show: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "A container's or shipment's journey: what happened, what is expected, what is late.",
+        abstract:
+            "A container's or shipment's journey: what happened, what is expected, what is late.",
         discussion: """
             Reads the daemon's snapshots, which follow the log by a second when it is quiet and by
             at most a minute under load.
@@ -22,7 +23,8 @@ struct Show: AsyncParsableCommand {
 
     @OptionGroup var options: DatabaseOptions
 
-    @Option(name: .long, help: "Seen from this moment (RFC 3339); otherwise now, or the last batch.")
+    @Option(
+        name: .long, help: "Seen from this moment (RFC 3339); otherwise now, or the last batch.")
     var at: String?
 
     func run() async throws {
@@ -117,7 +119,8 @@ struct Show: AsyncParsableCommand {
             } else if let p10 = stop.p10, let p50 = stop.p50, let p90 = stop.p90 {
                 for at in column(p10)...max(column(p10), column(p90)) { cells[at] = "─" }
                 cells[column(p50)] = "◆"
-                when = Terminal.local(p50, stop.zone)
+                when =
+                    Terminal.local(p50, stop.zone)
                     + " ±" + Terminal.span(p90.minutes(since: p10) / 2)
                 ink = .cyan
             } else {

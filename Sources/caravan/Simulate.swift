@@ -44,8 +44,9 @@ struct Simulate: AsyncParsableCommand {
             let traffic = Traffic(options)
             let progress = Progress()
             if out != "-" { _ = FileManager.default.createFile(atPath: out, contents: nil) }
-            guard let file = out == "-"
-                ? FileHandle.standardOutput : FileHandle(forWritingAtPath: out)
+            guard
+                let file = out == "-"
+                    ? FileHandle.standardOutput : FileHandle(forWritingAtPath: out)
             else { throw Failure("\(out) cannot be written") }
             var buffer = Data()
             for (index, line) in traffic.lines.enumerated() {
@@ -67,7 +68,8 @@ struct Simulate: AsyncParsableCommand {
     private func write(_ truths: [ShipmentTruth], to path: String) throws {
         var text = "plan,events,start,promised,delivered\n"
         for truth in truths {
-            text += "\(truth.plan),\(truth.events),\(TimeText.string(truth.start)),"
+            text +=
+                "\(truth.plan),\(truth.events),\(TimeText.string(truth.start)),"
                 + "\(TimeText.string(truth.promised)),\(TimeText.string(truth.delivered))\n"
         }
         do { try text.write(toFile: path, atomically: true, encoding: .utf8) } catch {

@@ -134,7 +134,9 @@ struct TailFollower {
                 }
             }
             attempt += 1
-            Thread.sleep(forTimeInterval: min(60, Double(1 << min(attempt, 6))) * Double.random(in: 0.1...0.5))
+            Thread.sleep(
+                forTimeInterval: min(60, Double(1 << min(attempt, 6)))
+                    * Double.random(in: 0.1...0.5))
         }
     }
 }

@@ -49,7 +49,8 @@ struct TailPrinter {
         text += " " + bar(object.number("lateProbability"))
         if let change = object.integer("changeMinutes"), change != 0 {
             let ink: Terminal.Ink = change > 0 ? .yellow : .green
-            text += " " + terminal.paint((change > 0 ? "+" : "") + Terminal.span(Double(change)), ink)
+            text +=
+                " " + terminal.paint((change > 0 ? "+" : "") + Terminal.span(Double(change)), ink)
             if let cause = object.objects("because").first {
                 let id = cause.text("place") ?? ""
                 let where_ = network.place(id).map { network.places[$0].name } ?? id

@@ -15,7 +15,12 @@ struct Terminal: Sendable {
     static var isTerminal: Bool { isatty(1) == 1 }
 
     enum Ink: String {
-        case red = "31", green = "32", yellow = "33", blue = "34", cyan = "36", grey = "90"
+        case red = "31"
+        case green = "32"
+        case yellow = "33"
+        case blue = "34"
+        case cyan = "36"
+        case grey = "90"
         case bold = "1"
     }
 
@@ -34,7 +39,8 @@ struct Terminal: Sendable {
         let sign = offset < 0 ? "-" : "+"
         let hours = abs(offset) / 60
         let minutes = abs(offset) % 60
-        let zone = sign + String(format: "%02d", hours)
+        let zone =
+            sign + String(format: "%02d", hours)
             + (minutes == 0 ? "" : String(format: ":%02d", minutes))
         let date = String(format: "%2d ", civil.day) + months[civil.month - 1]
         return day ? "\(date) \(clock)\(zone)" : "\(clock)\(zone)"

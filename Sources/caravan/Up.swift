@@ -22,14 +22,16 @@ struct UpFolder {
             fileURLWithPath: dir,
             relativeTo: URL(fileURLWithPath: FileManager.default.currentDirectoryPath))
         root = base.standardizedFileURL.path
-        run = root.utf8.count <= 80
+        run =
+            root.utf8.count <= 80
             ? root + "/run" : "/tmp/caravan-run-" + PrivateCluster.shortName(root)
     }
 }
 
 struct Up: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Everything on this machine: a private PostgreSQL, the daemon, and with --demo traffic.",
+        abstract:
+            "Everything on this machine: a private PostgreSQL, the daemon, and with --demo traffic.",
         discussion: """
             All of it lives in one folder. Ctrl-C stops it cleanly; the next start goes on where it
             was.
@@ -124,7 +126,8 @@ struct Up: AsyncParsableCommand {
         let own = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
         let binary = own.deletingLastPathComponent().appendingPathComponent("caravand")
         guard FileManager.default.isExecutableFile(atPath: binary.path) else {
-            throw Failure("caravand is not beside caravan, in \(binary.deletingLastPathComponent().path)")
+            throw Failure(
+                "caravand is not beside caravan, in \(binary.deletingLastPathComponent().path)")
         }
         let daemon = Process()
         daemon.executableURL = binary

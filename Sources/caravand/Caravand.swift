@@ -59,7 +59,9 @@ struct Caravand: AsyncParsableCommand {
         let daemon = Daemon(plan: plan, group: group, logger: logger)
         let services = ServiceGroup(
             configuration: .init(
-                services: [.init(service: daemon, successTerminationBehavior: .gracefullyShutdownGroup)],
+                services: [
+                    .init(service: daemon, successTerminationBehavior: .gracefullyShutdownGroup)
+                ],
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
         do { try await services.run() } catch {
             FileHandle.standardError.write(Data("caravand: \(error)\n".utf8))

@@ -58,7 +58,8 @@ struct Daemon: Service {
         let wall = clock.wall()
         var start = plan.engineStart ?? wall
         if plan.speedup > 1, let last = recovered.lastNow, last > start { start = last }
-        clock.origin = plan.speedup == 1 && plan.engineStart == nil
+        clock.origin =
+            plan.speedup == 1 && plan.engineStart == nil
             ? clock.origin : (wall, start)
         hub.begin(log: recovered.result.head.log, last: recovered.result.head.seq)
         logger.info(
@@ -88,10 +89,13 @@ struct Daemon: Service {
             do throws(StoreFailure) {
                 _ = try await store.maintainPartitions(
                     daysAhead: plan.partitionDays, keepDays: plan.retentionDays)
-                let result = try await Recovery.run(store, parser: FeedParser(limits: plan.feed.limits))
+                let result = try await Recovery.run(
+                    store, parser: FeedParser(limits: plan.feed.limits))
                 return Recovered(result: result, lastNow: try await store.lastStep())
             } catch let failure {
-                guard failure.kind == .unavailable || failure.state == "42883" else { throw failure }
+                guard failure.kind == .unavailable || failure.state == "42883" else {
+                    throw failure
+                }
                 let hint = failure.state == "42883" ? " (run caravan migrate)" : ""
                 logger.error(
                     "the database is not there yet; trying again",
@@ -111,7 +115,8 @@ struct Daemon: Service {
                     daysAhead: plan.partitionDays, keepDays: plan.retentionDays)
                 if done.made + done.dropped > 0 {
                     logger.info(
-                        "partitions", metadata: ["made": "\(done.made)", "dropped": "\(done.dropped)"])
+                        "partitions",
+                        metadata: ["made": "\(done.made)", "dropped": "\(done.dropped)"])
                 }
                 if done.inDefault > 0 {
                     logger.error(

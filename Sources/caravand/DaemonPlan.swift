@@ -80,7 +80,8 @@ struct DaemonPlan: Sendable {
             }
             return .unix(path: path)
         }
-        guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
+        guard let colon = text.lastIndex(of: ":"),
+            let port = Int(text[text.index(after: colon)...]),
             (0...65_535).contains(port)
         else {
             throw ValidationFailure(

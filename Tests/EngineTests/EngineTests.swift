@@ -10,7 +10,8 @@ private let start = Instant(seconds: 1_767_225_600)  // 2026-01-01T00:00:00Z
 private func at(_ hours: Double) -> Instant { start.advanced(minutes: hours * 60) }
 
 private func event(
-    _ id: String?, _ code: String, _ place: String, _ hours: Double, container: String = "MSKU0308961",
+    _ id: String?, _ code: String, _ place: String, _ hours: Double,
+    container: String = "MSKU0308961",
     extra: String = ""
 ) -> String {
     let id = id.map { "\"id\":\"\($0)\"," } ?? ""
@@ -58,9 +59,10 @@ extension Effects {
         #expect(effects.counts.stored == 2)
         #expect(effects.counts.duplicate == 1)
         #expect(effects.counts.quarantined == 4)
-        #expect(effects.commit?.quarantined.map(\.reject.code) == [
-            .json, .conflict, .future, .unknownID,
-        ])
+        #expect(
+            effects.commit?.quarantined.map(\.reject.code) == [
+                .json, .conflict, .future, .unknownID,
+            ])
         #expect(effects.replies.map(\.ack) == [8])
     }
 
@@ -153,7 +155,8 @@ extension Effects {
 
     @Test func aTimeWithoutOffsetIsThePlacesOwn() {
         var engine = freshEngine(now: start)
-        let line = #"{"id":"1","container":"MSKU0308961","event":"GTIN","place":"KZHOR","#
+        let line =
+            #"{"id":"1","container":"MSKU0308961","event":"GTIN","place":"KZHOR","#
             + #""time":"2026-01-01T10:00:00"}"#
         let effects = engine.step([chunk([line])], now: at(12))
         #expect(effects.commit?.events.first?.event.time == at(5))
@@ -188,9 +191,10 @@ extension Effects {
         var engine = freshEngine(now: start)
         let origin = Origin(post: "P", stream: "s")
         func lines(_ numbers: [Int]) -> FeedChunk {
-            var made = chunk(numbers.map {
-                event("e\($0)", "GTIN", "KZHOR", Double($0), extra: ",\"seq\":\($0)")
-            })
+            var made = chunk(
+                numbers.map {
+                    event("e\($0)", "GTIN", "KZHOR", Double($0), extra: ",\"seq\":\($0)")
+                })
             made.origin = origin
             return made
         }

@@ -26,7 +26,8 @@ private func news(seed: UInt64, shipments: Double) -> [TimedLine] {
             lines.append(TimedLine(at: later, line: Array(text.utf8)))
         } else if random.chance(0.08), let time = object.instant("time") {
             let moved = TimeText.string(time.advanced(minutes: -30))
-            let text = "{\"id\":\"\(id)\",\"container\":\"\(container)\",\"event\":"
+            let text =
+                "{\"id\":\"\(id)\",\"container\":\"\(container)\",\"event\":"
                 + "\"\(object.text("event") ?? "")\",\"place\":\"\(object.text("place") ?? "")\","
                 + "\"time\":\"\(moved)\",\"shipment\":\"\(object.text("shipment") ?? "")\","
                 + "\"updated\":\"\(TimeText.string(later))\"}"

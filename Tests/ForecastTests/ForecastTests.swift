@@ -14,7 +14,9 @@ import Tracking
 
     @Test func normalQuantilesAreRight() {
         // Values of the standard normal table.
-        for (p, z) in [(0.5, 0.0), (0.9, 1.2815515655), (0.975, 1.9599639845), (0.01, -2.326347874)] {
+        for (p, z) in [
+            (0.5, 0.0), (0.9, 1.2815515655), (0.975, 1.9599639845), (0.01, -2.326347874),
+        ] {
             #expect(abs(Elementary.normalQuantile(p) - z) < 1e-7)
         }
     }

@@ -128,8 +128,8 @@ private func traffic(_ seed: UInt64) -> FeedChunk {
             try cluster.rows(
                 "select container,id,event,class,mode,place,occurred_at,offset_minutes,shipment,"
                     + "retract from event") == [
-                "MSKU0308961|khg-000812|GTIN|ACT|RAIL|KZHOR|2026-01-01 05:15:00+00|300|SHP-1|f"
-            ])
+                    "MSKU0308961|khg-000812|GTIN|ACT|RAIL|KZHOR|2026-01-01 05:15:00+00|300|SHP-1|f"
+                ])
         #expect(
             try cluster.rows("select code, encode(bytes,'hex'), length from quarantine") == [
                 "json|7275620062697368|8"
@@ -150,7 +150,8 @@ private func traffic(_ seed: UInt64) -> FeedChunk {
         let cluster = try TestCluster()
         let log = PostgresLog(StoreOptions(conninfo: cluster.conninfo, clock: wallNow))
         _ = try await log.maintainPartitions(daysAhead: 10, keepDays: 400)
-        let count = "select count(*) from pg_inherits i join pg_class c on c.oid = i.inhparent "
+        let count =
+            "select count(*) from pg_inherits i join pg_class c on c.oid = i.inhparent "
             + "where c.relname = 'event'"
         // Yesterday, today, ten days ahead, and the default one.
         #expect(try cluster.rows(count) == ["13"])

@@ -8,13 +8,13 @@ public final class DaemonProcess: @unchecked Sendable {
     private let settings: [String]
     private var process: Process?
 
-    public init(cluster: TestCluster, settings: [String] = []) throws {
+    public init(cluster: TestCluster, settings: [String] = [], waiting: Bool = true) throws {
         folder = cluster.folder.path + "/run"
         conninfo = cluster.conninfo
         self.settings = settings
         try FileManager.default.createDirectory(
             atPath: folder, withIntermediateDirectories: true)
-        try start()
+        try start(waiting: waiting)
     }
 
     deinit { kill9() }
@@ -38,11 +38,12 @@ public final class DaemonProcess: @unchecked Sendable {
     public func start(waiting: Bool = true) throws {
         let made = Process()
         made.executableURL = URL(fileURLWithPath: DaemonProcess.program("caravand"))
-        made.arguments = [
-            "--set", "database.url=\(conninfo)", "--set", "run.folder=\(folder)",
-            "--set", "feed.listen=unix:feed.sock", "--set", "tail.listen=unix:tail.sock",
-            "--set", "log.level=warning",
-        ] + settings.flatMap { ["--set", $0] }
+        made.arguments =
+            [
+                "--set", "database.url=\(conninfo)", "--set", "run.folder=\(folder)",
+                "--set", "feed.listen=unix:feed.sock", "--set", "tail.listen=unix:tail.sock",
+                "--set", "log.level=warning",
+            ] + settings.flatMap { ["--set", $0] }
         made.standardInput = FileHandle.nullDevice
         try made.run()
         process = made

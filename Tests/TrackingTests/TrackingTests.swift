@@ -14,7 +14,9 @@ import Wire
         #expect(ContainerNumber.corrected("MSCU1234567")?.description == "MSCU1234566")
     }
 
-    @Test(arguments: ["", "MSKU030896", "MSKU03089611", "MS1U0308961", "MSKX0308961", "MSKU03O8961"])
+    @Test(arguments: [
+        "", "MSKU030896", "MSKU03089611", "MS1U0308961", "MSKX0308961", "MSKU03O8961",
+    ])
     func refusesOtherForms(_ text: String) {
         #expect(ContainerNumber.parse(text) == .failure(.form))
     }

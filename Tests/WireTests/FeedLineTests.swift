@@ -80,13 +80,16 @@ import Wire
         Golden(
             line: #"{"container":"MSKU0308961","retract":true}"#, means: "missing id"),
         Golden(line: #"{"plan":"S","containers":[]}"#, means: "missing containers"),
-        Golden(line: #"{"plan":"S","containers":["MSCU1234567"]}"#, means: "check-digit containers"),
+        Golden(
+            line: #"{"plan":"S","containers":["MSCU1234567"]}"#, means: "check-digit containers"),
         Golden(line: #"{"plan":"","containers":["MSKU0308961"]}"#, means: "missing plan"),
         Golden(line: #"{"closure":"c","place":"X"}"#, means: "missing from"),
         Golden(line: #"{"foo":1}"#, means: "unknown-line"),
         Golden(line: "[1]", means: "unknown-line"),
         Golden(line: "{", means: "json"),
-        Golden(line: #"{"container":"MSKU0308961","container":"MSKU0308961"}"#, means: "json container"),
+        Golden(
+            line: #"{"container":"MSKU0308961","container":"MSKU0308961"}"#, means: "json container"
+        ),
     ]
 
     private func meaning(_ line: FeedLine) -> String {
@@ -127,9 +130,11 @@ import Wire
             guard case .event(let event) = FeedParser().parse(text) else { return nil }
             return event.identity
         }
-        let one = #"{"container":"MSKU0308961","event":"GTIN","place":"X","#
+        let one =
+            #"{"container":"MSKU0308961","event":"GTIN","place":"X","#
             + #""time":"2026-11-23T10:15:00Z","seq":1}"#
-        let moved = #"{"seq":2, "time":"2026-11-23T12:15:00+02:00","place":"x","event":"GATED_IN","#
+        let moved =
+            #"{"seq":2, "time":"2026-11-23T12:15:00+02:00","place":"x","event":"GATED_IN","#
             + #""container":"msku0308961"}"#
         let other = one.replacing("GTIN", with: "GTOT")
         #expect(identity(one) != nil)
@@ -254,7 +259,8 @@ import Wire
             p90: time, promised: time, lateProbability: 0.83, changeMinutes: 310,
             because: [Cause(place: "KZHOR", minutes: 290, kind: .dwell)], event: "khg-000812")
         let line = OutputLine(seq: 81_235, .eta(eta))
-        let expected = #"{"seq":81235,"kind":"eta","time":"2026-11-24T10:00:00Z","#
+        let expected =
+            #"{"seq":81235,"kind":"eta","time":"2026-11-24T10:00:00Z","#
             + #""container":"MSKU0308961","shipment":"SHP-1","place":"DEDUI","#
             + #""p10":"2026-11-24T10:00:00Z","p50":"2026-11-24T10:00:00Z","#
             + #""p90":"2026-11-24T10:00:00Z","promised":"2026-11-24T10:00:00Z","#
@@ -264,7 +270,8 @@ import Wire
     }
 
     @Test func tailRequestsAreRead() throws {
-        let text = #"{"tail":"caravan/1","after":81234,"kinds":["alert"],"types":["late"],"#
+        let text =
+            #"{"tail":"caravan/1","after":81234,"kinds":["alert"],"types":["late"],"#
             + #""severity":"warning","containers":["msku0308961"],"name":"tower-1"}"#
         let request = try TailRequest.parse(Array(text.utf8))
         #expect(request.after == .seq(81_234))

@@ -1,0 +1,265 @@
+import Client
+import Foundation
+import Simulation
+import Store
+import TestKit
+import Testing
+import Tracking
+import Wire
+
+/// Traffic with its own log: what was sent, and what was acknowledged.
+final class TestSender {
+    private(set) var acknowledged = 0
+    let lines: [[UInt8]]
+    /// Stop sending after this many acks have been seen; tells the killer when to strike.
+    var onAck: ((Int) -> Void)?
+
+    init(seed: UInt64, shipments: Double) {
+        var options = TrafficOptions(start: Instant(seconds: 1_767_225_600))
+        options.seed = seed
+        options.shipmentsPerDay = shipments
+        lines = Traffic(options).lines.map(\.line)
+    }
+
+    /// Sends what is not acknowledged yet; returns when all is, or when the connection breaks.
+    func run(_ address: String) throws {
+        let socket = try LineSocket(address)
+        let base = acknowledged
+        var at = base
+        var pending: [UInt8] = []
+        var sent = 0
+        while acknowledged < lines.count {
+            if sent == pending.count, at < lines.count {
+                pending = []
+                sent = 0
+                while at < lines.count, pending.count < 30_000 {
+                    pending += lines[at] + [0x0A]
+                    at += 1
+                }
+            }
+            let ready = socket.wait(write: sent < pending.count, milliseconds: 5_000)
+            if ready.canWrite, sent < pending.count {
+                sent += try socket.sendSome(pending, from: sent, wait: false)
+            }
+            if ready.canRead {
+                guard try socket.fill() else { return }
+                while let line = socket.bufferedLine() {
+                    if case .ack(let number) = ReadReply(line: line) {
+                        acknowledged = base + number
+                        onAck?(acknowledged)
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Compares the sender's log with the database and the tail.
+func check(_ sender: TestSender, _ cluster: TestCluster, _ daemon: DaemonProcess) throws {
+    let stored = Set(try cluster.rows("select id from event"))
+    #expect(
+        try cluster.rows("select count(*) from event")
+            == cluster.rows("select count(distinct (container, identity)) from event"))
+    let refused = Set(
+        try cluster.rows("select convert_from(bytes, 'UTF8') from quarantine")
+            .compactMap { FlatObject($0)?.text("id") })
+    for line in sender.lines[..<sender.acknowledged] {
+        guard let id = FlatObject(line)?.text("id") else { continue }
+        #expect(stored.contains(id) || refused.contains(id), "\(id) was acknowledged and is lost")
+    }
+    let numbers = try daemon.output().compactMap { FlatObject($0)?.integer("seq") }
+    #expect(numbers == Array(1..<(numbers.count + 1)))
+    #expect(
+        try cluster.rows("select count(*), max(seq) from output") == [
+            "\(numbers.count)|\(numbers.count)"
+        ])
+}
+
+@Suite(.serialized) struct CrashTests {
+    @Test func killingTheDaemonLosesNothingAndDoublesNothing() throws {
+        let seed = testSeed("killingTheDaemonLosesNothingAndDoublesNothing")
+        let cluster = try TestCluster()
+        let daemon = try DaemonProcess(
+            cluster: cluster,
+            settings: ["writer.batch-lines=50", "writer.checkpoint-seconds=1"])
+        let sender = TestSender(seed: seed, shipments: 400)
+        var random = SeededGenerator(seed: seed)
+        let kills = 20
+        for strike in 0..<kills {
+            let goal = sender.lines.count * (strike + 1) / (kills + 1)
+            let later = Int(random.next() % 200)
+            sender.onAck = { acknowledged in if acknowledged >= goal + later { daemon.kill9() } }
+            // The connection breaks when the daemon dies.
+            try? sender.run(daemon.feed)
+            daemon.kill9()
+            try daemon.start()
+        }
+        sender.onAck = nil
+        try sender.run(daemon.feed)
+        #expect(sender.acknowledged == sender.lines.count)
+        try check(sender, cluster, daemon)
+        // The same again changes nothing.
+        let before = try cluster.rows("select count(*) from event")
+        let again = TestSender(seed: seed, shipments: 400)
+        try again.run(daemon.feed)
+        #expect(again.acknowledged == again.lines.count)
+        #expect(try cluster.rows("select count(*) from event") == before)
+        #expect(daemon.stop() == 0)
+    }
+
+    @Test func postgresMayGoAndComeBack() throws {
+        let seed = testSeed("postgresMayGoAndComeBack")
+        let cluster = try TestCluster()
+        let daemon = try DaemonProcess(cluster: cluster, settings: ["writer.batch-lines=50"])
+        let sender = TestSender(seed: seed, shipments: 300)
+        var stops = 0
+        sender.onAck = { acknowledged in
+            guard stops < 3, acknowledged > sender.lines.count * (stops + 1) / 4 else { return }
+            stops += 1
+            let mode = stops == 2 ? "fast" : "immediate"
+            try? cluster.cluster.stop(mode: mode)
+            try? cluster.cluster.start()
+        }
+        try sender.run(daemon.feed)
+        #expect(stops == 3)
+        #expect(sender.acknowledged == sender.lines.count)
+        try check(sender, cluster, daemon)
+        #expect(daemon.stop() == 0)
+    }
+
+    @Test func aDatabaseThatIsDownAtBootIsAState() throws {
+        let cluster = try TestCluster()
+        try cluster.cluster.stop()
+        let daemon = try DaemonProcess(cluster: cluster, settings: [], waiting: false)
+        // It listens, takes the line, and says nothing until it is durable.
+        let deadline = LineSocket.now() + 20
+        var socket: LineSocket?
+        while socket == nil, LineSocket.now() < deadline {
+            socket = try? LineSocket(daemon.feed)
+            usleep(20_000)
+        }
+        let feed = try #require(socket)
+        try feed.send(
+            #"{"id":"1","container":"MSKU0308961","event":"GTIN","place":"KZHOR","#
+                + #""time":"2026-01-01T10:15:00Z"}"# + "\n")
+        #expect(!feed.wait(write: false, milliseconds: 500).canRead)
+        try cluster.cluster.start()
+        #expect(try feed.readLine() == "{\"ack\":1}")
+        #expect(daemon.stop() == 0)
+    }
+
+    @Test func aRestartForecastsAsBefore() throws {
+        let cluster = try TestCluster()
+        let daemon = try DaemonProcess(cluster: cluster)
+        let sender = TestSender(seed: 5, shipments: 50)
+        try sender.run(daemon.feed)
+        let before = try daemon.output()
+        daemon.kill9()
+        try daemon.start()
+        #expect(try daemon.output().prefix(before.count) == before[...])
+        #expect(daemon.stop() == 0)
+        try daemon.start()
+        #expect(try daemon.output().prefix(before.count) == before[...])
+    }
+}
+
+@Suite(.serialized) struct ProgramTests {
+    private func caravan(_ words: [String], status: Int32 = 0, input: String? = nil) throws
+        -> String
+    {
+        try Shell.run(
+            [DaemonProcess.program("caravan")] + words, input: input, status: status)
+    }
+
+    @Test func everyProgramHelpsAndSaysItsVersion() throws {
+        #expect(try caravan(["--version"]).contains("caravan"))
+        for name in ["up", "push", "tail", "show", "network", "simulate", "backtest", "migrate"] {
+            #expect(try caravan([name, "--help"]).contains("EXAMPLES"), "\(name)")
+        }
+        _ = try caravan(["nonsense"], status: 64)
+    }
+
+    @Test func configurationsAreCheckedWithoutStarting() throws {
+        let daemon = DaemonProcess.program("caravand")
+        let good = try Shell.run([
+            daemon, "--check-config", "--config", packageFolder + "/Deploy/caravan.example.yaml",
+        ])
+        #expect(good.contains("good"))
+        let bad = try Shell.run(
+            [daemon, "--check-config", "--set", "feed.window=0"], status: 2)
+        #expect(bad.contains("feed.window") && bad.contains("1 to 1000000"))
+    }
+
+    @Test func pushDeliversAndSaysSo() throws {
+        let cluster = try TestCluster()
+        let daemon = try DaemonProcess(cluster: cluster)
+        let text =
+            #"{"id":"1","container":"MSKU0308961","event":"GTIN","place":"KZHOR","#
+            + #""time":"2026-01-01T10:15:00Z"}"# + "\n"
+        let said = try caravan(["push", "--server", daemon.feed], input: text)
+        #expect(said.contains("1 lines acknowledged, 0 rejected"))
+        let rejected = try caravan(
+            ["push", "--server", daemon.feed], status: 1, input: text + "rubbish\n")
+        #expect(rejected.contains("2 lines acknowledged, 1 rejected"))
+        let shown = try caravan(["show", "MSKU0308961", "--database", cluster.conninfo])
+        #expect(shown.contains("\"event\":\"GTIN\""))
+        let tail = try caravan([
+            "tail", "--server", daemon.tail, "--after", "start", "--until-caught-up",
+        ])
+        #expect(tail.contains("caught-up"))
+    }
+
+    @Test func routesArePrinted() throws {
+        let rail = try caravan(["network", "route", "CNSGH", "DEHAM", "--mode", "RAIL"])
+        #expect(rail.contains("gauge change 1435 → 1520 mm"))
+        #expect(rail.contains("relative cost"))
+        #expect(try caravan(["network", "check"]).contains("0 flaws"))
+        _ = try caravan(["network", "route", "CNSGH", "NOWHERE"], status: 1)
+    }
+
+    @Test func upSurvivesAKillAndGoesOn() throws {
+        let folder = ScratchFolder()
+        let dir = folder.path + "/data"
+        func up(_ seconds: Int) throws -> (process: Process, ready: Bool) {
+            let process = Process()
+            process.executableURL = URL(fileURLWithPath: DaemonProcess.program("caravan"))
+            process.arguments = [
+                "up", "--dir", dir, "--seconds", "\(seconds)", "--set",
+                "feed.listen=unix:feed.sock",
+                "--set", "tail.listen=unix:tail.sock", "--set", "log.level=warning",
+            ]
+            process.standardInput = FileHandle.nullDevice
+            process.standardOutput = FileHandle.nullDevice
+            try process.run()
+            let deadline = LineSocket.now() + 60
+            while LineSocket.now() < deadline, process.isRunning {
+                if let socket = try? LineSocket(dir + "/run/tail.sock"),
+                    (try? socket.send("{\"tail\":\"caravan/1\"}\n")) != nil,
+                    (try? socket.readLine(seconds: 10)) ?? nil != nil
+                {
+                    return (process, true)
+                }
+                usleep(50_000)
+            }
+            return (process, false)
+        }
+        let line =
+            #"{"id":"1","container":"MSKU0308961","event":"GTIN","place":"KZHOR","#
+            + #""time":"2026-01-01T10:15:00Z"}"# + "\n"
+        let first = try up(600)
+        #expect(first.ready)
+        _ = try caravan(["push", "--server", dir + "/run/feed.sock"], input: line)
+        // Its PostgreSQL and its daemon stay behind.
+        kill(first.process.processIdentifier, SIGKILL)
+        first.process.waitUntilExit()
+        let second = try up(600)
+        #expect(second.ready)
+        let shown = try caravan(["show", "MSKU0308961", "--dir", dir])
+        #expect(shown.contains("KZHOR"))
+        second.process.interrupt()
+        second.process.waitUntilExit()
+        #expect(second.process.terminationStatus == 0)
+        let cluster = try PrivateCluster(folder: dir + "/postgres")
+        #expect(!cluster.isRunning)
+    }
+}

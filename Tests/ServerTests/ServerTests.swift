@@ -1,0 +1,300 @@
+import Client
+import Engine
+import Logging
+import NIOCore
+import NIOPosix
+import Server
+import Simulation
+import TestKit
+import Testing
+import Tracking
+import Wire
+
+/// Tails of the simulated store.
+struct MemoryTails: TailSource {
+    let log: MemoryLog
+
+    func output(after seq: Int, limit: Int) async throws(StoreFailure) -> [OutputLine] {
+        try await log.output(after: seq, limit: limit)
+    }
+
+    func outputRange() async throws(StoreFailure) -> (first: Int, last: Int) {
+        try await log.outputRange()
+    }
+
+    func consumer(_ name: String) async throws(StoreFailure) -> Int? { nil }
+
+    func confirm(_ name: String, _ seq: Int) async throws(StoreFailure) {}
+}
+
+/// The whole server in this process, over real sockets, with a store in memory.
+final class TestServer: Sendable {
+    let folder = ScratchFolder()
+    let log = MemoryLog()
+    let inbox = Inbox()
+    private let listeners: Listeners
+
+    init(
+        feed: FeedOptions = FeedOptions(), tail: TailOptions = TailOptions(), ring: Int = 65_536,
+        faults: [MemoryLog.Fault] = []
+    ) async throws {
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        let hub = TailHub(capacity: ring)
+        let status = FeedStatus(clock: wallNow)
+        listeners = Listeners(group: MultiThreadedEventLoopGroup.singleton, logger: logger)
+        try await listeners.feed(
+            .unix(path: folder.path + "/feed"), options: feed, inbox: inbox, status: status)
+        try await listeners.tail(
+            .unix(path: folder.path + "/tail"), options: tail, hub: hub,
+            source: MemoryTails(log: log), clock: wallNow)
+        let recovered = try await Recovery.run(log, parser: FeedParser(limits: feed.limits))
+        log.inject(faults)
+        hub.begin(log: recovered.head.log, last: recovered.head.seq)
+        let (inbox, log) = (inbox, log)
+        Task.detached {
+            var loop = WriterLoop(
+                engine: recovered.engine, store: log, inbox: inbox, hub: hub, status: status,
+                clock: DaemonClock(wall: wallNow), options: WriterOptions(), logger: logger)
+            try? await loop.run(
+                ordinances: [.rules(AlertRules()), .network(NetworkFile.shippedBytes)])
+        }
+    }
+
+    deinit { inbox.stop() }
+
+    func feed() throws -> LineSocket { try LineSocket(folder.path + "/feed") }
+    func tail() throws -> LineSocket { try LineSocket(folder.path + "/tail") }
+}
+
+extension LineSocket {
+    /// The next line, without holding a thread of the pool on which the server's tasks run.
+    func next(seconds: Double = 30) async throws -> String? {
+        let deadline = LineSocket.now() + seconds
+        while LineSocket.now() < deadline {
+            if let line = bufferedLine() { return line }
+            if isAtEnd { return nil }
+            if wait(write: false, milliseconds: 0).canRead {
+                try fill()
+            } else {
+                try await Task.sleep(for: .milliseconds(2))
+            }
+        }
+        throw Shell.Failed(description: "no line from \(address) within \(Int(seconds)) s")
+    }
+}
+
+private func event(_ number: Int, place: String = "KZHOR") -> String {
+    "{\"id\":\"e\(number)\",\"container\":\"MSKU0308961\",\"event\":\"GTIN\",\"place\":\"\(place)\","
+        + "\"time\":\"2026-01-01T10:15:\(10 + number % 50)Z\",\"seq\":\(number)}\n"
+}
+
+private func plan(_ number: Int) -> String {
+    let container = ContainerNumber(owner: "ARCU", serial: number)?.description ?? ""
+    return "{\"plan\":\"S\(number)\",\"containers\":[\"\(container)\"],\"from\":\"CNXIA\","
+        + "\"to\":\"KZALA\",\"mode\":\"RAIL\",\"promised\":\"2036-01-01T00:00:00Z\"}\n"
+}
+
+@Suite(.serialized) struct FeedTests {
+    @Test func aBareClientIsAnsweredAsTheContractSays() async throws {
+        let server = try await TestServer()
+        let socket = try server.feed()
+        try socket.send(event(1) + event(1) + "\n" + "rubbish\n")
+        socket.halfClose()
+        var lines: [String] = []
+        while let line = try await socket.next() { lines.append(line) }
+        #expect(lines.last == "{\"bye\":4}")
+        let reject = lines.firstIndex { $0.hasPrefix("{\"reject\":4,\"code\":\"json\"") }
+        let ack = lines.firstIndex { $0 == "{\"ack\":4}" }
+        #expect(try #require(reject) < (try #require(ack)))
+        #expect(server.log.commits.flatMap(\.events).count == 1)
+        #expect(server.log.commits.flatMap(\.quarantined).count == 1)
+    }
+
+    @Test func pingAndByeAreAnswered() async throws {
+        let server = try await TestServer()
+        let socket = try server.feed()
+        try socket.send("{\"ping\":1}\n")
+        #expect(try await socket.next() == "{\"pong\":1}")
+        try socket.send(event(1))
+        #expect(try await socket.next() == "{\"ack\":2}")
+        try socket.send("{\"bye\":1}\n")
+        #expect(try await socket.next() == "{\"bye\":2}")
+        #expect(try await socket.next() == nil)
+    }
+
+    @Test func aLineOverTheLimitIsDroppedOnceAndTheNextIsRead() async throws {
+        var options = FeedOptions()
+        options.limits.maxLine = 1_024
+        let server = try await TestServer(feed: options)
+        let socket = try server.feed()
+        let pad = 1_024 - event(1).utf8.count + 1
+        let exact = event(1).dropLast() + String(repeating: " ", count: pad) + "\n"
+        try socket.send(String(exact))
+        #expect(try await socket.next() == "{\"ack\":1}")
+        try socket.send(String(repeating: "x", count: 1_000_000) + "\n" + event(2))
+        let reject = try #require(try await socket.next())
+        #expect(reject.hasPrefix("{\"reject\":2,\"code\":\"too-long\""))
+        var ack = try await socket.next()
+        if ack == "{\"ack\":2}" { ack = try await socket.next() }
+        #expect(ack == "{\"ack\":3}")
+        let kept = try #require(server.log.commits.flatMap(\.quarantined).first)
+        #expect(kept.length == 1_000_000)
+        #expect(kept.bytes.count == LineFramer.headBytes)
+    }
+
+    @Test func aSessionResumesAndAGapCloses() async throws {
+        let server = try await TestServer()
+        let hello = "{\"hello\":\"caravan/1\",\"post\":\"P\",\"stream\":\"s1\"}\n"
+        let first = try server.feed()
+        try first.send(hello + event(1) + event(2))
+        let welcome = try #require(try await first.next())
+        #expect(welcome.contains("\"resume\":0"))
+        var line = try await first.next()
+        if line == "{\"ack\":2}" { line = try await first.next() }
+        #expect(line == "{\"ack\":3}")
+        let second = try server.feed()
+        try second.send(hello)
+        #expect(try #require(try await second.next()).contains("\"resume\":2"))
+        #expect(try #require(try await first.next()).contains("\"code\":\"fenced\""))
+        try second.send(event(2) + event(4))
+        var refusal = try #require(try await second.next())
+        if refusal.contains("ack") { refusal = try #require(try await second.next()) }
+        #expect(refusal.contains("\"code\":\"gap\",\"expected\":3"))
+    }
+
+    @Test func aSilentConnectionIsToldWhyItEnds() async throws {
+        var options = FeedOptions()
+        options.firstLineSeconds = 1
+        options.lineSeconds = 1
+        let server = try await TestServer(feed: options)
+        let silent = try server.feed()
+        #expect(try #require(try await silent.next()).contains("\"code\":\"idle\""))
+        let slow = try server.feed()
+        try slow.send("{\"ping\":1}\n{\"contai")
+        #expect(try await slow.next() == "{\"pong\":1}")
+        #expect(try #require(try await slow.next()).contains("\"code\":\"idle\""))
+    }
+
+    @Test func nothingIsAcknowledgedBeforeItIsDurable() async throws {
+        // The commit of the first line fails twice, once with the answer lost.
+        let server = try await TestServer()
+        server.log.inject([.refused, .unknownOutcome])
+        let socket = try server.feed()
+        try socket.send(event(1))
+        #expect(try await socket.next() == "{\"ack\":1}")
+        #expect(server.log.commits.flatMap(\.events).count == 1)
+    }
+
+    @Test func manyConnectionsShareOneOrder() async throws {
+        let server = try await TestServer()
+        let sockets = try (0..<8).map { _ in try server.feed() }
+        for (index, socket) in sockets.enumerated() {
+            for number in 0..<50 { try socket.send(plan(index * 50 + number)) }
+            socket.halfClose()
+        }
+        for socket in sockets {
+            var last = ""
+            while let line = try await socket.next() { last = line }
+            #expect(last == "{\"bye\":50}")
+        }
+        let numbers = server.log.commits.flatMap(\.outputs).map(\.seq)
+        #expect(numbers == Array(1...400))
+    }
+}
+
+@Suite(.serialized) struct TailTests {
+    @Test func aTailSeesHistoryThenLiveLinesWithoutAGap() async throws {
+        // A ring of sixteen lines: history has to come from the store.
+        let server = try await TestServer(ring: 16)
+        let feed = try server.feed()
+        for number in 0..<60 { try feed.send(plan(number)) }
+        while try await feed.next() != "{\"ack\":60}" {}
+        let tail = try server.tail()
+        try tail.send("{\"tail\":\"caravan/1\",\"after\":10}\n")
+        #expect(try #require(try await tail.next()).contains("\"first\":1,\"last\":60"))
+        var seen: [Int] = []
+        while let line = try await tail.next() {
+            if line.contains("caught-up") { break }
+            seen.append(FlatObject(line)?.integer("seq") ?? -1)
+        }
+        #expect(seen == Array(11...60))
+        try feed.send(plan(60))
+        let live = try #require(try await tail.next())
+        #expect(FlatObject(live)?.integer("seq") == 61)
+        let again = try server.tail()
+        try again.send("{\"tail\":\"caravan/1\",\"after\":60}\n")
+        _ = try await again.next()
+        #expect(try await again.next() == live)
+    }
+
+    @Test func filtersLeaveOutAndHeartbeatsSayHowFar() async throws {
+        var options = TailOptions()
+        options.heartbeatSeconds = 1
+        let server = try await TestServer(tail: options)
+        let feed = try server.feed()
+        for number in 0..<5 { try feed.send(plan(number)) }
+        while try await feed.next() != "{\"ack\":5}" {}
+        let tail = try server.tail()
+        try tail.send("{\"tail\":\"caravan/1\",\"after\":\"start\",\"shipments\":[\"S3\"]}\n")
+        _ = try await tail.next()
+        let line = try #require(try await tail.next())
+        #expect(FlatObject(line)?.text("shipment") == "S3")
+        #expect(try await tail.next() == "{\"kind\":\"caught-up\",\"seq\":5}")
+        let heartbeat = try #require(try await tail.next())
+        #expect(heartbeat.hasPrefix("{\"kind\":\"heartbeat\",\"seq\":5,"))
+    }
+
+    @Test func aTailThatSaysNothingGetsEverythingFromNow() async throws {
+        let server = try await TestServer()
+        let tail = try server.tail()
+        #expect(try #require(try await tail.next()).contains("welcome"))
+        #expect(try #require(try await tail.next()).contains("caught-up"))
+        let feed = try server.feed()
+        try feed.send(plan(1))
+        #expect(FlatObject(try #require(try await tail.next()))?.integer("seq") == 1)
+    }
+
+    @Test func aConsumerThatDoesNotReadIsCut() async throws {
+        var options = TailOptions()
+        options.slowSeconds = 1
+        let server = try await TestServer(tail: options)
+        let tail = try server.tail()
+        try tail.send("{\"tail\":\"caravan/1\",\"after\":\"start\"}\n")
+        _ = try await tail.next()
+        let feed = try server.feed()
+        var sent = 0
+        // More than the socket and its watermarks hold.
+        for round in 0..<60 {
+            var text = ""
+            for number in 0..<100 { text += plan(round * 100 + number) }
+            try feed.send(text)
+            sent += 100
+        }
+        while try await feed.next() != "{\"ack\":\(sent)}" {}
+        // Nobody reads for longer than the limit, while the others go on.
+        let other = try server.tail()
+        try other.send("{\"tail\":\"caravan/1\",\"after\":\"start\"}\n")
+        var count = 0
+        while let line = try await other.next(), !line.contains("caught-up") { count += 1 }
+        #expect(count == sent + 1)
+        // Reading begins only after the cut: the stream ends before its last line.
+        try await Task.sleep(for: .seconds(5))
+        var last = 0
+        do {
+            while let line = try await tail.next() {
+                last = FlatObject(line)?.integer("seq") ?? last
+            }
+        } catch is SocketFailure {
+            // Cut hard, with lines still on the way.
+        }
+        #expect(last < sent)
+    }
+
+    @Test func aRequestThatIsNoneIsRefusedWithTheReason() async throws {
+        let server = try await TestServer()
+        let tail = try server.tail()
+        try tail.send("{\"tail\":\"caravan/9\"}\n")
+        #expect(try #require(try await tail.next()).contains("\"code\":\"protocol\""))
+        #expect(try await tail.next() == nil)
+    }
+}

@@ -1,0 +1,118 @@
+import Engine
+import Simulation
+import TestKit
+import Testing
+import Tracking
+import Wire
+
+private let start = Instant(seconds: 1_767_225_600)
+
+@Suite struct SimulationTests {
+    @Test func theSameSeedGivesTheSameWorld() {
+        var options = TrafficOptions(start: start)
+        options.days = 2
+        let one = Traffic(options).lines.map(\.line)
+        let same = Traffic(options).lines.map(\.line)
+        #expect(one == same)
+        options.seed = 2
+        #expect(Traffic(options).lines.map(\.line) != one)
+        #expect(one.count > 500)
+    }
+
+    @Test func everyLineOfTheWorldIsReadOrMeantToBeWrong() {
+        var options = TrafficOptions(start: start)
+        options.days = 5
+        let parser = FeedParser()
+        var wrong = 0
+        let lines = Traffic(options).lines
+        for line in lines {
+            let read = line.line.withUnsafeBufferPointer { parser.parse($0) }
+            if case .reject(let reject) = read {
+                #expect(reject.code == .checkDigit)
+                wrong += 1
+            }
+        }
+        #expect(Double(wrong) < 0.01 * Double(lines.count))
+    }
+
+    @Test func backtestsAreDeterministicAndScore() {
+        var options = TrafficOptions(start: start)
+        options.days = 30
+        options.shipmentsPerDay = 10
+        let traffic = Traffic(options)
+        let truth = Dictionary(
+            uniqueKeysWithValues: traffic.truths.map { ($0.plan, $0.delivered) })
+        func run() -> BacktestScores {
+            var backtest = Backtest()
+            for line in traffic.lines { backtest.take(line.line) }
+            return backtest.scores(truth: truth)
+        }
+        let scores = run()
+        let all = scores.rows.last
+        #expect(all?.name == "all")
+        #expect((all?.count ?? 0) > 3_000)
+        #expect((all?.coverage ?? 0) > 0.5 && (all?.coverage ?? 0) <= 1)
+        #expect((all?.mcc ?? 0) > 0.3)
+        #expect(scores.rows.map(\.maeMinutes) == run().rows.map(\.maeMinutes))
+    }
+
+    /// Crashes at random commits, answers lost, restarts from any snapshot: nothing acknowledged is
+    /// lost, nothing is published twice. The control breaks the rule and must be caught.
+    @Test(arguments: [false, true])
+    func crashesLoseNothing(_ isControl: Bool) async throws {
+        let seed = testSeed("crashesLoseNothing")
+        var lost = 0
+        for round in 0..<40 {
+            var random = SeededGenerator(seed: seed &+ UInt64(round))
+            var options = TrafficOptions(start: start)
+            options.seed = seed &+ UInt64(round)
+            options.shipmentsPerDay = 10
+            let lines = Traffic(options).lines
+            let log = MemoryLog()
+            var engine = try await Recovery.run(log).engine
+            var acknowledged: Set<String> = []
+            var now = start
+            var at = 0
+            while at < lines.count {
+                let next = min(lines.count, at + 1 + Int(random.next() % 30))
+                let part = lines[at..<next]
+                now = max(now, part.last?.at ?? now)
+                let chunk = FeedChunk(
+                    source: 1, origin: Origin(),
+                    text: Array(part.map(\.line).joined(separator: [0x0A])), parser: FeedParser())
+                let effects = engine.step(
+                    [chunk], ordinances: [.network(NetworkFile.shippedBytes)], now: now)
+                if random.chance(0.2) {
+                    log.inject([random.chance(0.5) ? .refused : .unknownOutcome])
+                }
+                var durable = true
+                if let commit = effects.commit {
+                    do { try await log.commit(commit) } catch { durable = false }
+                }
+                if durable || isControl {
+                    for line in part {
+                        if let id = FlatObject(line.line)?.text("id") { acknowledged.insert(id) }
+                    }
+                    at = next
+                    if random.chance(0.05) { try await log.checkpoint(engine.cut(now: now)) }
+                }
+                // A failed commit ends the process; so do some good ones. What was not acknowledged
+                // is sent again.
+                if !durable || random.chance(0.05) { engine = try await Recovery.run(log).engine }
+            }
+            let stored = log.commits.flatMap(\.events).compactMap(\.event.id)
+            #expect(stored.count == Set(stored).count, "seed \(seed), round \(round): twice")
+            let refused = log.commits.flatMap(\.quarantined).compactMap {
+                FlatObject($0.bytes)?.text("id")
+            }
+            lost += acknowledged.subtracting(stored).subtracting(refused).count
+            let numbers = log.commits.flatMap(\.outputs).map(\.seq)
+            #expect(numbers == Array(1..<(numbers.count + 1)), "seed \(seed), round \(round)")
+        }
+        if isControl {
+            #expect(lost > 0, "seed \(seed): the control lost nothing, so the test sees nothing")
+        } else {
+            #expect(lost == 0, "seed \(seed)")
+        }
+    }
+}
