@@ -72,7 +72,7 @@ let package = Package(
         house(
             "Settings",
             [
-                "Tracking", "Engine",
+                "Tracking", "Engine", arguments,
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "Yams", package: "Yams"),

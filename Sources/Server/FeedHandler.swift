@@ -39,8 +39,8 @@ final class FeedConnection: Sendable {
         loop.execute { self.handler.value.deliver(reply) }
     }
 
-    func welcome(_ hello: Hello, resume: Int, now: Instant) {
-        loop.execute { self.handler.value.welcome(hello, resume: resume, now: now) }
+    func welcome(_ hello: Hello, resume last: Int, now: Instant) {
+        loop.execute { self.handler.value.welcome(hello, resume: last, now: now) }
     }
 
     func close(_ prose: String, _ code: CloseCode) {
@@ -81,7 +81,9 @@ final class FeedHandler: ChannelDuplexHandler {
     private var expected = 0
     private var durable = 0
     private var awaitsWelcome = false
-    private var held: [ByteBuffer] = []
+    private var endsAfterWelcome = false
+    /// What came behind a hello that is not answered yet.
+    private var held: [Held] = []
     private var firstLineTimer: Scheduled<Void>?
     private var lineTimer: Scheduled<Void>?
     private var stallTimer: Scheduled<Void>?
@@ -140,11 +142,6 @@ final class FeedHandler: ChannelDuplexHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let buffer = unwrapInboundIn(data)
-        if awaitsWelcome { return held.append(buffer) }
-        consume(buffer, context)
-    }
-
-    private func consume(_ buffer: ByteBuffer, _ context: ChannelHandlerContext) {
         // Taken out while it runs: what a line leads to may come back to this handler.
         var framer = framer
         self.framer = LineFramer(maxLine: options.limits.maxLine)
@@ -168,8 +165,11 @@ final class FeedHandler: ChannelDuplexHandler {
         var framer = framer
         self.framer = LineFramer(maxLine: options.limits.maxLine)
         framer.finish { self.take($0, context) }
-        handOver(context)
-        end(at: lineCount, context)
+        if awaitsWelcome {
+            endsAfterWelcome = true
+        } else {
+            end(at: lineCount, context)
+        }
     }
 
     /// A begun line has its time to end.
@@ -189,6 +189,7 @@ final class FeedHandler: ChannelDuplexHandler {
 
     private func take(_ framed: LineFramer.Framed, _ context: ChannelHandlerContext) {
         if isEnding || isClosed { return }
+        if awaitsWelcome { return held.append(Held(framed)) }
         lineCount += 1
         if let timer = firstLineTimer {
             timer.cancel()
@@ -247,7 +248,7 @@ final class FeedHandler: ChannelDuplexHandler {
     private func pause() { isPaused = true }
 
     private func resume() {
-        guard isPaused, lastAnswerable - answered <= options.window else { return }
+        guard isPaused, !awaitsWelcome, lastAnswerable - answered <= options.window else { return }
         isPaused = false
         guard wantsRead, let context else { return }
         wantsRead = false
@@ -264,22 +265,24 @@ final class FeedHandler: ChannelDuplexHandler {
             return refuse("this server speaks caravan/1, not \(hello.version)", .protocol)
         }
         awaitsWelcome = true
+        // What is read already is held; no more comes before the answer.
+        pause()
         _ = inbox.offer(Intake(content: .hello(hello), connection: connection))
     }
 
-    func welcome(_ hello: Hello, resume: Int, now: Instant) {
+    func welcome(_ hello: Hello, resume last: Int, now: Instant) {
         guard let context, !isClosed else { return }
         origin = Origin(post: hello.post, stream: hello.stream)
         chunk = FeedChunk(source: id, origin: origin)
         inSession = true
         awaitsWelcome = false
-        expected = resume + 1
-        durable = resume
+        expected = last + 1
+        durable = last
         var out = JSONWriter()
         out.begin()
         out.field("welcome", "caravan/1")
         out.field("post", hello.post)
-        out.field("resume", resume)
+        out.field("resume", last)
         out.field("window", options.window)
         out.field("maxLine", options.limits.maxLine)
         out.field("heartbeatSeconds", options.heartbeatSeconds)
@@ -293,8 +296,10 @@ final class FeedHandler: ChannelDuplexHandler {
         ) { _ in bound.value.beat() }
         let waiting = held
         held = []
-        for buffer in waiting { consume(buffer, context) }
+        for framed in waiting { framed.with { self.take($0, context) } }
+        if endsAfterWelcome { end(at: lineCount, context) }
         handOver(context)
+        if inbox.isRoomy { resume() }
         flushReplies(context)
     }
 
@@ -399,5 +404,27 @@ final class FeedHandler: ChannelDuplexHandler {
             }
         }
         context.fireChannelWritabilityChanged()
+    }
+}
+
+/// A framed line that outlives the buffer in which it came.
+private enum Held {
+    case line([UInt8])
+    case tooLong(head: [UInt8], length: Int, hash: UInt64)
+
+    init(_ framed: LineFramer.Framed) {
+        switch framed {
+        case .line(let bytes): self = .line(Array(bytes))
+        case .tooLong(let head, let length, let hash):
+            self = .tooLong(head: head, length: length, hash: hash)
+        }
+    }
+
+    func with(_ body: (LineFramer.Framed) -> Void) {
+        switch self {
+        case .line(let bytes): bytes.withUnsafeBufferPointer { body(.line($0)) }
+        case .tooLong(let head, let length, let hash):
+            body(.tooLong(head: head, length: length, hash: hash))
+        }
     }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Settings
 
 @main
 struct Caravan: AsyncParsableCommand {
@@ -19,6 +20,8 @@ struct Caravan: AsyncParsableCommand {
             Up.self, Push.self, Tail.self, Show.self, NetworkCommand.self, Simulate.self,
             BacktestCommand.self, Migrate.self,
         ])
+
+    static func main() async { await runWithHouseStatus() }
 }
 
 /// An error that ends the program with a sentence and an exit status.

@@ -53,8 +53,8 @@ struct TailPrinter {
                 " " + terminal.paint((change > 0 ? "+" : "") + Terminal.span(Double(change)), ink)
             if let cause = object.objects("because").first {
                 let id = cause.text("place") ?? ""
-                let where_ = network.place(id).map { network.places[$0].name } ?? id
-                text += terminal.paint(" \(cause.text("cause") ?? "") \(where_)", .grey)
+                let place = network.place(id).map { network.places[$0].name } ?? id
+                text += terminal.paint(" \(cause.text("cause") ?? "") \(place)", .grey)
             }
         }
         return text

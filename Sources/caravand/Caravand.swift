@@ -29,6 +29,8 @@ struct Caravand: AsyncParsableCommand {
             """,
         version: "caravan 0.1.0")
 
+    static func main() async { await runWithHouseStatus() }
+
     @Option(name: .long, help: "The configuration file (YAML).")
     var config: String?
 

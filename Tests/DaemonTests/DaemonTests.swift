@@ -176,7 +176,8 @@ func check(_ sender: TestSender, _ cluster: TestCluster, _ daemon: DaemonProcess
         for name in ["up", "push", "tail", "show", "network", "simulate", "backtest", "migrate"] {
             #expect(try caravan([name, "--help"]).contains("EXAMPLES"), "\(name)")
         }
-        _ = try caravan(["nonsense"], status: 64)
+        _ = try caravan(["nonsense"], status: 2)
+        _ = try caravan(["tail", "--no-such-flag"], status: 2)
     }
 
     @Test func configurationsAreCheckedWithoutStarting() throws {
@@ -250,8 +251,7 @@ func check(_ sender: TestSender, _ cluster: TestCluster, _ daemon: DaemonProcess
         #expect(first.ready)
         _ = try caravan(["push", "--server", dir + "/run/feed.sock"], input: line)
         // Its PostgreSQL and its daemon stay behind.
-        kill(first.process.processIdentifier, SIGKILL)
-        first.process.waitUntilExit()
+        killHard(first.process.processIdentifier)
         let second = try up(600)
         #expect(second.ready)
         let shown = try caravan(["show", "MSKU0308961", "--dir", dir])

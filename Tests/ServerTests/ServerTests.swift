@@ -79,7 +79,7 @@ extension LineSocket {
                 try await Task.sleep(for: .milliseconds(2))
             }
         }
-        throw Shell.Failed(description: "no line from \(address) within \(Int(seconds)) s")
+        throw Shell.Failed("no line from \(address) within \(Int(seconds)) s")
     }
 }
 

@@ -59,7 +59,7 @@ public final class DaemonProcess: @unchecked Sendable {
             }
             usleep(20_000)
         }
-        throw Shell.Failed(description: "caravand was not ready within 30 s")
+        throw Shell.Failed("caravand was not ready within 30 s")
     }
 
     public func kill9() {

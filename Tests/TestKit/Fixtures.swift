@@ -50,6 +50,8 @@ public final class TestCluster: Sendable {
 public enum Shell {
     public struct Failed: Error, CustomStringConvertible {
         public let description: String
+
+        public init(_ description: String) { self.description = description }
     }
 
     public static func run(
@@ -76,10 +78,25 @@ public enum Shell {
         let text = String(decoding: data, as: UTF8.self)
         guard process.terminationStatus == wanted else {
             throw Failed(
-                description: "\(command.joined(separator: " ")) ended with "
+                "\(command.joined(separator: " ")) ended with "
                     + "\(process.terminationStatus): \(text)")
         }
         return text
+    }
+}
+
+/// Kills a process for real and waits until it runs no more. Foundation's own wait would last as
+/// long as any process that it had started.
+public func killHard(_ pid: Int32) {
+    kill(pid, SIGKILL)
+    let deadline = Date().addingTimeInterval(10)
+    while Date() < deadline {
+        let stat = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)
+        guard let state = stat?.split(separator: ")").last?.first(where: { $0 != " " }) else {
+            return
+        }
+        if state == "Z" { return }
+        usleep(5_000)
     }
 }
 
