@@ -1,0 +1,22 @@
+public import ArgumentParser
+import Foundation
+
+extension AsyncParsableCommand {
+    /// `main` whose exit status is 2 for wrong usage, as every program of the house has it; the
+    /// parser's own would be 64.
+    public static func runWithHouseStatus() async -> Never {
+        do {
+            var command = try parseAsRoot()
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
+            }
+            Foundation.exit(0)
+        } catch {
+            guard exitCode(for: error) == .validationFailure else { exit(withError: error) }
+            FileHandle.standardError.write(Data((fullMessage(for: error) + "\n").utf8))
+            Foundation.exit(2)
+        }
+    }
+}
