@@ -98,6 +98,13 @@ let package = Package(
             name: "TestKit",
             dependencies: ["Store", "Client", "Simulation", "Engine", "Wire", "Tracking"],
             path: "Tests/TestKit", swiftSettings: strict),
+        .executableTarget(
+            name: "benchmarks",
+            dependencies: [
+                "TestKit", "Store", "Client", "Simulation", "Wire", "Tracking", "CLibPQ",
+                "caravand", arguments,
+            ],
+            path: "Tests/Benchmarks", swiftSettings: strict),
         tests("TrackingTests", ["Tracking", "Wire", "Simulation"]),
         tests("ForecastTests", ["Forecast", "Tracking", "Simulation"]),
         tests("WireTests", ["Wire", "Tracking", "Simulation"]),

@@ -103,12 +103,13 @@ public final class LineSocket {
 
     /// Sends what the socket takes; 0 where it takes nothing now and `wait` is false.
     public func sendSome(
-        _ bytes: [UInt8], from start: Int, wait: Bool
+        _ bytes: [UInt8], from start: Int, upTo end: Int? = nil, wait: Bool
     ) throws(SocketFailure) -> Int {
         let flags = Int32(MSG_NOSIGNAL) | (wait ? 0 : Int32(MSG_DONTWAIT))
         let sent = bytes.withUnsafeBytes { buffer in
             Glibc.send(
-                descriptor, buffer.baseAddress?.advanced(by: start), buffer.count - start, flags)
+                descriptor, buffer.baseAddress?.advanced(by: start),
+                (end ?? buffer.count) - start, flags)
         }
         if sent >= 0 { return sent }
         if errno == EAGAIN || errno == EINTR { return 0 }
@@ -125,6 +126,12 @@ public final class LineSocket {
         guard poll(&wish, 1, milliseconds) > 0 else { return (false, false) }
         let broken = wish.revents & (Int16(POLLERR) | Int16(POLLHUP)) != 0
         return (broken || wish.revents & Int16(POLLIN) != 0, wish.revents & Int16(POLLOUT) != 0)
+    }
+
+    /// Waits until one of several can be read.
+    public static func wait(_ sockets: [LineSocket], milliseconds: Int32) {
+        var wishes = sockets.map { pollfd(fd: $0.descriptor, events: Int16(POLLIN), revents: 0) }
+        poll(&wishes, nfds_t(wishes.count), milliseconds)
     }
 
     /// Reads what is there into the buffer; false at the end of the stream.

@@ -92,9 +92,10 @@ public struct Composer: Sendable {
             hold(chain[index], closures, now)
             index += 1
         }
-        points.sort()
+        var last = points.map { now.advanced(minutes: $0) }
+        Composer.sort(&last)
         return Expectation(
-            last: points.map { now.advanced(minutes: $0) }, next: first, nextP50: nextP50,
+            last: last, next: first, nextP50: nextP50,
             nextP90: nextP90, reviewAt: review(current, base: base, now))
     }
 
@@ -113,6 +114,23 @@ public struct Composer: Sendable {
             return expect(
                 Array(chain[...index]), part, start: start, now: now, &pools, closures: closures
             )?.last
+        }
+    }
+
+    /// Shell's sort: for 64 values in place faster than one that keeps equal ones in order.
+    private static func sort(_ values: inout [Instant]) {
+        values.withUnsafeMutableBufferPointer { values in
+            for gap in [23, 10, 4, 1] {
+                for index in gap..<max(gap, values.count) {
+                    let value = values[index]
+                    var at = index
+                    while at >= gap, value < values[at - gap] {
+                        values[at] = values[at - gap]
+                        at -= gap
+                    }
+                    values[at] = value
+                }
+            }
         }
     }
 

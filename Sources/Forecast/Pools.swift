@@ -69,6 +69,8 @@ public struct PoolKey: Hashable, Sendable {
 public struct Pool: Sendable, Equatable {
     /// In order of learning, oldest at `head` once the pool is full; minutes.
     public private(set) var values: [Float]
+    /// The same, ascending, kept so that a curve is drawn without sorting.
+    private var ascending: [Float]
     public private(set) var head: Int
     public private(set) var curve: Curve?
     /// Observations learned or taken back since the curve was drawn.
@@ -81,6 +83,7 @@ public struct Pool: Sendable, Equatable {
 
     public init() {
         values = []
+        ascending = []
         head = 0
         curve = nil
         pending = 0
@@ -92,6 +95,7 @@ public struct Pool: Sendable, Equatable {
         values: [Float], head: Int, curve: Curve?, pending: Int, version: UInt32, drawn: Int
     ) {
         self.values = values
+        ascending = values.sorted()
         self.head = head
         self.curve = curve
         self.pending = pending
@@ -103,10 +107,23 @@ public struct Pool: Sendable, Equatable {
         if values.count < limit {
             values.append(value)
         } else {
+            ascending.remove(at: rank(values[head]))
             values[head] = value
             head = head + 1 == limit ? 0 : head + 1
         }
+        ascending.insert(value, at: rank(value))
         touched()
+    }
+
+    /// How many kept values are smaller.
+    private func rank(_ value: Float) -> Int {
+        var low = 0
+        var high = ascending.count
+        while low < high {
+            let middle = (low + high) / 2
+            if ascending[middle] < value { low = middle + 1 } else { high = middle }
+        }
+        return low
     }
 
     /// Takes one observation of `value` back, the latest; nothing where it has been pushed out.
@@ -118,6 +135,7 @@ public struct Pool: Sendable, Equatable {
             // Back to oldest-first order, so that the ring stays one.
             var ordered = Array(values[head...] + values[..<head])
             ordered.remove(at: (index + n - head) % n)
+            ascending.remove(at: rank(value))
             values = ordered
             head = 0
             touched()
@@ -131,7 +149,7 @@ public struct Pool: Sendable, Equatable {
     }
 
     private mutating func redraw() {
-        curve = values.isEmpty ? nil : Curve.ofSorted(values.sorted())
+        curve = values.isEmpty ? nil : Curve.ofSorted(ascending)
         pending = 0
         drawn = values.count
         version &+= 1

@@ -1,0 +1,64 @@
+import ArgumentParser
+import Foundation
+import Store
+import TestKit
+
+/// Measures the whole daemon as a process, its database beside it, all in one run on one machine.
+@main
+struct Benchmarks: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "benchmarks",
+        abstract: "Measures the daemon: throughput, its ceiling, latency, CPU and memory.",
+        discussion: """
+            swift run -c release benchmarks
+            swift run -c release benchmarks --events 200000 --only throughput
+
+            The figures of one run belong together: machines differ, ratios stay.
+            """)
+
+    enum Part: String, CaseIterable, ExpressibleByArgument {
+        case throughput, latency
+    }
+
+    @Option(help: "Events of the throughput part.") var events = 1_000_000
+    @Option(help: "Runs of the throughput part; the middle one is quoted.") var runs = 3
+    @Option(help: "Seconds of each latency rate.") var seconds = 10.0
+    @Option(parsing: .upToNextOption, help: "Rates of the latency part, events/s.")
+    var rates = [10, 1_000, 10_000]
+    @Option(parsing: .upToNextOption, help: "Which parts.") var only = Part.allCases
+    @Option(parsing: .upToNextOption, help: "Settings of the daemon, key=value.")
+    var set: [String] = []
+    @Option(help: "Seed of the traffic.") var seed: UInt64 = 1
+    @Flag(help: "Profile both processes with perf during the throughput part.") var profile = false
+
+    func validate() throws {
+        guard runs > 0, events > 0, seconds > 0, rates.allSatisfy({ $0 > 0 }) else {
+            throw ValidationError("numbers here are at least 1")
+        }
+    }
+
+    func run() throws {
+        print("seed \(seed), \(ProcessInfo.processInfo.activeProcessorCount) cores")
+        if only.contains(.throughput) {
+            let load = Load(events: events, seed: seed)
+            print(
+                "\(load.lines) lines (\(load.events) events, \(load.plans) plans, "
+                    + "\(load.containers) containers), \(load.bytes.count / load.lines) bytes each")
+            var results: [Throughput] = []
+            for number in 1...runs {
+                let result = try Throughput.measure(load, settings: set, profile: profile)
+                print("run \(number): \(result.summary)")
+                fflush(nil)
+                results.append(result)
+            }
+            Throughput.middle(results).report()
+        }
+        if only.contains(.latency) {
+            for rate in rates {
+                let load = Load(events: max(200, Int(Double(rate) * seconds)), seed: seed)
+                try Latency.measure(load, rate: rate, settings: set).report()
+                fflush(nil)
+            }
+        }
+    }
+}
