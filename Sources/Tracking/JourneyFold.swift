@@ -20,7 +20,8 @@ public enum JourneyFold {
     /// A silence this long ends a journey that no plan holds together.
     public static let gapMicroseconds: Int64 = 30 * 86_400_000_000
 
-    /// The journeys in order of their first event (plans without events by anchor).
+    /// The journeys in order of their first event (plans without events by anchor). `plans` come in
+    /// the order of their names, which settles equal anchors.
     public static func journeys(_ history: EventHistory, plans: [PlanView]) -> [Journey] {
         if plans.count == 1, let only = plans.first, allBelong(history, to: only) {
             var journey = Journey(shipment: only.shipment, ordinal: 0)
@@ -57,8 +58,7 @@ public enum JourneyFold {
             journey.progress = progress(history.events, chain: chain) { owners[$0] == owner }
             journeys.append(journey)
         }
-        let sorted = plans.sorted { ($0.anchor, $0.shipment) < ($1.anchor, $1.shipment) }
-        for plan in sorted where !seen.contains(UInt64(plan.shipment) << 32) {
+        for plan in byAnchor(plans) where !seen.contains(UInt64(plan.shipment) << 32) {
             var journey = Journey(shipment: plan.shipment, ordinal: 0)
             journey.progress = progress([], chain: plan.chain) { _ in true }
             journeys.append(journey)
@@ -66,9 +66,16 @@ public enum JourneyFold {
         return journeys
     }
 
+    /// Symbols depend on the order of arrival, so they decide nothing here.
+    private static func byAnchor(_ plans: [PlanView]) -> [PlanView] {
+        plans.enumerated().sorted {
+            ($0.element.anchor, $0.offset) < ($1.element.anchor, $1.offset)
+        }.map(\.element)
+    }
+
     /// For each event the journey that owns it: shipment symbol above, ordinal below.
     private static func assign(_ history: EventHistory, plans: [PlanView]) -> [UInt64] {
-        let plans = plans.sorted { ($0.anchor, $0.shipment) < ($1.anchor, $1.shipment) }
+        let plans = byAnchor(plans)
         var owners = [UInt64](repeating: 0, count: history.events.count)
         var current = -1
         var currentDone = false
