@@ -63,11 +63,12 @@ let package = Package(
         house("Engine", ["Tracking", "Forecast", "Wire"]),
 
         // The shells that carry effects out.
-        house("Schema", path: "Schema", resources: [.embedInCode("0001_foundation.sql")]),
+        house("Schema", path: "Schema", resources: [.embedInCode("0001_foundation.sql"), .embedInCode("0002_posts_lease_quarantine.sql"),
+            ]),
         house("Store", ["Tracking", "Engine", "Wire", "Schema", "CLibPQ", "CShims"]),
         house("TLS", ["COpenSSL", "CShims"]),
         house("Server", ["TLS", "Wire", "Engine", "Tracking", logging] + nio),
-        house("Client"),
+        house("Client", ["TLS"]),
         house("Simulation", ["Engine", "Forecast", "Wire", "Tracking"]),
         house(
             "Settings",
@@ -89,7 +90,7 @@ let package = Package(
             name: "caravan",
             dependencies: [
                 "Store", "Simulation", "Client", "Wire", "Engine", "Forecast", "Tracking",
-                "Settings", arguments,
+                "Settings", "TLS", arguments,
             ],
             swiftSettings: strict),
 

@@ -14,7 +14,8 @@ public struct Migration: Sendable {
 /// The numbered migrations of this folder, which are the only place with DDL.
 public enum Migrations {
     public static let all: [Migration] = [
-        Migration(1, "foundation", PackageResources._001_foundation_sql)
+        Migration(1, "foundation", PackageResources._001_foundation_sql),
+        Migration(2, "posts, lease, quarantine", PackageResources._002_posts_lease_quarantine_sql),
     ]
 
     /// The version that this program needs.

@@ -1,4 +1,5 @@
 import Glibc
+import TLS
 
 /// What went wrong with a socket: the operation, the address, the system's reason.
 public struct SocketFailure: Error, CustomStringConvertible {
@@ -13,21 +14,69 @@ public struct SocketFailure: Error, CustomStringConvertible {
     public init(message: String) { description = message }
 }
 
-/// A blocking socket that speaks lines: the other side of feed and tail. `host:port`, or the path
-/// of a Unix socket.
+/// A blocking socket that speaks lines: the other side of feed and tail. `host:port`,
+/// `tls:host:port`, or the path of a Unix socket.
 public final class LineSocket {
     public let address: String
     private let descriptor: Int32
     private var buffer: [UInt8] = []
     private var start = 0
     public private(set) var isAtEnd = false
+    private var session: TLSSession?
+    /// Ciphertext that the socket has not taken yet.
+    private var sealed: [UInt8] = []
 
-    public init(_ address: String) throws(SocketFailure) {
+    /// `tls`: whom to trust and what to show, for addresses that begin with `tls:`.
+    public init(_ address: String, tls: TLSContext? = nil) throws(SocketFailure) {
         self.address = address
-        let plain = address.hasPrefix("unix:") ? String(address.dropFirst(5)) : address
+        var plain = address
+        for prefix in ["unix:", "tls:"] where address.hasPrefix(prefix) {
+            plain = String(address.dropFirst(prefix.count))
+        }
         descriptor =
             plain.contains("/")
             ? try LineSocket.unix(plain) : try LineSocket.tcp(plain)
+        guard address.hasPrefix("tls:") else { return }
+        guard let tls else {
+            throw SocketFailure("\(address) needs an authority to trust")
+        }
+        let host = plain[..<(plain.lastIndex(of: ":") ?? plain.endIndex)].filter {
+            $0 != "[" && $0 != "]"
+        }
+        try shakeHands(tls, String(host))
+    }
+
+    private func shakeHands(_ tls: TLSContext, _ host: String) throws(SocketFailure) {
+        do {
+            var made = try TLSSession(tls, .client(hostName: host))
+            try made.handshake()
+            session = consume made
+        } catch { throw SocketFailure("\(address): \(error)") }
+        let deadline = LineSocket.now() + 10
+        while session?.isEstablished == false {
+            try flushSealed(wait: true)
+            guard LineSocket.now() < deadline else {
+                throw SocketFailure("no TLS handshake with \(address) within 10 s")
+            }
+            if wait(write: false, milliseconds: 100).canRead, try !fill() {
+                throw SocketFailure("\(address) hung up in the TLS handshake")
+            }
+        }
+        try flushSealed(wait: true)
+    }
+
+    /// Sends ciphertext; false where the socket does not take all of it now.
+    @discardableResult
+    private func flushSealed(wait: Bool) throws(SocketFailure) -> Bool {
+        if let more = session?.drain() { sealed += more }
+        var at = 0
+        while at < sealed.count {
+            let count = try sendRaw(sealed, from: at, upTo: sealed.count, wait: wait)
+            if count == 0, !wait { break }
+            at += count
+        }
+        sealed.removeFirst(at)
+        return sealed.isEmpty
     }
 
     deinit { close(descriptor) }
@@ -105,11 +154,25 @@ public final class LineSocket {
     public func sendSome(
         _ bytes: [UInt8], from start: Int, upTo end: Int? = nil, wait: Bool
     ) throws(SocketFailure) -> Int {
+        let end = end ?? bytes.count
+        guard session != nil else { return try sendRaw(bytes, from: start, upTo: end, wait: wait) }
+        guard try flushSealed(wait: wait) else { return 0 }
+        let part = min(end, start + (1 << 16))
+        do { try bytes.withUnsafeBytes { try session?.send(.init(rebasing: $0[start..<part])) } } catch {
+            throw SocketFailure("\(address): \(error)")
+        }
+        try flushSealed(wait: wait)
+        return part - start
+    }
+
+    private func sendRaw(
+        _ bytes: [UInt8], from start: Int, upTo end: Int, wait: Bool
+    ) throws(SocketFailure) -> Int {
         let flags = Int32(MSG_NOSIGNAL) | (wait ? 0 : Int32(MSG_DONTWAIT))
         let sent = bytes.withUnsafeBytes { buffer in
             Glibc.send(
                 descriptor, buffer.baseAddress?.advanced(by: start),
-                (end ?? buffer.count) - start, flags)
+                end - start, flags)
         }
         if sent >= 0 { return sent }
         if errno == EAGAIN || errno == EINTR { return 0 }
@@ -117,7 +180,13 @@ public final class LineSocket {
     }
 
     /// Nothing more will be sent; what comes can still be read.
-    public func halfClose() { shutdown(descriptor, Int32(SHUT_WR)) }
+    public func halfClose() {
+        if session != nil {
+            session?.finish()
+            _ = try? flushSealed(wait: true)
+        }
+        shutdown(descriptor, Int32(SHUT_WR))
+    }
 
     /// Waits until the socket can be read, or written where `write` asks for it.
     public func wait(write: Bool, milliseconds: Int32) -> (canRead: Bool, canWrite: Bool) {
@@ -141,10 +210,24 @@ public final class LineSocket {
             buffer.removeFirst(start)
             start = 0
         }
+        var flaw: String?
         let count = withUnsafeTemporaryAllocation(byteCount: 1 << 16, alignment: 1) { space in
             let count = recv(descriptor, space.baseAddress, space.count, 0)
-            if count > 0 { buffer.append(contentsOf: space[..<count]) }
+            guard count > 0 else { return count }
+            guard session != nil else {
+                buffer.append(contentsOf: space[..<count])
+                return count
+            }
+            do {
+                let sealed = UnsafeRawBufferPointer(rebasing: space[..<count])
+                buffer += try session?.receive(sealed) ?? []
+            } catch { flaw = "\(error)" }
             return count
+        }
+        if let flaw {
+            _ = try? flushSealed(wait: false)
+            isAtEnd = true
+            throw SocketFailure("\(address): \(flaw)")
         }
         if count > 0 { return true }
         if count == 0 {

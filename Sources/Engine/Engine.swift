@@ -17,7 +17,7 @@ public struct Engine: Sendable {
     public internal(set) var seq = 0
     public internal(set) var counts = LineCounts()
 
-    let parser: FeedParser
+    public let parser: FeedParser
     var builder: ChainBuilder
     var symbols = Symbols()
     var records: [ContainerRecord] = []
@@ -175,14 +175,17 @@ public struct Engine: Sendable {
     ) {
         let verdict: Verdict
         switch line.value {
-        case .event(let event):
-            if isBehindMark(event, chunk.origin, &draft) {
-                verdict = .duplicate
-            } else {
-                verdict = take(event, bytes, chunk.origin, &draft)
-            }
-        case .plan(let plan): verdict = take(plan, bytes, chunk.origin, &draft)
-        case .closure(let closure): verdict = take(closure, bytes, chunk.origin, &draft)
+        case .hello, .ping, .bye, .empty: return
+        default: break
+        }
+        let again = isBehindMark(line.seq, chunk.origin, &draft)
+        switch line.value {
+        case _ where again: verdict = judgeAgain(line)
+        case .event(let event): verdict = take(event, line, bytes, chunk, &draft)
+        case .plan(let plan):
+            verdict = trespass(plan, chunk) ?? take(plan, bytes, chunk.origin, &draft)
+        case .closure(let closure):
+            verdict = trespass(closure, chunk) ?? take(closure, bytes, chunk.origin, &draft)
         case .reject(let reject): verdict = .refused(reject)
         case .hello, .ping, .bye, .empty: return
         }
@@ -192,6 +195,7 @@ public struct Engine: Sendable {
         case .duplicate: draft.counts.duplicate += 1
         case .refused(let reject):
             draft.quarantine(reject, line, bytes, chunk.origin)
+            if reject.code == .forbidden { reply.forbidden += 1 }
             var out = JSONWriter()
             Reply.reject(line.number, reject, to: &out)
             reply.rejects += out.bytes
@@ -200,19 +204,49 @@ public struct Engine: Sendable {
 
     /// In a session: whether the stream has passed this number already; else moves its mark.
     private mutating func isBehindMark(
-        _ event: TrackingEvent, _ origin: Origin, _ draft: inout Draft
+        _ seq: Int64?, _ origin: Origin, _ draft: inout Draft
     ) -> Bool {
-        guard !origin.stream.isEmpty, let seq = event.seq else { return false }
+        guard !origin.stream.isEmpty, let seq else { return false }
         if let mark = marks[origin], seq <= mark { return true }
         marks[origin] = seq
         draft.mark(origin, seq)
         return false
     }
 
+    /// A line whose number the stream has passed: a duplicate where it says what is known, a
+    /// conflict where the number was given to something else.
+    private func judgeAgain(_ line: ParsedLine) -> Verdict {
+        let isKnown: Bool
+        switch line.value {
+        case .event(let event):
+            isKnown = slots[event.container].map { records[$0].history.recognises(event) } ?? false
+        case .plan(let plan):
+            let known = symbols.known(plan.shipment).flatMap { shipments[$0]?.plan }
+            isKnown =
+                known.map { $0.content == plan.content || isOlder(plan.updated, $0.updated) }
+                ?? false
+        case .closure(let closure):
+            let known = closures[closure.id]?.closure
+            isKnown =
+                known.map { $0.content == closure.content || isOlder(closure.updated, $0.updated) }
+                ?? false
+        // What it said then could not be read either.
+        default: isKnown = true
+        }
+        if isKnown { return .duplicate }
+        return .refused(
+            LineReject(
+                .conflict, field: "seq",
+                detail: "seq \(line.seq ?? 0) of this stream was given to another line"))
+    }
+
+    private func isOlder(_ a: Instant?, _ b: Instant?) -> Bool { (a ?? .unset) < (b ?? .unset) }
+
     private mutating func take(
-        _ event: TrackingEvent, _ bytes: UnsafeBufferPointer<UInt8>, _ origin: Origin,
-        _ draft: inout Draft
+        _ event: TrackingEvent, _ line: ParsedLine, _ bytes: UnsafeBufferPointer<UInt8>,
+        _ chunk: FeedChunk, _ draft: inout Draft
     ) -> Verdict {
+        let origin = chunk.origin
         var event = event
         let known = network.place(event.place)
         if event.offsetMinutes == nil, let known {
@@ -227,6 +261,7 @@ public struct Engine: Sendable {
                         + "\(Int(rules.futureHours)) h ahead; is the clock right?"))
         }
         let placeID = known.map { network.places[$0].id } ?? event.place
+        if let refusal = trespass(event, placeID, chunk) { return refusal }
         let slot = slot(of: event.container)
         let outcome = records[slot].history.fold(
             EventRecord(
@@ -255,7 +290,9 @@ public struct Engine: Sendable {
                         + "should it come, it counts as retracted"))
         }
         draft.events.append(
-            EventRow(event: event, place: placeID, line: index, post: origin.post))
+            EventRow(
+                event: event, place: placeID, line: index, post: origin.post,
+                source: chunk.source, number: line.number))
         if outcome != .superseded {
             draft.touch(slot) {
                 $0.eventID = event.id ?? $0.eventID

@@ -8,6 +8,8 @@ public struct ParsedLine: Sendable {
     /// In the chunk's bytes; of a line over the limit, its head.
     public var range: Range<Int>
     public var value: FeedLine
+    /// In a session: its place in the stream.
+    public var seq: Int64?
     /// Of a line over the limit: its whole length and hash.
     public var oversize: Oversize?
 
@@ -22,8 +24,10 @@ public struct ParsedLine: Sendable {
     }
 
     public init(
-        number: Int, range: Range<Int>, value: FeedLine, oversize: Oversize? = nil
+        number: Int, range: Range<Int>, value: FeedLine, seq: Int64? = nil,
+        oversize: Oversize? = nil
     ) {
+        self.seq = seq
         self.number = number
         self.range = range
         self.value = value
@@ -36,10 +40,16 @@ public struct FeedChunk: Sendable {
     /// The server's number of the connection, for the replies.
     public var source: Int
     public var origin: Origin
+    /// The places of which this sender may speak, as canonical ids; nil: of all.
+    public var scope: Set<String>?
     public var bytes: [UInt8]
     public var lines: [ParsedLine]
 
-    public init(source: Int, origin: Origin, bytes: [UInt8] = [], lines: [ParsedLine] = []) {
+    public init(
+        source: Int, origin: Origin, scope: Set<String>? = nil, bytes: [UInt8] = [],
+        lines: [ParsedLine] = []
+    ) {
+        self.scope = scope
         self.source = source
         self.origin = origin
         self.bytes = bytes
@@ -78,6 +88,8 @@ public struct SourceReply: Sendable, Equatable {
     public var ack: Int
     /// Reject lines, ready to send, in order.
     public var rejects: [UInt8]
+    /// Of these, lines about what the sender may not speak of.
+    public var forbidden = 0
 }
 
 /// An event as it is stored.
@@ -87,6 +99,9 @@ public struct EventRow: Sendable {
     public var place: String
     public var line: Int
     public var post: String
+    /// Where the line came from, should the database refuse it.
+    public var source: Int
+    public var number: Int
 }
 
 /// A refused line as it is kept.

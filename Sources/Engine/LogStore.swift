@@ -33,6 +33,18 @@ public struct StoreFailure: Error, Sendable, CustomStringConvertible {
     }
 }
 
+/// An event that the database refuses, and why.
+public struct Culprit: Sendable, Equatable {
+    /// Index in the commit's events.
+    public var event: Int
+    public var cause: String
+
+    public init(event: Int, cause: String) {
+        self.event = event
+        self.cause = cause
+    }
+}
+
 /// The head of the log as the writer took it over.
 public struct LogHead: Sendable, Equatable {
     public var epoch: Int
@@ -106,6 +118,81 @@ public struct LoggedBatch: Sendable {
     }
 }
 
+/// A sender that an operator has enrolled.
+public struct EnrolledPost: Sendable, Equatable {
+    public var name: String
+    /// Places that it may report; `*`: every one.
+    public var places: [String]
+    /// SHA-256 of its token; nil: only a certificate names it.
+    public var tokenHash: [UInt8]?
+    public var isRevoked: Bool
+
+    public init(name: String, places: [String], tokenHash: [UInt8]?, isRevoked: Bool) {
+        self.name = name
+        self.places = places
+        self.tokenHash = tokenHash
+        self.isRevoked = isRevoked
+    }
+}
+
+/// How a post's link and clock look, as the daemon sees them.
+public struct PostHealth: Sendable, Equatable {
+    public var name: String
+    public var connections: Int
+    /// Lines since the last report.
+    public var lines: Int
+    public var forbidden: Int
+    public var lastLineAt: Instant?
+    /// Seconds by which its newest event time ran ahead of the daemon's clock; never negative, as
+    /// an old time is no sign of a slow clock.
+    public var clockAheadSeconds: Double
+
+    public init(name: String) {
+        self.name = name
+        connections = 0
+        lines = 0
+        forbidden = 0
+        lastLineAt = nil
+        clockAheadSeconds = 0
+    }
+}
+
+/// A line taken out of the quarantine to be judged again.
+public struct QuarantinedLine: Sendable, Equatable {
+    public var batch: Int
+    public var item: Int
+    public var receivedAt: Instant
+    public var origin: Origin
+    public var code: String
+    public var field: String?
+    public var detail: String
+    public var bytes: [UInt8]
+    public var length: Int
+    /// replayed, discarded, or nil: it waits for somebody.
+    public var settled: String?
+
+    public init(
+        batch: Int, item: Int, receivedAt: Instant, origin: Origin, code: String,
+        field: String? = nil, detail: String, bytes: [UInt8], length: Int, settled: String? = nil
+    ) {
+        self.batch = batch
+        self.item = item
+        self.receivedAt = receivedAt
+        self.origin = origin
+        self.code = code
+        self.field = field
+        self.detail = detail
+        self.bytes = bytes
+        self.length = length
+        self.settled = settled
+    }
+
+    public var name: String { "\(batch)/\(item)" }
+
+    /// A line over the limit is kept by its head only.
+    public var isWhole: Bool { bytes.count == length }
+}
+
 /// Where the log lives. One conformance suite tests every implementation.
 public protocol LogStore: Sendable {
     /// Becomes the writer: raises the epoch and reads the head.
@@ -126,6 +213,9 @@ public protocol LogStore: Sendable {
     /// Makes one transaction durable. Returns only when it is; repeating a commit that was made
     /// does nothing.
     func commit(_ commit: Commit) async throws(StoreFailure)
+
+    /// Which events of a commit that failed with `.data` the database does not take.
+    func culprits(_ commit: Commit) async throws(StoreFailure) -> [Culprit]
 
     /// Replaces the snapshots by those of a newer checkpoint, in one transaction.
     func checkpoint(_ checkpoint: Checkpoint) async throws(StoreFailure)

@@ -195,18 +195,16 @@ extension Engine {
         return (chunks, ordinances)
     }
 
-    /// Steps through a logged batch again, publishing nothing.
+    /// Steps through a logged batch again, publishing nothing. What was written then stands:
+    /// `agrees` is false where a newer program would have written something else.
     public mutating func replay(
         _ logged: LoggedBatch, _ inputs: (chunks: [FeedChunk], ordinances: [Ordinance])
-    ) throws(CodingFlaw) -> Effects {
+    ) -> (effects: Effects, agrees: Bool) {
         let effects = step(inputs.chunks, ordinances: inputs.ordinances, now: logged.now)
         batch = logged.batch
-        guard seq == logged.lastSeq else {
-            throw CodingFlaw(
-                "batch \(logged.batch) gave output up to \(logged.lastSeq) when it was written "
-                    + "and up to \(seq) now: this program decides otherwise than the one before")
-        }
-        return effects
+        let agrees = seq == logged.lastSeq
+        seq = logged.lastSeq
+        return (effects, agrees)
     }
 
     /// How far each session stream has come, read at the head of the log.
@@ -271,6 +269,9 @@ public enum Recovery {
         public var head: LogHead
         /// Batches that were replayed.
         public var replayed: Int
+        /// Of those, how many this program would have decided otherwise: none, unless it is newer
+        /// than the one that wrote them.
+        public var diverged: Int
     }
 
     public static func run(
@@ -280,6 +281,7 @@ public enum Recovery {
         var engine = Engine(parser: parser)
         let snapshot = try await store.snapshot()
         var replayed = 0
+        var diverged = 0
         do { try engine.restore(snapshot) } catch {
             throw StoreFailure(.fatal, "reading the snapshots", error.detail)
         }
@@ -296,7 +298,7 @@ public enum Recovery {
                     let inputs = try engine.inputs(of: logged)
                     let missing = engine.missing(inputs.chunks)
                     if !missing.isEmpty { try engine.admit(try await store.load(missing)) }
-                    _ = try engine.replay(logged, inputs)
+                    if !engine.replay(logged, inputs).agrees { diverged += 1 }
                 } catch let flaw as CodingFlaw {
                     throw StoreFailure(.fatal, "replaying the log", flaw.detail)
                 } catch let failure as StoreFailure {
@@ -309,6 +311,6 @@ public enum Recovery {
         }
         engine.restore(marks: try await store.marks())
         engine.restore(seq: head.seq)
-        return Result(engine: engine, head: head, replayed: replayed)
+        return Result(engine: engine, head: head, replayed: replayed, diverged: diverged)
     }
 }

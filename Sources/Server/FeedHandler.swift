@@ -16,14 +16,28 @@ public struct FeedOptions: Sendable {
     public var heartbeatSeconds = 10
     /// Lines of one connection that may wait for their ack.
     public var window = 8_192
-    /// Connections at a time.
+    /// Connections at a time: in all, before their first line, of one address, of one post.
     public var maxConnections = 10_000
+    public var maxUnauthenticated = 4_096
+    public var maxPerAddress = 10_000
+    public var maxPerPost = 64
+    /// Seconds until a TLS handshake must be done.
+    public var handshakeSeconds = 10
 
     public init() {}
 }
 
+/// Who may speak on a listener.
+struct FeedAccess: Sendable {
+    let book: PostBook
+    let caps: ConnectionCaps
+    /// Whether senders are let in that do not say who they are.
+    let allowsAnonymous: Bool
+    let logger: Logger
+}
+
 /// A feed connection as the writer sees it.
-final class FeedConnection: Sendable {
+final class FeedConnection: FeedSink {
     let id: Int
     private let loop: any EventLoop
     private let handler: NIOLoopBound<FeedHandler>
@@ -55,45 +69,61 @@ final class FeedHandler: ChannelDuplexHandler {
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    private let options: FeedOptions
+    let options: FeedOptions
     private let parser: FeedParser
-    private let inbox: Inbox
-    private let id: Int
-    private let status: FeedStatus
+    let inbox: Inbox
+    let access: FeedAccess
+    let id: Int
+    let status: FeedStatus
     private var framer: LineFramer
-    private var context: ChannelHandlerContext?
-    private var connection: FeedConnection?
-    private var origin = Origin()
+    var context: ChannelHandlerContext?
+    var connection: FeedConnection?
+    /// Without the port; nil for a Unix socket.
+    var address: String?
+    var origin = Origin()
+    var permit: Permit?
+    /// What the client's certificate says, where the connection is encrypted.
+    var certificate: TLSEstablished?
+    var hasEntered = false
 
-    private var lineCount = 0
+    var lineCount = 0
     /// The last line that the engine will answer, and the last that it has.
-    private var lastAnswerable = 0
+    var lastAnswerable = 0
     private var answered = 0
-    private var chunk: FeedChunk
-    private var outgoing: [UInt8] = []
+    var durableLine: Int { answered }
+    var chunk: FeedChunk
+    var newest = Instant.unset
+    var outgoing: [UInt8] = []
     private var isPaused = false
     private var wantsRead = false
     private var isEnding = false
     private var endLine = 0
-    private var isClosed = false
-    private var inSession = false
+    var isClosed = false
+    var inSession = false
     /// In a session, the number that comes next.
-    private var expected = 0
-    private var durable = 0
-    private var awaitsWelcome = false
-    private var endsAfterWelcome = false
-    /// What came behind a hello that is not answered yet.
-    private var held: [Held] = []
+    var expected = 0
+    var durable = 0
+    /// While somebody else decides whether the sender may go on, what comes is held.
+    var isHolding = false
+    var endsAfterHolding = false
+    var held: [Held] = []
     private var firstLineTimer: Scheduled<Void>?
     private var lineTimer: Scheduled<Void>?
     private var stallTimer: Scheduled<Void>?
-    private var heartbeat: RepeatedTask?
+    var heartbeat: RepeatedTask?
+    /// Heartbeats sent since the session's last line.
+    var silentBeats = 0
 
-    init(id: Int, options: FeedOptions, inbox: Inbox, status: FeedStatus) {
+    init(
+        id: Int, options: FeedOptions, inbox: Inbox, status: FeedStatus, access: FeedAccess,
+        address: String? = nil
+    ) {
         self.id = id
         self.options = options
         self.inbox = inbox
         self.status = status
+        self.access = access
+        self.address = address
         parser = FeedParser(limits: options.limits)
         framer = LineFramer(maxLine: options.limits.maxLine)
         chunk = FeedChunk(source: id, origin: Origin())
@@ -107,6 +137,14 @@ final class FeedHandler: ChannelDuplexHandler {
         firstLineTimer = schedule(context, seconds: options.firstLineSeconds) { handler in
             handler.refuse(
                 "no line within \(handler.options.firstLineSeconds) s of connecting", .idle)
+        }
+        if let writer = status.writer {
+            refuse("this daemon is a standby; the writer's feed is at \(writer)", .shutdown)
+        }
+        if let certificate, certificate.isMutual, certificate.post == nil {
+            refuse(
+                "the certificate names no post, or several; it needs one URI urn:caravan:post:ID",
+                .unauthorised)
         }
         context.fireChannelActive()
     }
@@ -125,6 +163,8 @@ final class FeedHandler: ChannelDuplexHandler {
         lineTimer?.cancel()
         stallTimer?.cancel()
         heartbeat?.cancel()
+        access.caps.left(address: address, hasEntered: hasEntered, post: permit?.post)
+        if let permit { access.book.connected(permit.post, -1) }
         self.context = nil
         connection = nil
         context.fireChannelInactive()
@@ -132,6 +172,17 @@ final class FeedHandler: ChannelDuplexHandler {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         context.close(promise: nil)
+    }
+
+    func triggerUserOutboundEvent(
+        context: ChannelHandlerContext, event: Any, promise: EventLoopPromise<Void>?
+    ) {
+        if let farewell = event as? Farewell {
+            refuse(farewell.prose, .shutdown)
+            promise?.succeed()
+        } else {
+            context.triggerUserOutboundEvent(event, promise: promise)
+        }
     }
 
     // MARK: Reading
@@ -159,14 +210,18 @@ final class FeedHandler: ChannelDuplexHandler {
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if let certificate = event as? TLSEstablished {
+            self.certificate = certificate
+            return
+        }
         guard let event = event as? ChannelEvent, event == .inputClosed else {
             return context.fireUserInboundEventTriggered(event)
         }
         var framer = framer
         self.framer = LineFramer(maxLine: options.limits.maxLine)
         framer.finish { self.take($0, context) }
-        if awaitsWelcome {
-            endsAfterWelcome = true
+        if isHolding {
+            endsAfterHolding = true
         } else {
             end(at: lineCount, context)
         }
@@ -187,16 +242,18 @@ final class FeedHandler: ChannelDuplexHandler {
         }
     }
 
-    private func take(_ framed: LineFramer.Framed, _ context: ChannelHandlerContext) {
+    func take(_ framed: LineFramer.Framed, _ context: ChannelHandlerContext) {
         if isEnding || isClosed { return }
-        if awaitsWelcome { return held.append(Held(framed)) }
-        lineCount += 1
+        if isHolding { return held.append(Held(framed)) }
         if let timer = firstLineTimer {
             timer.cancel()
             firstLineTimer = nil
         }
+        silentBeats = 0
         switch framed {
         case .tooLong(let head, let length, let hash):
+            guard hasEntered || enter(framed, context) else { return }
+            lineCount += 1
             let reject = LineReject(
                 .tooLong, detail: "\(length) bytes; at most \(options.limits.maxLine) are read")
             head.withUnsafeBufferPointer {
@@ -204,37 +261,59 @@ final class FeedHandler: ChannelDuplexHandler {
             }
         case .line(let bytes):
             let value = parser.parse(bytes)
-            switch value {
-            case .empty: break
-            case .ping:
-                var out = JSONWriter()
-                Reply.pong(to: &out)
-                outgoing += out.bytes
-            case .bye: end(at: lineCount - 1, context)
-            case .hello(let hello): open(hello, context)
-            case .event(let event) where inSession: takeInSession(event, bytes, context)
-            case .event, .plan, .closure, .reject: add(value, bytes, nil)
+            if case .hello(let hello) = value {
+                lineCount += 1
+                return open(hello, context)
             }
+            guard hasEntered || enter(framed, context) else { return }
+            lineCount += 1
+            take(value, bytes, context)
+        }
+    }
+
+    private func take(
+        _ value: FeedLine, _ bytes: UnsafeBufferPointer<UInt8>, _ context: ChannelHandlerContext
+    ) {
+        switch value {
+        case .empty, .hello: break
+        case .ping:
+            var out = JSONWriter()
+            Reply.pong(to: &out)
+            outgoing += out.bytes
+        case .bye: end(at: lineCount - 1, context)
+        case .event, .plan, .closure, .reject: add(value, bytes, nil)
         }
     }
 
     private func add(
         _ value: FeedLine, _ bytes: UnsafeBufferPointer<UInt8>, _ oversize: ParsedLine.Oversize?
     ) {
+        var seq: Int64?
+        if inSession {
+            seq = place(value, bytes)
+            if seq == nil { return }
+        }
+        if case .event(let event) = value, event.eventClass == .act, permit != nil {
+            newest = max(newest, event.time)
+        }
         let start = chunk.bytes.count
         chunk.bytes.append(contentsOf: bytes)
         chunk.lines.append(
             ParsedLine(
-                number: lineCount, range: start..<chunk.bytes.count, value: value,
+                number: lineCount, range: start..<chunk.bytes.count, value: value, seq: seq,
                 oversize: oversize))
         lastAnswerable = lineCount
     }
 
     /// Gives the chunk to the writer, and stops reading where there is enough for now.
-    private func handOver(_ context: ChannelHandlerContext) {
+    func handOver(_ context: ChannelHandlerContext) {
         guard !chunk.lines.isEmpty, let connection else { return }
+        if let permit {
+            access.book.heard(permit.post, lines: chunk.lines.count, newest: newest)
+            newest = .unset
+        }
         let full = inbox.offer(Intake(content: .lines(chunk), connection: connection))
-        chunk = FeedChunk(source: id, origin: origin)
+        chunk = FeedChunk(source: id, origin: origin, scope: permit?.places)
         if full {
             pause()
             let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
@@ -245,89 +324,14 @@ final class FeedHandler: ChannelDuplexHandler {
         }
     }
 
-    private func pause() { isPaused = true }
+    func pause() { isPaused = true }
 
-    private func resume() {
-        guard isPaused, !awaitsWelcome, lastAnswerable - answered <= options.window else { return }
+    func resume() {
+        guard isPaused, !isHolding, lastAnswerable - answered <= options.window else { return }
         isPaused = false
         guard wantsRead, let context else { return }
         wantsRead = false
         context.read()
-    }
-
-    // MARK: Sessions
-
-    private func open(_ hello: Hello, _ context: ChannelHandlerContext) {
-        guard !inSession, lastAnswerable == 0, let connection else {
-            return refuse("hello is the first line of a connection", .protocol)
-        }
-        guard hello.version == "caravan/1" else {
-            return refuse("this server speaks caravan/1, not \(hello.version)", .protocol)
-        }
-        awaitsWelcome = true
-        // What is read already is held; no more comes before the answer.
-        pause()
-        _ = inbox.offer(Intake(content: .hello(hello), connection: connection))
-    }
-
-    func welcome(_ hello: Hello, resume last: Int, now: Instant) {
-        guard let context, !isClosed else { return }
-        origin = Origin(post: hello.post, stream: hello.stream)
-        chunk = FeedChunk(source: id, origin: origin)
-        inSession = true
-        awaitsWelcome = false
-        expected = last + 1
-        durable = last
-        var out = JSONWriter()
-        out.begin()
-        out.field("welcome", "caravan/1")
-        out.field("post", hello.post)
-        out.field("resume", last)
-        out.field("window", options.window)
-        out.field("maxLine", options.limits.maxLine)
-        out.field("heartbeatSeconds", options.heartbeatSeconds)
-        out.field("time", now)
-        out.endLine()
-        outgoing += out.bytes
-        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
-        let interval = TimeAmount.seconds(Int64(options.heartbeatSeconds))
-        heartbeat = context.eventLoop.scheduleRepeatedTask(
-            initialDelay: interval, delay: interval
-        ) { _ in bound.value.beat() }
-        let waiting = held
-        held = []
-        for framed in waiting { framed.with { self.take($0, context) } }
-        if endsAfterWelcome { end(at: lineCount, context) }
-        handOver(context)
-        if inbox.isRoomy { resume() }
-        flushReplies(context)
-    }
-
-    private func beat() {
-        guard let context else { return }
-        var out = JSONWriter()
-        out.begin()
-        out.field("heartbeat", durable)
-        out.field("state", status.state)
-        out.field("time", status.now())
-        out.endLine()
-        outgoing += out.bytes
-        flushReplies(context)
-    }
-
-    private func takeInSession(
-        _ event: TrackingEvent, _ bytes: UnsafeBufferPointer<UInt8>,
-        _ context: ChannelHandlerContext
-    ) {
-        guard let seq = event.seq else {
-            return refuse("in a session every line carries seq", .protocol)
-        }
-        guard seq <= Int64(expected) else {
-            return refuse(
-                "seq \(seq) came where \(expected) was expected", .gap, expected: expected)
-        }
-        if seq == Int64(expected) { expected += 1 }
-        add(.event(event), bytes, nil)
     }
 
     // MARK: Writing
@@ -335,6 +339,7 @@ final class FeedHandler: ChannelDuplexHandler {
     func deliver(_ reply: SourceReply) {
         guard let context, !isClosed else { return }
         outgoing += reply.rejects
+        if reply.forbidden > 0 { reportTrespass(reply.forbidden) }
         if reply.ack > answered {
             answered = reply.ack
             if inSession { durable = max(durable, expected - 1 - (lastAnswerable - answered)) }
@@ -348,7 +353,7 @@ final class FeedHandler: ChannelDuplexHandler {
     }
 
     /// No line after this one counts; once all are answered, say bye and close.
-    private func end(at line: Int, _ context: ChannelHandlerContext) {
+    func end(at line: Int, _ context: ChannelHandlerContext) {
         guard !isEnding else { return }
         isEnding = true
         endLine = line
@@ -385,7 +390,7 @@ final class FeedHandler: ChannelDuplexHandler {
             .whenComplete { _ in bound.value.close(promise: nil) }
     }
 
-    private func flushReplies(_ context: ChannelHandlerContext) {
+    func flushReplies(_ context: ChannelHandlerContext) {
         guard !outgoing.isEmpty, !isClosed else { return }
         let bytes = outgoing
         outgoing = []
@@ -408,7 +413,7 @@ final class FeedHandler: ChannelDuplexHandler {
 }
 
 /// A framed line that outlives the buffer in which it came.
-private enum Held {
+enum Held {
     case line([UInt8])
     case tooLong(head: [UInt8], length: Int, hash: UInt64)
 

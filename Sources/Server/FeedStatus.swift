@@ -3,15 +3,29 @@ import Tracking
 
 /// How the house is doing, as heartbeats and log lines say it.
 public final class FeedStatus: Sendable {
-    private let current = Mutex("no-database")
+    private struct State {
+        var word = "no-database"
+        var writer: String?
+    }
+
+    private let current = Mutex(State())
     private let clock: @Sendable () -> Instant
 
     public init(clock: @escaping @Sendable () -> Instant) { self.clock = clock }
 
     /// ok, busy, no-database, read-only or draining.
-    public var state: String { current.withLock { $0 } }
+    public var state: String { current.withLock { $0.word } }
 
-    func set(_ state: String) { current.withLock { $0 = state } }
+    /// Where the writer is, while this daemon is a standby.
+    public var writer: String? { current.withLock { $0.writer } }
+
+    /// Becomes a standby of the writer at an address, or (nil) stops being one.
+    public func stand(by writer: String?) { current.withLock { $0.writer = writer } }
+
+    /// The state while there is more to do than is being done.
+    var busyState: String { state == "ok" ? "busy" : state }
+
+    public func set(_ word: String) { current.withLock { $0.word = word } }
 
     func now() -> Instant { clock() }
 }

@@ -3,6 +3,14 @@ import Synchronization
 import Tracking
 import Wire
 
+/// Who gave lines to the writer, and is told what became of them.
+protocol FeedSink: Sendable {
+    var id: Int { get }
+    func deliver(_ reply: SourceReply)
+    func welcome(_ hello: Hello, resume last: Int, now: Instant)
+    func close(_ prose: String, _ code: CloseCode)
+}
+
 /// What a feed connection hands to the writer.
 struct Intake: Sendable {
     enum Content: Sendable {
@@ -11,7 +19,7 @@ struct Intake: Sendable {
     }
 
     var content: Content
-    var connection: FeedConnection
+    var connection: any FeedSink
 
     var lineCount: Int {
         if case .lines(let chunk) = content { return chunk.lines.count }
@@ -127,6 +135,18 @@ public final class Inbox: Sendable {
     }
 
     var isRoomy: Bool { state.withLock { !isFull($0) } }
+
+    /// Forgets what waits; for a writer that begins anew.
+    public func reset() {
+        let parked = state.withLock { state in
+            state.queue = []
+            state.lines = 0
+            state.bytes = 0
+            defer { state.parked = [] }
+            return state.parked
+        }
+        for resume in parked { resume() }
+    }
 
     public func stop() {
         state.withLock { $0.isStopped = true }

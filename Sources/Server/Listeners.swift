@@ -8,12 +8,23 @@ import Tracking
 /// Where a listener listens.
 public enum ListenAddress: Sendable, Equatable, CustomStringConvertible {
     case tcp(host: String, port: Int)
+    case tls(host: String, port: Int)
     case unix(path: String)
 
     public var description: String {
         switch self {
         case .tcp(let host, let port): "\(host):\(port)"
+        case .tls(let host, let port): "tls:\(host):\(port)"
         case .unix(let path): path
+        }
+    }
+
+    /// Reached by programs of this machine only.
+    public var isLocal: Bool {
+        switch self {
+        case .unix: true
+        case .tcp(let host, _), .tls(let host, _):
+            host == "localhost" || host == "::1" || host.hasPrefix("127.")
         }
     }
 }
@@ -24,19 +35,41 @@ public final class Listeners: Sendable {
     private let logger: Logger
     private let channels = Mutex<[any Channel]>([])
     private let counter = Mutex(0)
-    private let open = Mutex<[String: Int]>([:])
+    private let connections = Mutex<[ObjectIdentifier: any Channel]>([:])
+    private let tls: TLSKeeper?
+    private let tailConnections = Mutex(0)
 
-    public init(group: any EventLoopGroup, logger: Logger) {
+    /// `tls`: what encrypted listeners show; they cannot be opened without.
+    public init(group: any EventLoopGroup, logger: Logger, tls: TLSKeeper? = nil) {
         self.group = group
         self.logger = logger
+        self.tls = tls
     }
 
-    /// Opens the feed at `address`.
+    /// Opens the feed at `addresses`, under common caps. `allowsAnonymous`: whether senders are
+    /// let in there that do not say who they are.
     public func feed(
-        _ address: ListenAddress, options: FeedOptions, inbox: Inbox, status: FeedStatus
+        _ addresses: [ListenAddress], options: FeedOptions, inbox: Inbox, status: FeedStatus,
+        book: PostBook, allowsAnonymous: @Sendable (ListenAddress) -> Bool = \.isLocal
     ) async throws {
-        try await listen(address, name: "feed", most: options.maxConnections) { id in
-            FeedHandler(id: id, options: options, inbox: inbox, status: status)
+        let caps = ConnectionCaps(
+            ConnectionCaps.Limits(
+                all: options.maxConnections, unauthenticated: options.maxUnauthenticated,
+                perAddress: options.maxPerAddress, perPost: options.maxPerPost))
+        for address in addresses {
+            let access = FeedAccess(
+                book: book, caps: caps, allowsAnonymous: allowsAnonymous(address), logger: logger)
+            try await listen(address, name: "feed", handshakeSeconds: options.handshakeSeconds) {
+                channel in
+                let peer = channel.remoteAddress?.ipAddress
+                if let bound = caps.admit(address: peer) {
+                    Listeners.turnAway(channel, bound)
+                    return nil
+                }
+                return FeedHandler(
+                    id: self.nextID(), options: options, inbox: inbox, status: status,
+                    access: access, address: peer)
+            }
         }
     }
 
@@ -45,15 +78,36 @@ public final class Listeners: Sendable {
         _ address: ListenAddress, options: TailOptions, hub: TailHub, source: any TailSource,
         clock: @escaping @Sendable () -> Instant
     ) async throws {
-        try await listen(address, name: "tail", most: options.maxConnections) { _ in
-            TailHandler(options: options, hub: hub, source: source, clock: clock)
+        try await listen(address, name: "tail", handshakeSeconds: 10) { channel in
+            let count = self.tailConnections.withLock { count in
+                count += 1
+                return count
+            }
+            channel.closeFuture.whenComplete { _ in self.tailConnections.withLock { $0 -= 1 } }
+            if count > options.maxConnections {
+                Listeners.turnAway(
+                    channel, "\(options.maxConnections) connections are open already")
+                return nil
+            }
+            return TailHandler(options: options, hub: hub, source: source, clock: clock)
         }
     }
 
+    /// Says why a connection is not taken, and closes it.
+    private static func turnAway(_ channel: any Channel, _ bound: String) {
+        let line = #"{"error":"\#(bound)","code":"limit"}"# + "\n"
+        channel.writeAndFlush(ByteBuffer(string: line))
+            .whenComplete { _ in channel.close(promise: nil) }
+    }
+
+    /// `make`: the handler of a new connection; nil where it was turned away.
     private func listen(
-        _ address: ListenAddress, name: String, most: Int,
-        _ make: @escaping @Sendable (Int) -> any ChannelHandler
+        _ address: ListenAddress, name: String, handshakeSeconds: Int,
+        _ make: @escaping @Sendable (any Channel) -> (any ChannelHandler)?
     ) async throws {
+        if case .tls = address, tls == nil {
+            throw SocketFlaw("\(address) needs tls.certificate and tls.key")
+        }
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 1_024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -69,16 +123,25 @@ public final class Listeners: Sendable {
             )
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    guard self.admit(name, channel, most: most) else { return }
-                    if case .tcp = address {
+                    guard let handler = make(channel) else { return }
+                    let pipeline = channel.pipeline.syncOperations
+                    switch address {
+                    case .unix: break
+                    case .tcp: try channel.syncOptions?.setOption(.tcpOption(.tcp_nodelay), value: 1)
+                    case .tls:
                         try channel.syncOptions?.setOption(.tcpOption(.tcp_nodelay), value: 1)
+                        guard let tls = self.tls else { return }
+                        try pipeline.addHandler(
+                            TLSHandler(
+                                tls, handshakeSeconds: handshakeSeconds, logger: self.logger))
                     }
-                    try channel.pipeline.syncOperations.addHandler(make(self.nextID()))
+                    try pipeline.addHandler(handler)
+                    self.remember(channel)
                 }
             }
         let channel: any Channel
         switch address {
-        case .tcp(let host, let port):
+        case .tcp(let host, let port), .tls(let host, let port):
             channel = try await bootstrap.bind(host: host, port: port).get()
         case .unix(let path):
             channel = try await bootstrap.bind(
@@ -97,23 +160,22 @@ public final class Listeners: Sendable {
         }
     }
 
-    /// Counts a connection in, or turns it away with the reason.
-    private func admit(_ name: String, _ channel: any Channel, most: Int) -> Bool {
-        let admitted = open.withLock { open -> Bool in
-            if open[name, default: 0] >= most { return false }
-            open[name, default: 0] += 1
-            return true
+    private func remember(_ channel: any Channel) {
+        let key = ObjectIdentifier(channel)
+        connections.withLock { $0[key] = channel }
+        channel.closeFuture.whenComplete { _ in self.connections.withLock { $0[key] = nil } }
+    }
+
+    /// Tells every open connection why it ends, and closes it. Returns once they are closed, or
+    /// after a second.
+    public func sayFarewell(_ prose: String) async {
+        let open = connections.withLock { Array($0.values) }
+        for channel in open {
+            channel.triggerUserOutboundEvent(Farewell(prose: prose), promise: nil)
         }
-        guard admitted else {
-            let line = #"{"error":"\#(most) connections are open already","code":"limit"}"# + "\n"
-            channel.writeAndFlush(ByteBuffer(string: line))
-                .whenComplete { _ in channel.close(promise: nil) }
-            return false
+        for _ in 0..<100 where !connections.withLock({ $0.isEmpty }) {
+            try? await Task.sleep(for: .milliseconds(10))
         }
-        channel.closeFuture.whenComplete { _ in
-            self.open.withLock { $0[name, default: 1] -= 1 }
-        }
-        return true
     }
 
     /// Stops taking connections; those that are open stay.
@@ -124,4 +186,16 @@ public final class Listeners: Sendable {
         }
         for channel in open { try? await channel.close().get() }
     }
+}
+
+/// The daemon ends, or begins anew: the connection is told and closed.
+struct Farewell: Sendable {
+    let prose: String
+}
+
+/// A listener that cannot be opened.
+struct SocketFlaw: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) { self.description = description }
 }

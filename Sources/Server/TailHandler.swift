@@ -25,8 +25,9 @@ public struct TailOptions: Sendable {
 
 /// One tail connection. It holds a place in the output, no queue: while the socket takes bytes it
 /// copies lines from the shared ring, or reads the store where it is further back.
-final class TailHandler: ChannelInboundHandler {
+final class TailHandler: ChannelDuplexHandler {
     typealias InboundIn = ByteBuffer
+    typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
     private let options: TailOptions
@@ -82,6 +83,17 @@ final class TailHandler: ChannelInboundHandler {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         context.close(promise: nil)
+    }
+
+    func triggerUserOutboundEvent(
+        context: ChannelHandlerContext, event: Any, promise: EventLoopPromise<Void>?
+    ) {
+        if let farewell = event as? Farewell {
+            refuse(farewell.prose, .shutdown)
+            promise?.succeed()
+        } else {
+            context.triggerUserOutboundEvent(event, promise: promise)
+        }
     }
 
     // MARK: The request

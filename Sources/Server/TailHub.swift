@@ -46,6 +46,21 @@ public final class TailHub: Sendable {
         for loop in loops { loop.wake() }
     }
 
+    /// Reads on in the store, where somebody else writes it; returns the last number.
+    public func follow(_ source: any TailSource) async throws(StoreFailure) {
+        let last = try await source.outputRange().last
+        var at = self.last
+        while at < last {
+            let lines = try await source.output(after: at, limit: 1_000)
+            guard let end = lines.last else { break }
+            publish(lines)
+            at = end.seq
+        }
+    }
+
+    /// Nothing is known of the log yet.
+    public var isBlank: Bool { log == nil }
+
     /// nil until the log has been read.
     var log: String? { state.withLock { $0.isReady ? $0.log : nil } }
     var last: Int { state.withLock { $0.last } }

@@ -55,8 +55,9 @@ public struct WriterLoop<Store: LogStore> {
     private let clock: DaemonClock
     private let options: WriterOptions
     private let logger: Logger
-    private var sessions: [Origin: FeedConnection] = [:]
-    private var inFlight: Running<StoreFailure?>?
+    private var ordinances: [Ordinance] = []
+    private var sessions: [Origin: any FeedSink] = [:]
+    private var inFlight: Flight?
     private var checkpointing: Running<[ContainerNumber]?>?
     private var lastCheckpoint: Instant
     private var lastNow: Instant
@@ -82,10 +83,11 @@ public struct WriterLoop<Store: LogStore> {
     /// Runs until the inbox is stopped and empty, or the log has gone to another writer.
     public mutating func run(ordinances: [Ordinance]) async throws(StoreFailure) {
         status.set("ok")
+        self.ordinances = ordinances
         try await turn([], ordinances: ordinances)
         while !(inbox.isStopped && inbox.isEmpty) {
             await wait()
-            if let running = inFlight, running.isDone { try await finishCommit() }
+            if let flight = inFlight, flight.running.isDone { try await finishCommit() }
             let intakes = inbox.take(limit: options.batchLines)
             try await work(intakes)
             try await settleCheckpoint()
@@ -120,7 +122,7 @@ public struct WriterLoop<Store: LogStore> {
 
     private mutating func work(_ intakes: [Intake]) async throws(StoreFailure) {
         var chunks: [FeedChunk] = []
-        var connections: [Int: FeedConnection] = [:]
+        var connections: [Int: any FeedSink] = [:]
         for intake in intakes {
             switch intake.content {
             case .lines(let chunk):
@@ -139,9 +141,20 @@ public struct WriterLoop<Store: LogStore> {
 
     /// One step and the start of its commit.
     private mutating func turn(
-        _ chunks: [FeedChunk], _ connections: [Int: FeedConnection] = [:],
+        _ chunks: [FeedChunk], _ connections: [Int: any FeedSink] = [:],
         ordinances: [Ordinance] = []
     ) async throws(StoreFailure) {
+        var effects: Effects
+        repeat {
+            effects = try await decide(chunks, ordinances)
+            // Where the batch before had to be taken apart, this one was decided on sand.
+        } while try await finishCommit()
+        inFlight = launch(effects, chunks, connections)
+    }
+
+    private mutating func decide(
+        _ chunks: [FeedChunk], _ ordinances: [Ordinance]
+    ) async throws(StoreFailure) -> Effects {
         let missing = engine.missing(chunks)
         if !missing.isEmpty {
             do { try engine.admit(try await store.load(missing)) } catch let flaw as CodingFlaw {
@@ -156,18 +169,25 @@ public struct WriterLoop<Store: LogStore> {
         lastNow = max(lastNow, clock.engineNow())
         let effects = engine.step(chunks, ordinances: ordinances, now: lastNow)
         lastWork = clock.wall()
-        try await finishCommit()
         for (code, count) in effects.refused {
             logger.debug("refused lines", metadata: ["code": "\(code)", "count": "\(count)"])
         }
-        inFlight = launch(effects, connections)
+        return effects
+    }
+
+    /// A batch on its way into the store, with all that is needed to decide it anew.
+    private struct Flight {
+        let commit: Commit?
+        let chunks: [FeedChunk]
+        let connections: [Int: any FeedSink]
+        let running: Running<StoreFailure?>
     }
 
     private func launch(
-        _ effects: Effects, _ connections: [Int: FeedConnection]
-    ) -> Running<StoreFailure?> {
+        _ effects: Effects, _ chunks: [FeedChunk], _ connections: [Int: any FeedSink]
+    ) -> Flight {
         let (store, hub, status, logger, inbox) = (store, hub, status, logger, inbox)
-        return Running {
+        let running = Running<StoreFailure?> {
             if let commit = effects.commit {
                 let failure = await WriterLoop.makeDurable(commit, store, status, logger)
                 if let failure { return failure }
@@ -178,6 +198,8 @@ public struct WriterLoop<Store: LogStore> {
         } whenDone: {
             inbox.poke()
         }
+        return Flight(
+            commit: effects.commit, chunks: chunks, connections: connections, running: running)
     }
 
     /// Tries the same commit until it is durable; returns only failures that no trying mends.
@@ -194,8 +216,8 @@ public struct WriterLoop<Store: LogStore> {
                 }
                 return nil
             } catch {
-                if error.kind == .fenced || error.kind == .fatal { return error }
-                status.set("no-database")
+                if error.kind != .unavailable { return error }
+                status.set(error.state == "25006" ? "read-only" : "no-database")
                 let pause = Backoff.seconds(attempt)
                 logger.error(
                     "the database does not take the batch; trying again",
@@ -206,15 +228,53 @@ public struct WriterLoop<Store: LogStore> {
         }
     }
 
-    private mutating func finishCommit() async throws(StoreFailure) {
-        guard let running = inFlight else { return }
+    /// Waits for the batch under way. True: the database refused some of it, and the engine was
+    /// brought back to what the log says, without those lines.
+    @discardableResult
+    private mutating func finishCommit() async throws(StoreFailure) -> Bool {
+        guard let flight = inFlight else { return false }
         inFlight = nil
-        if let failure = await running.value() { throw failure }
+        guard let failure = await flight.running.value() else { return false }
+        guard failure.kind == .data, let commit = flight.commit else { throw failure }
+        try await takeApart(flight, commit, failure)
+        return true
+    }
+
+    /// The database does not take the data itself: finds the lines at fault, puts them into the
+    /// quarantine instead, and decides the batch anew from what the log says.
+    private mutating func takeApart(
+        _ flight: Flight, _ commit: Commit, _ failure: StoreFailure
+    ) async throws(StoreFailure) {
+        logger.error(
+            "the database refuses a batch; looking for the lines at fault",
+            metadata: ["cause": "\(failure)", "batch": "\(commit.batch)"])
+        let culprits = try await store.culprits(commit)
+        guard !culprits.isEmpty else { throw failure }
+        _ = await checkpointing?.value()
+        checkpointing = nil
+        engine = try await Recovery.run(store, parser: engine.parser).engine
+        var causes: [Int: [Int: String]] = [:]
+        for culprit in culprits {
+            let event = commit.events[culprit.event]
+            causes[event.source, default: [:]][event.number] = culprit.cause
+        }
+        var chunks = flight.chunks
+        for at in chunks.indices {
+            guard let bad = causes[chunks[at].source] else { continue }
+            for line in chunks[at].lines.indices {
+                guard let cause = bad[chunks[at].lines[line].number] else { continue }
+                chunks[at].lines[line].value = .reject(
+                    LineReject(.type, detail: "the database refuses it: \(cause)"))
+            }
+        }
+        let effects = try await decide(chunks, ordinances)
+        inFlight = launch(effects, chunks, flight.connections)
+        try await finishCommit()
     }
 
     /// Opens a session: what it may resume after is what is durable.
     private mutating func open(
-        _ hello: Hello, _ connection: FeedConnection
+        _ hello: Hello, _ connection: any FeedSink
     ) async throws(StoreFailure) {
         try await finishCommit()
         let origin = Origin(post: hello.post, stream: hello.stream)
@@ -241,7 +301,7 @@ public struct WriterLoop<Store: LogStore> {
             engine.dirtyCount >= options.checkpointDirty || waited >= options.checkpointSeconds
             || (quietFor >= 0.9 && inbox.depth == 0)
         guard isDue else { return }
-        try await finishCommit()
+        guard try await !finishCommit() else { return }
         lastCheckpoint = wall
         let checkpoint = engine.cut(now: lastNow)
         let (store, logger, inbox) = (store, logger, inbox)

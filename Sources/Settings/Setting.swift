@@ -45,7 +45,7 @@ public struct Setting: Sendable {
         Setting("run.folder", .text, ".", "folder of the Unix sockets"),
         Setting(
             "feed.listen", .list, "127.0.0.1:7601,unix:feed.sock",
-            "where posts connect: host:port, or unix:name in the run folder"),
+            "where posts connect: host:port, tls:host:port, or unix:name in the run folder"),
         Setting(
             "feed.max-line", .integer(1_024...1_048_576), "65536", "bytes of one line"),
         Setting("feed.max-text", .integer(16...4_096), "256", "bytes of one text field"),
@@ -59,6 +59,20 @@ public struct Setting: Sendable {
             "lines of one connection that may wait for their ack"),
         Setting(
             "feed.max-connections", .integer(1...1_000_000), "10000", "feed connections at a time"),
+        Setting(
+            "feed.max-unauthenticated", .integer(1...1_000_000), "4096",
+            "of these, those that have not said their first line"),
+        Setting(
+            "feed.max-per-address", .integer(1...1_000_000), "10000", "of these, those of one address"),
+        Setting("feed.max-per-post", .integer(1...100_000), "64", "of these, those of one post"),
+        Setting(
+            "feed.anonymous", .choice(["local", "everywhere", "nowhere"]), "local",
+            "where senders are let in that do not say who they are; local: loopback and Unix sockets"),
+        Setting(
+            "feed.advertise", .text, "",
+            "where a standby sends posts that ask for the writer; empty: the first address of feed.listen"),
+        Setting(
+            "feed.handshake-seconds", .integer(1...3_600), "10", "time for a TLS handshake"),
         Setting(
             "feed.first-line-seconds", .integer(1...3_600), "10",
             "time for a connection's first line"),
@@ -85,6 +99,17 @@ public struct Setting: Sendable {
         Setting(
             "tail.ring-lines", .integer(1_024...10_000_000), "65536",
             "output lines kept in memory for live tails"),
+        Setting("tls.certificate", .text, "", "certificate chain of this daemon (PEM)"),
+        Setting("tls.key", .text, "", "its private key (PEM)"),
+        Setting(
+            "tls.client-authorities", .text, "",
+            "authorities whose certificates posts must show (PEM); empty: none is asked for"),
+        Setting(
+            "tls.revocations", .text, "",
+            "revoked certificates of those authorities (PEM CRL); a CRL past its time lets nobody in"),
+        Setting(
+            "writer.lease-seconds", .number(1...300), "3",
+            "after this long without a sign of the writer a standby takes over"),
         Setting(
             "writer.batch-lines", .integer(1...50_000), "5000", "lines of one transaction"),
         Setting(

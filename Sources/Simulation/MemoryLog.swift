@@ -65,6 +65,9 @@ public final class MemoryLog: LogStore {
         if let failure { throw failure }
     }
 
+    /// Memory takes everything.
+    public func culprits(_ commit: Commit) async throws(StoreFailure) -> [Culprit] { [] }
+
     public func snapshot() async throws(StoreFailure) -> Snapshot {
         state.withLock { state in
             var snapshot = state.snapshot

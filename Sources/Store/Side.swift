@@ -253,17 +253,23 @@ actor Side {
                         set batch = excluded.batch, state = excluded.state
                     """, operation)
             }
-            _ = try connection.query(
+            let written = try connection.query(
                 """
                 insert into checkpoint (batch, network, rules) values ($1::int8, $2, $3)
                     on conflict (only_row) do update set batch = excluded.batch,
                     network = coalesce(excluded.network, checkpoint.network),
                     rules = coalesce(excluded.rules, checkpoint.rules)
+                    where checkpoint.batch <= excluded.batch
+                    returning 1
                 """,
                 [
                     .integer(checkpoint.batch), .bytes(checkpoint.network),
                     .bytes(checkpoint.rules),
                 ], operation)
+            guard written.rows > 0 else {
+                throw StoreFailure(
+                    .fenced, operation, "another daemon has written a later checkpoint")
+            }
             try connection.commit()
         }
     }
@@ -342,6 +348,17 @@ actor Side {
                 select coalesce((select min(seq) from output), head.seq + 1), head.seq from head
                 """, [], "reading the output")
             return (Int(answer.integer(0, 0)), Int(answer.integer(0, 1)))
+        }
+    }
+
+    /// The head as it stands, without taking it over.
+    func head() throws(StoreFailure) -> LogHead {
+        try with { (connection) throws(StoreFailure) in
+            let answer = try connection.query(
+                "select epoch, batch, seq, log::text from head", [], "reading the head")
+            return LogHead(
+                epoch: Int(answer.integer(0, 0)), batch: Int(answer.integer(0, 1)),
+                seq: Int(answer.integer(0, 2)), log: answer.text(0, 3) ?? "")
         }
     }
 

@@ -27,16 +27,22 @@ public struct StoreOptions: Sendable {
 public final class PostgresLog: LogStore {
     private let writer: Writer
     private let side: Side
+    let keeper: Keeper
 
     public init(_ options: StoreOptions) {
         writer = Writer(options)
         side = Side(options)
+        keeper = Keeper(options)
     }
 
     public func takeOver() async throws(StoreFailure) -> LogHead { try await writer.takeOver() }
 
     public func commit(_ commit: Commit) async throws(StoreFailure) {
         try await writer.commit(commit)
+    }
+
+    public func culprits(_ commit: Commit) async throws(StoreFailure) -> [Culprit] {
+        try await writer.culprits(commit)
     }
 
     public func snapshot() async throws(StoreFailure) -> Snapshot { try await side.snapshot() }
@@ -76,6 +82,9 @@ public final class PostgresLog: LogStore {
 
     /// The last batch in the log.
     public func headBatch() async throws(StoreFailure) -> Int { try await side.headBatch() }
+
+    /// The head as it stands, without taking it over.
+    public func head() async throws(StoreFailure) -> LogHead { try await side.head() }
 
     /// The engine's time of the last batch; nil in a new log.
     public func lastStep() async throws(StoreFailure) -> Instant? { try await side.lastStep() }
@@ -196,6 +205,35 @@ actor Writer {
             connection = nil
             throw error
         }
+    }
+
+    /// Which of a refused commit's events the database does not take, found by halving.
+    func culprits(_ commit: Commit) throws(StoreFailure) -> [Culprit] {
+        connection = nil
+        let fresh = try Connection(options.conninfo)
+        var found: [Culprit] = []
+        var ranges = [0..<commit.events.count]
+        while let range = ranges.popLast() {
+            if range.isEmpty { continue }
+            var part = commit
+            part.events = Array(commit.events[range])
+            do {
+                try fresh.copy(
+                    "BEGIN; " + Rows.eventCopy, [Rows.events(part, options.clock())],
+                    "looking for refused events")
+                try fresh.run("ROLLBACK", "looking for refused events")
+            } catch {
+                guard error.kind == .data else { throw error }
+                try fresh.run("ROLLBACK", "looking for refused events")
+                if range.count == 1 {
+                    found.append(Culprit(event: range.lowerBound, cause: error.cause))
+                } else {
+                    let middle = (range.lowerBound + range.upperBound) / 2
+                    ranges += [middle..<range.upperBound, range.lowerBound..<middle]
+                }
+            }
+        }
+        return found
     }
 
     private func write(_ commit: Commit) throws(StoreFailure) {

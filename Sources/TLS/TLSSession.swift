@@ -17,9 +17,6 @@ public struct TLSSession: ~Copyable {
     /// The peer has said that nothing more comes.
     public private(set) var isFinished = false
 
-    /// Bytes handed over at a time.
-    private static let chunk = 65_536
-
     public init(_ context: TLSContext, _ role: Role) throws(TLSFailure) {
         guard let made = SSL_new(context.raw), let read = BIO_new(BIO_s_mem()),
             let write = BIO_new(BIO_s_mem())
@@ -74,27 +71,32 @@ public struct TLSSession: ~Copyable {
         }
     }
 
+    /// Everything that can be decrypted now, in one piece: plaintext is never longer than what
+    /// waits as ciphertext.
     private mutating func read() throws(TLSFailure) -> [UInt8] {
-        var plain: [UInt8] = []
-        while true {
-            ERR_clear_error()
-            var got = 0
-            let room = TLSSession.chunk
-            let start = plain.count
-            plain.append(contentsOf: repeatElement(0, count: room))
-            let done = plain.withUnsafeMutableBytes {
-                SSL_read_ex(raw, $0.baseAddress?.advanced(by: start), room, &got)
-            }
-            plain.removeLast(room - got)
-            if done == 1 { continue }
-            switch SSL_get_error(raw, done) {
-            case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE: return plain
-            case SSL_ERROR_ZERO_RETURN:
-                isFinished = true
-                return plain
-            default: throw TLSFailure("reading over TLS")
+        let room = caravan_bio_pending(incoming) + Int(SSL_pending(raw)) + 1_024
+        let session = raw
+        var isLast = false
+        var isBroken = false
+        let plain = [UInt8](unsafeUninitializedCapacity: room) { buffer, count in
+            while count < room {
+                ERR_clear_error()
+                var got = 0
+                let done = SSL_read_ex(
+                    session, buffer.baseAddress?.advanced(by: count), room - count, &got)
+                count += got
+                if done == 1 { continue }
+                switch SSL_get_error(session, done) {
+                case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE: return
+                case SSL_ERROR_ZERO_RETURN: isLast = true
+                default: isBroken = true
+                }
+                return
             }
         }
+        if isLast { isFinished = true }
+        if isBroken { throw TLSFailure("reading over TLS") }
+        return plain
     }
 
     /// Encrypts plaintext; `drain` gives the ciphertext.

@@ -130,6 +130,19 @@ public struct EventHistory: Sendable, Equatable {
         return .replaced
     }
 
+    /// Whether this very version of the event has come before.
+    public func recognises(_ event: TrackingEvent) -> Bool {
+        let updated = event.updated ?? .unset
+        if let known = events.first(where: { $0.identity == event.identity }),
+            known.content == event.content, known.updated == updated
+        {
+            return true
+        }
+        return superseded.contains(
+            SupersededVersion(
+                identity: event.identity, content: event.content, updated: updated))
+    }
+
     private mutating func insert(_ record: EventRecord) {
         var position = events.count
         while position > 0, EventRecord.precedes(record, events[position - 1]) { position -= 1 }

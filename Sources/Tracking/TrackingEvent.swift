@@ -86,15 +86,18 @@ public struct ShipmentPlan: Sendable, Equatable {
     public var start: Instant?
     public var milestones: [PlannedMilestone]
     public var updated: Instant?
-    /// Of everything the line says but `updated`.
+    /// The sender's own running number.
+    public var seq: Int64?
+    /// Of everything the line says but `updated` and `seq`.
     public var content: UInt64
 
     public init(
         shipment: String, containers: [ContainerNumber], origin: String? = nil,
         destination: String? = nil, mode: TransportMode = .unknown, via: [String] = [],
         promised: Instant? = nil, start: Instant? = nil, milestones: [PlannedMilestone] = [],
-        updated: Instant? = nil, content: UInt64 = 0
+        updated: Instant? = nil, seq: Int64? = nil, content: UInt64 = 0
     ) {
+        self.seq = seq
         self.shipment = shipment
         self.containers = containers
         self.origin = origin
@@ -121,13 +124,16 @@ public struct Closure: Sendable, Equatable {
     public var reason: String?
     public var updated: Instant?
     public var retract: Bool
+    /// The sender's own running number.
+    public var seq: Int64?
     public var content: UInt64
 
     public init(
         id: String, place: String, mode: TransportMode = .unknown, from: Instant,
         until: Instant? = nil, reason: String? = nil, updated: Instant? = nil,
-        retract: Bool = false, content: UInt64 = 0
+        retract: Bool = false, seq: Int64? = nil, content: UInt64 = 0
     ) {
+        self.seq = seq
         self.id = id
         self.place = place
         self.mode = mode

@@ -11,6 +11,16 @@ public enum FeedLine: Sendable, Equatable {
     /// Nothing but space: ignored.
     case empty
     case reject(LineReject)
+
+    /// The sender's running number, where the line could be read that far.
+    public var seq: Int64? {
+        switch self {
+        case .event(let event): event.seq
+        case .plan(let plan): plan.seq
+        case .closure(let closure): closure.seq
+        case .hello, .ping, .bye, .empty, .reject: nil
+        }
+    }
 }
 
 /// A sender that opens a session.

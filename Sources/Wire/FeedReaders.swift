@@ -147,7 +147,8 @@ struct EventReader {
         var closure = Closure(
             id: id, place: try fields.place(fields.slot(.place), "place"), mode: try mode(),
             from: from ?? .unset, until: until, reason: try fields.text(.reason, "reason"),
-            updated: try fields.instant(.updated, "updated"), retract: retract)
+            updated: try fields.instant(.updated, "updated"), retract: retract,
+            seq: try fields.integer(.seq, "seq"))
         var hash = StableHasher()
         hash.combine(closure.place)
         hash.combine(UInt64(closure.mode.rawValue) | (retract ? 256 : 0))
@@ -221,7 +222,8 @@ struct PlanReader {
             destination: try optionalPlace(.to, "to"), mode: try EventReader(fields).mode(),
             via: try via(), promised: try fields.instant(.promised, "promised"),
             start: try fields.instant(.start, "start"), milestones: try milestones(),
-            updated: try fields.instant(.updated, "updated"))
+            updated: try fields.instant(.updated, "updated"),
+            seq: try fields.integer(.seq, "seq"))
         plan.content = content(plan)
         return plan
     }

@@ -18,7 +18,7 @@ struct Caravan: AsyncParsableCommand {
         version: "caravan 0.1.0",
         subcommands: [
             Up.self, Push.self, Tail.self, Show.self, NetworkCommand.self, Simulate.self,
-            BacktestCommand.self, Migrate.self,
+            BacktestCommand.self, PostCommand.self, QuarantineCommand.self, Migrate.self,
         ])
 
     static func main() async { await runWithHouseStatus() }

@@ -11,7 +11,7 @@ import Tracking
 import UnixSignals
 import Wire
 
-extension PostgresLog: TailSource {}
+extension PostgresLog: TailSource, PostSource, QuarantineSource {}
 
 @main
 struct Caravand: AsyncParsableCommand {

@@ -2,6 +2,7 @@ import Foundation
 import Logging
 import Server
 import Settings
+import TLS
 import Tracking
 import Wire
 
@@ -18,6 +19,13 @@ struct DaemonPlan: Sendable {
     let retentionDays: Int
     let partitionDays: Int
     let networkBytes: [UInt8]
+    let network: Network
+    let tls: TLSFiles?
+    let anonymous: String
+    /// Names this daemon among those of its database: the same after a restart.
+    let holder: String
+    let advertised: String
+    let leaseSeconds: Double
     let rules: AlertRules
     let logLevel: Logger.Level
     let speedup: Double
@@ -42,6 +50,17 @@ struct DaemonPlan: Sendable {
         feed.limits.maxContainers = settings.integer("feed.max-containers")
         feed.limits.maxMilestones = settings.integer("feed.max-milestones")
         feed.window = settings.integer("feed.window")
+        feed.maxUnauthenticated = settings.integer("feed.max-unauthenticated")
+        feed.maxPerAddress = settings.integer("feed.max-per-address")
+        feed.maxPerPost = settings.integer("feed.max-per-post")
+        feed.handshakeSeconds = settings.integer("feed.handshake-seconds")
+        anonymous = settings.text("feed.anonymous")
+        leaseSeconds = settings.number("writer.lease-seconds")
+        let canonical = URL(fileURLWithPath: folder).standardizedFileURL.path
+        holder = ProcessInfo.processInfo.hostName + ":" + canonical
+        let stated = settings.text("feed.advertise")
+        advertised = stated.isEmpty ? feeds.first?.description ?? "nowhere" : stated
+        tls = try DaemonPlan.tls(settings)
         feed.maxConnections = settings.integer("feed.max-connections")
         feed.firstLineSeconds = settings.integer("feed.first-line-seconds")
         feed.lineSeconds = settings.integer("feed.line-seconds")
@@ -58,6 +77,7 @@ struct DaemonPlan: Sendable {
         retentionDays = settings.integer("retention.days")
         partitionDays = settings.integer("partitions.days-ahead")
         networkBytes = try DaemonPlan.network(settings.text("network.file"))
+        network = try NetworkFile.parse(networkBytes)
         rules = try settings.rules()
         logLevel = Logger.Level(rawValue: settings.text("log.level")) ?? .info
         speedup = settings.number("clock.speedup")
@@ -80,15 +100,34 @@ struct DaemonPlan: Sendable {
             }
             return .unix(path: path)
         }
+        let isEncrypted = text.hasPrefix("tls:")
+        let text = isEncrypted ? String(text.dropFirst(4)) : text
         guard let colon = text.lastIndex(of: ":"),
             let port = Int(text[text.index(after: colon)...]),
             (0...65_535).contains(port)
         else {
             throw ValidationFailure(
-                "\(key) is '\(text)'; allowed is host:port or unix:name")
+                "\(key) is '\(text)'; allowed is host:port, tls:host:port or unix:name")
         }
         let host = String(text[..<colon]).trimmingCharacters(in: ["[", "]"])
-        return .tcp(host: host, port: port)
+        return isEncrypted ? .tls(host: host, port: port) : .tcp(host: host, port: port)
+    }
+
+    private static func tls(_ settings: Settings) throws -> TLSFiles? {
+        let (certificate, key) = (settings.text("tls.certificate"), settings.text("tls.key"))
+        if certificate.isEmpty, key.isEmpty { return nil }
+        guard !certificate.isEmpty, !key.isEmpty else {
+            throw ValidationFailure("tls.certificate and tls.key belong together: set both")
+        }
+        let authorities = settings.text("tls.client-authorities")
+        let revocations = settings.text("tls.revocations")
+        if authorities.isEmpty, !revocations.isEmpty {
+            throw ValidationFailure("tls.revocations needs tls.client-authorities")
+        }
+        return TLSFiles(
+            certificateChain: certificate, privateKey: key,
+            clientAuthorities: authorities.isEmpty ? nil : authorities,
+            revocations: revocations.isEmpty ? nil : revocations)
     }
 
     private static func network(_ file: String) throws -> [UInt8] {

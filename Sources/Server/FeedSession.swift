@@ -1,0 +1,188 @@
+import Engine
+import Logging
+import NIOCore
+import Tracking
+import Wire
+
+/// How a sender comes in, and what a session adds to a bare feed: streams, numbers, heartbeats.
+extension FeedHandler {
+    // MARK: Entry
+
+    /// A first line that is no hello: a bare sender. False where it must wait or may not.
+    func enter(_ framed: LineFramer.Framed, _ context: ChannelHandlerContext) -> Bool {
+        if let post = certificate?.post {
+            hold()
+            held.append(Held(framed))
+            ask(post, token: nil, certified: true, context) { handler in
+                handler.origin = Origin(post: post)
+                handler.release()
+            }
+            return false
+        }
+        guard access.allowsAnonymous else {
+            refuse("this feed wants to know who speaks: begin with hello", .unauthorised)
+            return false
+        }
+        return admit(nil)
+    }
+
+    /// Counts the sender in; false where a bound forbids it.
+    private func admit(_ permit: Permit?) -> Bool {
+        if let bound = access.caps.entered(post: permit?.post) {
+            refuse(bound, .limit)
+            return false
+        }
+        hasEntered = true
+        self.permit = permit
+        chunk.scope = permit?.places
+        if let permit { access.book.connected(permit.post, 1) }
+        return true
+    }
+
+    /// Asks the book, and goes on with `body` where it lets the sender in.
+    private func ask(
+        _ post: String, token: String?, certified: Bool, _ context: ChannelHandlerContext,
+        _ body: @escaping @Sendable (FeedHandler) -> Void
+    ) {
+        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+        let (loop, access) = (context.eventLoop, access)
+        Task {
+            let verdict = await access.book.admit(
+                post, token: token, certified: certified,
+                allowsAnonymous: access.allowsAnonymous)
+            loop.execute {
+                let handler = bound.value
+                guard !handler.isClosed, handler.context != nil else { return }
+                switch verdict {
+                case .granted(let permit):
+                    if handler.admit(permit) { body(handler) }
+                case .refused(let prose):
+                    access.logger.warning(
+                        "a sender was turned away",
+                        metadata: [
+                            "post": "\(post)", "peer": "\(handler.address ?? "local")",
+                            "cause": "\(prose)",
+                        ])
+                    handler.refuse(prose, .unauthorised)
+                }
+            }
+        }
+    }
+
+    private func hold() {
+        isHolding = true
+        // What is read already is held; no more comes before the answer.
+        pause()
+    }
+
+    /// Goes on with what was held.
+    private func release() {
+        guard let context, !isClosed else { return }
+        isHolding = false
+        chunk.origin = origin
+        let waiting = held
+        held = []
+        for framed in waiting { framed.with { self.take($0, context) } }
+        if endsAfterHolding { end(at: lineCount, context) }
+        handOver(context)
+        if inbox.isRoomy { resume() }
+        flushReplies(context)
+    }
+
+    func reportTrespass(_ lines: Int) {
+        guard let permit else { return }
+        access.book.trespassed(permit.post, lines)
+        access.logger.warning(
+            "forbidden lines",
+            metadata: [
+                "post": "\(permit.post)", "peer": "\(address ?? "local")", "lines": "\(lines)",
+            ])
+    }
+
+    // MARK: Sessions
+
+    func open(_ hello: Hello, _ context: ChannelHandlerContext) {
+        guard !inSession, lastAnswerable == 0, !hasEntered else {
+            return refuse("hello is the first line of a connection", .protocol)
+        }
+        guard hello.version == "caravan/1" else {
+            return refuse("this server speaks caravan/1, not \(hello.version)", .protocol)
+        }
+        if let post = certificate?.post, post != hello.post {
+            return refuse(
+                "the certificate is that of post \(post), not of \(hello.post)", .unauthorised)
+        }
+        hold()
+        ask(
+            hello.post, token: hello.token, certified: certificate?.post != nil, context
+        ) { handler in
+            guard let connection = handler.connection else { return }
+            _ = handler.inbox.offer(Intake(content: .hello(hello), connection: connection))
+        }
+    }
+
+    func welcome(_ hello: Hello, resume last: Int, now: Instant) {
+        guard let context, !isClosed else { return }
+        origin = Origin(post: hello.post, stream: hello.stream)
+        inSession = true
+        expected = last + 1
+        durable = last
+        var out = JSONWriter()
+        out.begin()
+        out.field("welcome", "caravan/1")
+        out.field("post", hello.post)
+        out.field("resume", last)
+        out.field("window", options.window)
+        out.field("maxLine", options.limits.maxLine)
+        out.field("heartbeatSeconds", options.heartbeatSeconds)
+        out.field("time", now)
+        out.endLine()
+        outgoing += out.bytes
+        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+        let interval = TimeAmount.seconds(Int64(options.heartbeatSeconds))
+        heartbeat = context.eventLoop.scheduleRepeatedTask(
+            initialDelay: interval, delay: interval
+        ) { _ in bound.value.beat() }
+        release()
+    }
+
+    private func beat() {
+        guard let context, !isClosed else { return }
+        silentBeats += 1
+        // Silence is the sender's only while it is being read.
+        if silentBeats > 3, inbox.isRoomy, lastAnswerable <= durableLine {
+            return refuse(
+                "nothing came for \(3 * options.heartbeatSeconds) s; a ping would do", .idle)
+        }
+        var out = JSONWriter()
+        out.begin()
+        out.field("heartbeat", durable)
+        out.field("state", inbox.isRoomy ? status.state : status.busyState)
+        out.field("time", status.now())
+        out.endLine()
+        outgoing += out.bytes
+        flushReplies(context)
+    }
+
+    /// The number of a session's line; nil where it closes the session.
+    func place(_ value: FeedLine, _ bytes: UnsafeBufferPointer<UInt8>) -> Int64? {
+        let stated: Int64?
+        if case .reject = value {
+            // Of a line that cannot be read, the number may be; else its place tells.
+            stated =
+                FlatObject(Array(bytes))?.integer("seq").map { Int64($0) } ?? Int64(expected)
+        } else {
+            stated = value.seq
+        }
+        guard let seq = stated else {
+            refuse("in a session every line carries seq", .protocol)
+            return nil
+        }
+        guard seq <= Int64(expected) else {
+            refuse("seq \(seq) came where \(expected) was expected", .gap, expected: expected)
+            return nil
+        }
+        if seq == Int64(expected) { expected += 1 }
+        return seq
+    }
+}

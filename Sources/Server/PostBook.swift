@@ -1,0 +1,211 @@
+import Engine
+import Synchronization
+import TLS
+import Tracking
+
+/// Where the enrolled posts are read, and where their health is kept.
+public protocol PostSource: Sendable {
+    func posts() async throws(StoreFailure) -> [EnrolledPost]
+    func report(_ health: [PostHealth]) async throws(StoreFailure)
+}
+
+/// What a post may say.
+struct Permit: Sendable {
+    let post: String
+    /// Canonical place ids and codes as enrolled; nil: every place.
+    let places: Set<String>?
+}
+
+/// The enrolled posts in memory, read again now and then and when a stranger knocks.
+public final class PostBook: Sendable {
+    private struct State {
+        var posts: [String: EnrolledPost]?
+        var health: [String: PostHealth] = [:]
+        var readAt = Instant.unset
+    }
+
+    enum Verdict: Sendable {
+        /// nil: nobody in particular, on a feed that lets such in.
+        case granted(Permit?)
+        case refused(String)
+    }
+
+    private let state = Mutex(State())
+    private let source: any PostSource
+    private let network: Network
+    private let clock: @Sendable () -> Instant
+
+    /// `network`: by whose aliases places are compared.
+    public init(
+        source: any PostSource, network: Network, clock: @escaping @Sendable () -> Instant
+    ) {
+        self.source = source
+        self.network = network
+        self.clock = clock
+    }
+
+    /// Reads the posts and reports their health; false where the store is away.
+    @discardableResult
+    public func refresh() async -> Bool {
+        do {
+            let posts = try await source.posts()
+            let health = state.withLock { state -> [PostHealth] in
+                state.posts = Dictionary(
+                    posts.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+                state.readAt = clock()
+                let health = state.health.values.filter { posts.map(\.name).contains($0.name) }
+                for name in state.health.keys {
+                    state.health[name]?.lines = 0
+                    state.health[name]?.forbidden = 0
+                }
+                return Array(health)
+            }
+            if !health.isEmpty { try await source.report(health) }
+            return true
+        } catch { return false }
+    }
+
+    /// Decides who a sender is. Waits while the posts have never been read.
+    func admit(
+        _ name: String, token: String?, certified: Bool, allowsAnonymous: Bool
+    ) async -> Verdict {
+        while !state.withLock({ $0.posts != nil }) {
+            if await refresh() { break }
+            try? await Task.sleep(for: .seconds(1))
+        }
+        let first = judge(name, token, certified, allowsAnonymous)
+        guard case .refused = first, isStale else { return first }
+        // Enrolled a moment ago, perhaps.
+        await refresh()
+        return judge(name, token, certified, allowsAnonymous)
+    }
+
+    private var isStale: Bool {
+        state.withLock { clock().minutes(since: $0.readAt) * 60 > 0.2 }
+    }
+
+    private func judge(
+        _ name: String, _ token: String?, _ certified: Bool, _ allowsAnonymous: Bool
+    ) -> Verdict {
+        guard let post = state.withLock({ $0.posts?[name] }) else {
+            if allowsAnonymous, !certified, token == nil { return .granted(nil) }
+            return .refused("post \(name) is not enrolled; see caravan post enrol")
+        }
+        if post.isRevoked { return .refused("post \(name) has been revoked") }
+        if !certified {
+            guard let hash = post.tokenHash else {
+                return .refused("post \(name) shows a certificate, not a token")
+            }
+            guard let token, Secrets.areEqual(Secrets.hash(token), hash) else {
+                return .refused("the token is not that of post \(name)")
+            }
+        }
+        return .granted(permit(post))
+    }
+
+    /// The places of which a post may speak; nil: all, or nobody knows the post.
+    func scope(of name: String) -> Set<String>? {
+        state.withLock { $0.posts?[name] }.flatMap { permit($0).places }
+    }
+
+    private func permit(_ post: EnrolledPost) -> Permit {
+        if post.places.contains("*") { return Permit(post: post.name, places: nil) }
+        var places = Set(post.places)
+        for place in post.places {
+            if let known = network.place(place) { places.insert(network.places[known].id) }
+        }
+        return Permit(post: post.name, places: places)
+    }
+
+    // MARK: Health
+
+    func connected(_ post: String, _ change: Int) {
+        state.withLock { $0.health[post, default: PostHealth(name: post)].connections += change }
+    }
+
+    /// `newest`: the latest event time among the lines.
+    func heard(_ post: String, lines: Int, newest: Instant) {
+        let now = clock()
+        state.withLock { state in
+            var health = state.health[post] ?? PostHealth(name: post)
+            health.lines += lines
+            health.lastLineAt = now
+            if newest != .unset {
+                health.clockAheadSeconds = max(0, newest.minutes(since: now) * 60)
+            }
+            state.health[post] = health
+        }
+    }
+
+    func trespassed(_ post: String, _ lines: Int) {
+        state.withLock { $0.health[post, default: PostHealth(name: post)].forbidden += lines }
+    }
+}
+
+/// Caps on connections of one listener kind: in all, before they have said who they are, of one
+/// address, of one post.
+final class ConnectionCaps: Sendable {
+    struct Limits: Sendable {
+        var all: Int
+        var unauthenticated: Int
+        var perAddress: Int
+        var perPost: Int
+    }
+
+    private struct State {
+        var all = 0
+        var unauthenticated = 0
+        var addresses: [String: Int] = [:]
+        var posts: [String: Int] = [:]
+    }
+
+    private let state = Mutex(State())
+    private let limits: Limits
+
+    init(_ limits: Limits) { self.limits = limits }
+
+    /// Counts a connection in; else says which bound it would break.
+    func admit(address: String?) -> String? {
+        state.withLock { state in
+            if state.all >= limits.all { return "\(limits.all) connections are open already" }
+            if state.unauthenticated >= limits.unauthenticated {
+                return "\(limits.unauthenticated) connections have yet to say who they are"
+            }
+            if let address, state.addresses[address, default: 0] >= limits.perAddress {
+                return "\(limits.perAddress) connections from \(address) are open already"
+            }
+            state.all += 1
+            state.unauthenticated += 1
+            if let address { state.addresses[address, default: 0] += 1 }
+            return nil
+        }
+    }
+
+    /// A connection has said its first word, and who it is where it is somebody.
+    func entered(post: String?) -> String? {
+        state.withLock { state in
+            if let post {
+                if state.posts[post, default: 0] >= limits.perPost {
+                    return "\(limits.perPost) connections of post \(post) are open already"
+                }
+                state.posts[post, default: 0] += 1
+            }
+            state.unauthenticated -= 1
+            return nil
+        }
+    }
+
+    func left(address: String?, hasEntered: Bool, post: String?) {
+        state.withLock { state in
+            state.all -= 1
+            if !hasEntered { state.unauthenticated -= 1 }
+            if let address { ConnectionCaps.drop(&state.addresses, address) }
+            if let post { ConnectionCaps.drop(&state.posts, post) }
+        }
+    }
+
+    private static func drop(_ counts: inout [String: Int], _ key: String) {
+        let left = (counts[key] ?? 1) - 1
+        counts[key] = left > 0 ? left : nil
+    }
+}

@@ -1,0 +1,77 @@
+import Engine
+import Logging
+import Synchronization
+import Tracking
+import Wire
+
+/// Where refused lines are kept that somebody wants judged again.
+public protocol QuarantineSource: Sendable {
+    func replayRequests(limit: Int) async throws(StoreFailure) -> [QuarantinedLine]
+    func settleReplay(batch: Int, item: Int) async throws(StoreFailure)
+}
+
+/// Takes lines out of the quarantine on request and sends them the way of all lines, under the name
+/// of the post that sent them. A crash in between sends them again, and they count once.
+public final class ReplayDesk: FeedSink {
+    let id = -1
+    private let source: any QuarantineSource
+    private let inbox: Inbox
+    private let book: PostBook
+    private let parser: FeedParser
+    private let logger: Logger
+    /// Lines that the writer has not answered yet, by post.
+    private let open = Mutex<(lines: [QuarantinedLine], left: Int)>(([], 0))
+
+    public init(
+        source: any QuarantineSource, inbox: Inbox, book: PostBook, limits: FeedLimits,
+        logger: Logger
+    ) {
+        self.source = source
+        self.inbox = inbox
+        self.book = book
+        parser = FeedParser(limits: limits)
+        self.logger = logger
+    }
+
+    /// Looks for requests until cancelled.
+    public func run() async {
+        while !Task.isCancelled {
+            try? await Task.sleep(for: .seconds(1))
+            guard open.withLock({ $0.left == 0 }), inbox.isRoomy,
+                let lines = try? await source.replayRequests(limit: 1_000), !lines.isEmpty
+            else { continue }
+            offer(lines)
+        }
+    }
+
+    private func offer(_ lines: [QuarantinedLine]) {
+        open.withLock { $0 = (lines, lines.count) }
+        for (index, line) in lines.enumerated() {
+            let value = line.bytes.withUnsafeBufferPointer { parser.parse($0) }
+            var chunk = FeedChunk(
+                source: id, origin: Origin(post: line.origin.post),
+                scope: book.scope(of: line.origin.post), bytes: line.bytes)
+            chunk.lines = [
+                ParsedLine(number: index + 1, range: 0..<line.bytes.count, value: value)
+            ]
+            _ = inbox.offer(Intake(content: .lines(chunk), connection: self))
+        }
+    }
+
+    func deliver(_ reply: SourceReply) {
+        let done = open.withLock { open -> [QuarantinedLine] in
+            guard reply.ack == open.lines.count, open.left > 0 else { return [] }
+            return open.lines
+        }
+        guard !done.isEmpty else { return }
+        Task {
+            for line in done { try? await source.settleReplay(batch: line.batch, item: line.item) }
+            logger.notice("lines replayed", metadata: ["lines": "\(done.count)"])
+            open.withLock { $0 = ([], 0) }
+        }
+    }
+
+    func welcome(_ hello: Hello, resume last: Int, now: Instant) {}
+
+    func close(_ prose: String, _ code: CloseCode) {}
+}

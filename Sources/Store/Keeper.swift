@@ -1,0 +1,238 @@
+import Engine
+import Tracking
+import Wire
+
+/// Who holds the right to write.
+public struct LeaseHolder: Sendable, Equatable {
+    public var holder: String
+    /// Where its feed listens.
+    public var address: String
+}
+
+/// The session for what must not wait behind snapshots and history: the lease, the posts, the
+/// quarantine.
+actor Keeper {
+    private nonisolated let executor = QueueExecutor("caravan.store.keeper")
+    nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+    private let options: StoreOptions
+    private var connection: Connection?
+
+    init(_ options: StoreOptions) { self.options = options }
+
+    private func with<R>(
+        _ body: (borrowing Connection) throws(StoreFailure) -> R
+    ) throws(StoreFailure) -> R {
+        if connection == nil { connection = try Connection(options.conninfo) }
+        do {
+            return try body(connection!)
+        } catch {
+            connection = nil
+            throw error
+        }
+    }
+
+    // MARK: Lease
+
+    func claim(
+        holder: String, address: String, seconds: Double
+    ) throws(StoreFailure) -> LeaseHolder {
+        try with { (connection) throws(StoreFailure) in
+            let answer = try connection.query(
+                "select holder, address from claim_lease($1, $2, $3::text::float8)",
+                [.text(holder), .text(address), .text("\(seconds)")], "claiming the lease")
+            return LeaseHolder(
+                holder: answer.text(0, 0) ?? "", address: answer.text(0, 1) ?? "")
+        }
+    }
+
+    func release(holder: String) throws(StoreFailure) {
+        try with { (connection) throws(StoreFailure) in
+            _ = try connection.query(
+                "update writer_lease set renewed_at = '-infinity' where holder = $1",
+                [.text(holder)], "giving the lease back")
+        }
+    }
+
+    // MARK: Posts
+
+    func posts() throws(StoreFailure) -> [EnrolledPost] {
+        try with { (connection) throws(StoreFailure) in
+            let answer = try connection.query(
+                """
+                select post, array_to_string(places, ' '), token_hash, revoked_at is not null
+                    from post
+                """, [], "reading the posts")
+            return (0..<answer.rows).map { row in
+                EnrolledPost(
+                    name: answer.text(row, 0) ?? "",
+                    places: (answer.text(row, 1) ?? "").split(separator: " ").map(String.init),
+                    tokenHash: answer.isNull(row, 2) ? nil : Array(answer.bytes(row, 2)),
+                    isRevoked: answer.integer(row, 3) != 0)
+            }
+        }
+    }
+
+    func report(_ health: [PostHealth]) throws(StoreFailure) {
+        try with { (connection) throws(StoreFailure) in
+            for post in health {
+                _ = try connection.query(
+                    """
+                    update post set connections = $2::int8, lines = lines + $3::int8,
+                        forbidden = forbidden + $4::int8, reported_at = now(),
+                        last_line_at = coalesce(
+                            'epoch'::timestamptz + $5::int8 * interval '1 us', last_line_at),
+                        clock_ahead_seconds = $6::text::float8
+                    where post = $1
+                    """,
+                    [
+                        .text(post.name), .integer(post.connections), .integer(post.lines),
+                        .integer(post.forbidden),
+                        post.lastLineAt.map { .integer(Int($0.microseconds)) }
+                            ?? .bytes(nil),
+                        .text("\(post.clockAheadSeconds)"),
+                    ], "reporting the posts' health")
+            }
+        }
+    }
+
+    /// Enrols a post or changes it; what is nil stays as it is.
+    func enrol(
+        _ name: String, places: [String]?, tokenHash: [UInt8]?
+    ) throws(StoreFailure) {
+        try with { (connection) throws(StoreFailure) in
+            _ = try connection.query(
+                """
+                insert into post (post, places, token_hash)
+                    values ($1, coalesce(string_to_array($2, ' '), '{}'), $3)
+                    on conflict (post) do update set revoked_at = null,
+                        places = coalesce(string_to_array($2, ' '), post.places),
+                        token_hash = coalesce($3, post.token_hash)
+                """,
+                [.text(name), .text(places?.joined(separator: " ")), .bytes(tokenHash)],
+                "enrolling \(name)")
+        }
+    }
+
+    /// False where there is no such post.
+    func revoke(_ name: String) throws(StoreFailure) -> Bool {
+        try with { (connection) throws(StoreFailure) in
+            let answer = try connection.query(
+                """
+                update post set revoked_at = now(), token_hash = null where post = $1
+                    returning 1
+                """, [.text(name)], "revoking \(name)")
+            return answer.rows > 0
+        }
+    }
+
+    /// One line for each post, as columns: name, places, token or certificate, state, connections,
+    /// lines, forbidden, last line (µs since 1970), seconds ahead.
+    func roster() throws(StoreFailure) -> [[String?]] {
+        try with { (connection) throws(StoreFailure) in
+            let answer = try connection.query(
+                """
+                select post, array_to_string(places, ' '),
+                    case when token_hash is null then 'certificate' else 'token' end,
+                    case when revoked_at is null then 'enrolled' else 'revoked' end,
+                    connections::text, lines::text, forbidden::text,
+                    (extract(epoch from last_line_at) * 1000000)::int8::text,
+                    round(clock_ahead_seconds)::text
+                from post order by post
+                """, [], "reading the posts")
+            return (0..<answer.rows).map { row in (0..<9).map { answer.text(row, $0) } }
+        }
+    }
+
+    // MARK: Quarantine
+
+    private static let columns = """
+        select batch, item, received_at, post, stream, code, field, detail, bytes, length, settled
+        from quarantine
+        """
+
+    private static func lines(_ answer: borrowing Answer) -> [QuarantinedLine] {
+        var found: [QuarantinedLine] = []
+        for row in 0..<answer.rows {
+            found.append(
+                QuarantinedLine(
+                    batch: Int(answer.integer(row, 0)), item: Int(answer.integer(row, 1)),
+                    receivedAt: Instant(
+                        microseconds: answer.integer(row, 2) + BinaryRow.epochMicroseconds),
+                    origin: Origin(
+                        post: answer.text(row, 3) ?? "", stream: answer.text(row, 4) ?? ""),
+                    code: answer.text(row, 5) ?? "", field: answer.text(row, 6),
+                    detail: answer.text(row, 7) ?? "", bytes: Array(answer.bytes(row, 8)),
+                    length: Int(answer.integer(row, 9)), settled: answer.text(row, 10)))
+        }
+        return found
+    }
+
+    /// The newest lines first; nil parts match all. Settled ones only where asked for.
+    func quarantined(
+        post: String?, code: String?, settledToo: Bool, limit: Int
+    ) throws(StoreFailure) -> [QuarantinedLine] {
+        try with { (connection) throws(StoreFailure) in
+            Keeper.lines(
+                try connection.query(
+                    Keeper.columns + """
+                         where ($1::text is null or post = $1) and ($2::text is null or code = $2)
+                        and ($3::int8 = 1 or settled is null)
+                        order by batch desc, item desc limit $4::int8
+                        """,
+                    [
+                        .text(post), .text(code), .integer(settledToo ? 1 : 0), .integer(limit),
+                    ], "reading the quarantine"))
+        }
+    }
+
+    func quarantined(batch: Int, item: Int) throws(StoreFailure) -> QuarantinedLine? {
+        try with { (connection) throws(StoreFailure) in
+            Keeper.lines(
+                try connection.query(
+                    Keeper.columns + " where batch = $1::int8 and item = $2::int8",
+                    [.integer(batch), .integer(item)], "reading the quarantine")
+            ).first
+        }
+    }
+
+    /// Asks the daemon to judge a line again; false where it is settled or not there.
+    func requestReplay(batch: Int, item: Int) throws(StoreFailure) -> Bool {
+        try change(
+            "update quarantine set replay_requested_at = now()", batch: batch, item: item)
+    }
+
+    func discard(batch: Int, item: Int) throws(StoreFailure) -> Bool {
+        try change(
+            "update quarantine set settled = 'discarded', settled_at = now()", batch: batch,
+            item: item)
+    }
+
+    func settleReplay(batch: Int, item: Int) throws(StoreFailure) {
+        _ = try change(
+            "update quarantine set settled = 'replayed', settled_at = now()", batch: batch,
+            item: item)
+    }
+
+    private func change(_ sql: String, batch: Int, item: Int) throws(StoreFailure) -> Bool {
+        try with { (connection) throws(StoreFailure) in
+            let answer = try connection.query(
+                sql + """
+                     where batch = $1::int8 and item = $2::int8 and settled is null returning 1
+                    """, [.integer(batch), .integer(item)], "changing the quarantine")
+            return answer.rows > 0
+        }
+    }
+
+    /// Lines that wait to be judged again, oldest request first.
+    func replayRequests(limit: Int) throws(StoreFailure) -> [QuarantinedLine] {
+        try with { (connection) throws(StoreFailure) in
+            Keeper.lines(
+                try connection.query(
+                    Keeper.columns + """
+                         where replay_requested_at is not null and settled is null
+                        order by replay_requested_at, batch, item limit $1::int8
+                        """, [.integer(limit)], "reading the quarantine"))
+        }
+    }
+}

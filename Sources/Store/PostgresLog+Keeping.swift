@@ -1,0 +1,66 @@
+import Engine
+import Tracking
+
+/// What goes through the keeper's session.
+extension PostgresLog {
+    /// Takes or renews the right to write; returns who has it. The right lapses after `seconds`.
+    public func claimLease(
+        holder: String, address: String, seconds: Double
+    ) async throws(StoreFailure) -> LeaseHolder {
+        try await keeper.claim(holder: holder, address: address, seconds: seconds)
+    }
+
+    public func releaseLease(holder: String) async throws(StoreFailure) {
+        try await keeper.release(holder: holder)
+    }
+
+    public func posts() async throws(StoreFailure) -> [EnrolledPost] { try await keeper.posts() }
+
+    public func report(_ health: [PostHealth]) async throws(StoreFailure) {
+        try await keeper.report(health)
+    }
+
+    /// Enrols a post, or changes it: what is nil stays as it is.
+    public func enrol(
+        _ name: String, places: [String]?, tokenHash: [UInt8]?
+    ) async throws(StoreFailure) {
+        try await keeper.enrol(name, places: places, tokenHash: tokenHash)
+    }
+
+    /// False where there is no such post.
+    public func revoke(_ name: String) async throws(StoreFailure) -> Bool {
+        try await keeper.revoke(name)
+    }
+
+    public func roster() async throws(StoreFailure) -> [[String?]] { try await keeper.roster() }
+
+    /// Refused lines, newest first.
+    public func quarantined(
+        post: String? = nil, code: String? = nil, settledToo: Bool = false, limit: Int = 1_000
+    ) async throws(StoreFailure) -> [QuarantinedLine] {
+        try await keeper.quarantined(
+            post: post, code: code, settledToo: settledToo, limit: limit)
+    }
+
+    public func quarantined(
+        batch: Int, item: Int
+    ) async throws(StoreFailure) -> QuarantinedLine? {
+        try await keeper.quarantined(batch: batch, item: item)
+    }
+
+    public func requestReplay(batch: Int, item: Int) async throws(StoreFailure) -> Bool {
+        try await keeper.requestReplay(batch: batch, item: item)
+    }
+
+    public func discard(batch: Int, item: Int) async throws(StoreFailure) -> Bool {
+        try await keeper.discard(batch: batch, item: item)
+    }
+
+    public func settleReplay(batch: Int, item: Int) async throws(StoreFailure) {
+        try await keeper.settleReplay(batch: batch, item: item)
+    }
+
+    public func replayRequests(limit: Int) async throws(StoreFailure) -> [QuarantinedLine] {
+        try await keeper.replayRequests(limit: limit)
+    }
+}
