@@ -97,7 +97,7 @@ let package = Package(
         // Tests mirror Sources; TestKit is what they share.
         .target(
             name: "TestKit",
-            dependencies: ["Store", "Client", "Simulation", "Engine", "Wire", "Tracking"],
+            dependencies: ["Store", "Client", "Simulation", "Engine", "Wire", "Tracking", "TLS"],
             path: "Tests/TestKit", swiftSettings: strict),
         .executableTarget(
             name: "benchmarks",
@@ -114,7 +114,7 @@ let package = Package(
         tests("TLSTests", ["TLS", "TestKit"]),
         tests(
             "ServerTests",
-            ["Server", "Engine", "Wire", "Tracking", "Simulation", "Client", "TestKit", logging]
+            ["Server", "Engine", "Wire", "Tracking", "Simulation", "Client", "TLS", "TestKit", logging]
                 + nio),
         tests("SimulationTests", ["Simulation", "Engine", "Wire", "Tracking", "TestKit"]),
         tests("SettingsTests", ["Settings", "Tracking", "TestKit"]),

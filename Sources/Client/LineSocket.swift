@@ -158,7 +158,9 @@ public final class LineSocket {
         guard session != nil else { return try sendRaw(bytes, from: start, upTo: end, wait: wait) }
         guard try flushSealed(wait: wait) else { return 0 }
         let part = min(end, start + (1 << 16))
-        do { try bytes.withUnsafeBytes { try session?.send(.init(rebasing: $0[start..<part])) } } catch {
+        do {
+            try bytes.withUnsafeBytes { try session?.send(.init(rebasing: $0[start..<part])) }
+        } catch {
             throw SocketFailure("\(address): \(error)")
         }
         try flushSealed(wait: wait)

@@ -24,7 +24,8 @@ extension Engine {
                 [plan.origin, plan.destination].compactMap { $0 } + plan.via
                 + plan.milestones.map(\.place)
             guard places.contains(where: { scope.contains(canonical($0)) }) else {
-                return forbidden("shipment \(plan.shipment), which passes none of its places", chunk)
+                return forbidden(
+                    "shipment \(plan.shipment), which passes none of its places", chunk)
             }
         }
         return nil

@@ -46,6 +46,11 @@ public final class Listeners: Sendable {
         self.tls = tls
     }
 
+    /// Where the open listeners listen.
+    public var addresses: [SocketAddress] {
+        channels.withLock { $0.compactMap(\.localAddress) }
+    }
+
     /// Opens the feed at `addresses`, under common caps. `allowsAnonymous`: whether senders are
     /// let in there that do not say who they are.
     public func feed(
@@ -127,7 +132,8 @@ public final class Listeners: Sendable {
                     let pipeline = channel.pipeline.syncOperations
                     switch address {
                     case .unix: break
-                    case .tcp: try channel.syncOptions?.setOption(.tcpOption(.tcp_nodelay), value: 1)
+                    case .tcp:
+                        try channel.syncOptions?.setOption(.tcpOption(.tcp_nodelay), value: 1)
                     case .tls:
                         try channel.syncOptions?.setOption(.tcpOption(.tcp_nodelay), value: 1)
                         guard let tls = self.tls else { return }

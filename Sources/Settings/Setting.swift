@@ -63,14 +63,17 @@ public struct Setting: Sendable {
             "feed.max-unauthenticated", .integer(1...1_000_000), "4096",
             "of these, those that have not said their first line"),
         Setting(
-            "feed.max-per-address", .integer(1...1_000_000), "10000", "of these, those of one address"),
+            "feed.max-per-address", .integer(1...1_000_000), "10000",
+            "of these, those of one address"),
         Setting("feed.max-per-post", .integer(1...100_000), "64", "of these, those of one post"),
         Setting(
             "feed.anonymous", .choice(["local", "everywhere", "nowhere"]), "local",
-            "where senders are let in that do not say who they are; local: loopback and Unix sockets"),
+            "where senders are let in that do not say who they are; local: loopback and Unix sockets"
+        ),
         Setting(
             "feed.advertise", .text, "",
-            "where a standby sends posts that ask for the writer; empty: the first address of feed.listen"),
+            "where a standby sends posts that ask for the writer; empty: the first address of feed.listen"
+        ),
         Setting(
             "feed.handshake-seconds", .integer(1...3_600), "10", "time for a TLS handshake"),
         Setting(
@@ -106,7 +109,8 @@ public struct Setting: Sendable {
             "authorities whose certificates posts must show (PEM); empty: none is asked for"),
         Setting(
             "tls.revocations", .text, "",
-            "revoked certificates of those authorities (PEM CRL); a CRL past its time lets nobody in"),
+            "revoked certificates of those authorities (PEM CRL); a CRL past its time lets nobody in"
+        ),
         Setting(
             "writer.lease-seconds", .number(1...300), "3",
             "after this long without a sign of the writer a standby takes over"),

@@ -63,6 +63,7 @@ struct Parameter {
 struct Connection: ~Copyable {
     private let raw: OpaquePointer
     private let notices: Notices
+    private let deadlineSeconds: Double
 
     /// What the server remarked since the last look: at COMMIT a warning means that the commit is
     /// not what it seems (a cancelled wait for a standby, for one).
@@ -76,14 +77,18 @@ struct Connection: ~Copyable {
         "connect_timeout": "5", "keepalives_idle": "5", "keepalives_interval": "2",
         "keepalives_count": "3", "tcp_user_timeout": "10000",
         "target_session_attrs": "read-write", "application_name": "caravand",
-        "options": "-c statement_timeout=30000 -c lock_timeout=15000 "
+        "options": "-c statement_timeout=60000 -c lock_timeout=12000 "
             + "-c client_min_messages=warning -c timezone=UTC -c bytea_output=hex",
     ]
 
     /// Connects by a libpq connection string or URI. What it says wins over `safetyOptions`.
-    init(_ conninfo: String, readOnlyAllowed: Bool = false) throws(StoreFailure) {
-        var options = Connection.safetyOptions
-        if readOnlyAllowed { options["target_session_attrs"] = "any" }
+    ///
+    /// `deadlineSeconds`: longer than this no exchange may take.
+    init(
+        _ conninfo: String, deadlineSeconds: Double = 60
+    ) throws(StoreFailure) {
+        self.deadlineSeconds = deadlineSeconds
+        let options = Connection.safetyOptions
         var keywords: [String] = options.keys.sorted()
         var values: [String] = keywords.map { options[$0] ?? "" }
         keywords.append("dbname")
@@ -129,6 +134,12 @@ struct Connection: ~Copyable {
         }
     }
 
+    private func watched<R>(_ body: () -> R) -> R {
+        let number = Watch.shared.begin(PQsocket(raw), seconds: deadlineSeconds)
+        defer { Watch.shared.end(number) }
+        return body()
+    }
+
     /// Warnings since the last call.
     func takeWarnings() -> [String] {
         defer { notices.warnings = [] }
@@ -158,7 +169,7 @@ struct Connection: ~Copyable {
 
     /// Runs statements without parameters.
     func run(_ sql: String, _ operation: String) throws(StoreFailure) {
-        let answer = Answer(raw: PQexec(raw, sql))
+        let answer = Answer(raw: watched { PQexec(raw, sql) })
         switch answer.status {
         case PGRES_COMMAND_OK, PGRES_TUPLES_OK, PGRES_EMPTY_QUERY: return
         default: throw failure(operation, answer)
@@ -166,7 +177,7 @@ struct Connection: ~Copyable {
     }
 
     func prepare(_ name: String, _ sql: String) throws(StoreFailure) {
-        let answer = Answer(raw: PQprepare(raw, name, sql, 0, nil))
+        let answer = Answer(raw: watched { PQprepare(raw, name, sql, 0, nil) })
         guard answer.status == PGRES_COMMAND_OK else { throw failure("preparing \(name)", answer) }
     }
 
@@ -176,7 +187,10 @@ struct Connection: ~Copyable {
     ) throws(StoreFailure) -> Answer {
         let answer = Answer(
             raw: Connection.withParameters(parameters) { values, lengths, formats in
-                PQexecPrepared(raw, name, Int32(parameters.count), values, lengths, formats, 1)
+                watched {
+                    PQexecPrepared(
+                        raw, name, Int32(parameters.count), values, lengths, formats, 1)
+                }
             })
         switch answer.status {
         case PGRES_COMMAND_OK, PGRES_TUPLES_OK: return answer
@@ -190,8 +204,10 @@ struct Connection: ~Copyable {
     ) throws(StoreFailure) -> Answer {
         let answer = Answer(
             raw: Connection.withParameters(parameters) { values, lengths, formats in
-                PQexecParams(
-                    raw, sql, Int32(parameters.count), nil, values, lengths, formats, 1)
+                watched {
+                    PQexecParams(
+                        raw, sql, Int32(parameters.count), nil, values, lengths, formats, 1)
+                }
             })
         switch answer.status {
         case PGRES_COMMAND_OK, PGRES_TUPLES_OK: return answer
@@ -233,17 +249,17 @@ struct Connection: ~Copyable {
     func copy(
         _ sql: String, _ parts: [[UInt8]], _ operation: String
     ) throws(StoreFailure) {
-        var answer = Answer(raw: PQexec(raw, sql))
+        var answer = Answer(raw: watched { PQexec(raw, sql) })
         for part in parts {
             guard answer.status == PGRES_COPY_IN else { throw failure(operation, answer) }
-            let sent = send(part)
-            answer = Answer(raw: PQgetResult(raw))
+            let sent = watched { send(part) }
+            answer = Answer(raw: watched { PQgetResult(raw) })
             guard sent, answer.status == PGRES_COMMAND_OK else {
                 let failure = failure(operation, answer)
                 drain()
                 throw failure
             }
-            answer = Answer(raw: PQgetResult(raw))
+            answer = Answer(raw: watched { PQgetResult(raw) })
         }
         if answer.raw != nil { drain() }
     }
@@ -269,7 +285,7 @@ struct Connection: ~Copyable {
     /// COMMIT; anything but a clean one leaves the outcome unknown.
     func commit() throws(StoreFailure) {
         _ = takeWarnings()
-        let answer = Answer(raw: PQexec(raw, "COMMIT"))
+        let answer = Answer(raw: watched { PQexec(raw, "COMMIT") })
         guard answer.status == PGRES_COMMAND_OK else { throw failure("COMMIT", answer) }
         guard String(cString: PQcmdStatus(answer.raw)) == "COMMIT" else {
             throw StoreFailure(.unavailable, "COMMIT", "the transaction was rolled back")

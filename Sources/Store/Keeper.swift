@@ -23,7 +23,7 @@ actor Keeper {
     private func with<R>(
         _ body: (borrowing Connection) throws(StoreFailure) -> R
     ) throws(StoreFailure) -> R {
-        if connection == nil { connection = try Connection(options.conninfo) }
+        if connection == nil { connection = try Connection(options.conninfo, deadlineSeconds: 12) }
         do {
             return try body(connection!)
         } catch {

@@ -112,6 +112,8 @@ actor Writer {
     private let options: StoreOptions
     private var connection: Connection?
     private var epoch = 0
+    /// A server that takes longer is taken for dead: the batch is looked up over another session.
+    private static let deadlineSeconds = 12.0
     /// The last batch known to be durable.
     private var durable = 0
 
@@ -119,7 +121,7 @@ actor Writer {
 
     func takeOver() throws(StoreFailure) -> LogHead {
         connection = nil
-        let fresh = try Connection(options.conninfo)
+        let fresh = try Connection(options.conninfo, deadlineSeconds: Writer.deadlineSeconds)
         do throws(StoreFailure) {
             let version = try fresh.query(
                 "select max(version) from schema_version", [], "reading the schema version")
@@ -179,7 +181,7 @@ actor Writer {
 
     /// Connects again where the connection is gone, and looks how far the log has come.
     private func reconnect(for commit: Commit) throws(StoreFailure) {
-        let fresh = try Connection(options.conninfo)
+        let fresh = try Connection(options.conninfo, deadlineSeconds: Writer.deadlineSeconds)
         let head = try fresh.query("select epoch, batch from head", [], "reading the head")
         guard Int(head.integer(0, 0)) == epoch else {
             throw StoreFailure(
@@ -210,7 +212,7 @@ actor Writer {
     /// Which of a refused commit's events the database does not take, found by halving.
     func culprits(_ commit: Commit) throws(StoreFailure) -> [Culprit] {
         connection = nil
-        let fresh = try Connection(options.conninfo)
+        let fresh = try Connection(options.conninfo, deadlineSeconds: Writer.deadlineSeconds)
         var found: [Culprit] = []
         var ranges = [0..<commit.events.count]
         while let range = ranges.popLast() {

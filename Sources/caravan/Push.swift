@@ -1,6 +1,7 @@
 import ArgumentParser
 import Client
 import Foundation
+import TLS
 import Wire
 
 struct Push: AsyncParsableCommand {
@@ -8,20 +9,31 @@ struct Push: AsyncParsableCommand {
         abstract: "Send lines to the feed and see each acknowledged.",
         discussion: """
             Lines are kept until they are acknowledged, and sent again after a lost connection;
-            what the daemon already has counts as a duplicate. Status 0: every line is durable and
-            none was rejected. Status 1: a line was rejected, or could not be delivered in time.
+            what the daemon already has counts as a duplicate. With --spool they are kept on disk:
+            what was taken in survives a power failure, and is sent whenever there is a link. The
+            spool opens a session, so its post is named with --post, and proves it with a token or
+            a certificate where the feed asks for it.
+
+            Status 0: every line is durable and none was rejected. Status 1: a line was rejected, or
+            could not be delivered in time; what is in the spool stays there.
 
             EXAMPLES
               caravan push events.ndjson
               zcat lines.ndjson.gz | caravan push
               caravan push --server gate.example:7601 --patience 3600 < events.ndjson
+              caravan push --spool /var/spool/caravan --post KZHOR-GATE2 --token-file token \\
+                  --server tls:a.example:7602 --server tls:b.example:7602 --ca ca.pem --follow
+              caravan push --spool /var/spool/caravan --post KZHOR-GATE2 --folder /var/gate/out
+              caravan push --spool /var/spool/caravan --status
             """)
 
     @Argument(help: "A file of lines; - or nothing: standard input.")
-    var file = "-"
+    var file: String?
 
-    @Option(name: .long, help: "host:port, or the path of a Unix socket.")
-    var server = "127.0.0.1:7601"
+    @Option(
+        name: .customLong("server"),
+        help: "host:port, tls:host:port, or the path of a Unix socket; several are tried in turn.")
+    var servers: [String] = []
 
     @Option(name: .long, help: "Seconds without progress after which it gives up.")
     var patience = 300.0
@@ -29,173 +41,153 @@ struct Push: AsyncParsableCommand {
     @Option(name: .long, help: "Lines that may wait for their ack.")
     var window = 50_000
 
+    @Option(name: .long, help: "Keep lines in this folder until they are acknowledged.")
+    var spool: String?
+
+    @Option(name: .long, help: "Bytes that the spool may hold; beyond, no more lines are taken in.")
+    var spoolLimit = 1 << 30
+
+    @Option(name: .long, help: "With a spool: take in the files of this folder, oldest name first.")
+    var folder: String?
+
+    @Option(name: .long, help: "With a spool: the post that speaks.")
+    var post: String?
+
+    @Option(name: .long, help: "With a spool: the file that holds the post's token.")
+    var tokenFile: String?
+
+    @Option(name: .long, help: "Authority that the server's certificate must be of (PEM).")
+    var ca: String?
+
+    @Option(name: .long, help: "The post's certificate chain (PEM).")
+    var certificate: String?
+
+    @Option(name: .long, help: "The key of that certificate (PEM).")
+    var key: String?
+
+    @Flag(name: .long, help: "With a spool: go on when everything is sent, and wait for more.")
+    var follow = false
+
+    @Flag(
+        name: .long, help: "Say what the spool holds, as JSON; status 0 where nothing waits long.")
+    var status = false
+
+    @Option(name: .long, help: "With --status: what has waited longer than this is an alarm.")
+    var alarmMinutes = 60.0
+
     @Flag(name: .shortAndLong, help: "No summary and no progress.")
     var quiet = false
 
+    func validate() throws {
+        if spool == nil, status || follow || folder != nil || post != nil || tokenFile != nil {
+            throw ValidationError(
+                "--status, --follow, --folder, --post and --token-file need --spool")
+        }
+        if spool != nil, post == nil, !status {
+            throw ValidationError("a spool sends for a post: say --post NAME")
+        }
+        if folder != nil, file != nil { throw ValidationError("a file or --folder, not both") }
+        if (certificate == nil) != (key == nil) {
+            throw ValidationError("--certificate and --key belong together")
+        }
+        guard window > 0, patience > 0, spoolLimit > 0 else {
+            throw ValidationError("--window, --patience and --spool-limit are at least 1")
+        }
+    }
+
     func run() async throws {
         try await Console.failing {
-            let input: FileHandle
-            if file == "-" {
-                input = FileHandle.standardInput
-            } else {
-                guard let opened = FileHandle(forReadingAtPath: file) else {
-                    throw Failure("\(file) cannot be read")
-                }
-                input = opened
-            }
-            var sender = PushSender(
-                server: server, window: window, patience: patience,
-                input: input.fileDescriptor, quiet: quiet)
+            if status { return try showStatus() }
+            let list = ServerList(servers.isEmpty ? ["127.0.0.1:7601"] : servers, tls: try tls())
+            if spool != nil { return try sendSpool(list) }
+            var sender = BareSender(
+                servers: list, window: window, patience: patience,
+                input: try input().fileDescriptor, quiet: quiet)
             try sender.run()
             if sender.rejected > 0 { throw ExitCode(1) }
         }
     }
+
+    private func tls() throws -> TLSContext? {
+        guard let ca else { return nil }
+        let files = certificate.map {
+            TLSFiles(certificateChain: $0, privateKey: key ?? "")
+        }
+        return try TLSContext(client: files, authorities: ca)
+    }
+
+    private func input() throws -> FileHandle {
+        guard let file, file != "-" else { return FileHandle.standardInput }
+        guard let opened = FileHandle(forReadingAtPath: file) else {
+            throw Failure("\(file) cannot be read")
+        }
+        return opened
+    }
+
+    // MARK: With a spool
+
+    private func sendSpool(_ list: ServerList) throws {
+        let opened = try Spool(spool ?? "", limitBytes: spoolLimit)
+        let source: SpoolSource
+        if let folder {
+            source = .folder(folder)
+        } else if file == nil, isatty(0) == 1 {
+            source = .nothing
+        } else {
+            source = .stream(try input())
+        }
+        let token = try tokenFile.map { path in
+            guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
+                throw Failure("the token file \(path) cannot be read")
+            }
+            return text.trimmingCharacters(in: .whitespacesAndNewlines)
+        }
+        var sender = SpoolSender(
+            spool: opened, servers: list, intake: SpoolIntake(opened, source), post: post ?? "",
+            token: token, patience: patience, follow: follow, quiet: quiet)
+        try sender.run()
+        if sender.rejected > 0 { throw ExitCode(1) }
+    }
+
+    private func showStatus() throws {
+        let opened = try Spool(spool ?? "", limitBytes: spoolLimit)
+        let age = opened.oldestSeconds
+        var out = JSONWriter()
+        out.begin()
+        out.field("waiting", opened.waiting)
+        out.field("acknowledged", opened.acknowledged)
+        out.field("bytes", opened.bytes)
+        out.field("limitBytes", opened.limitBytes)
+        out.field("oldestSeconds", age)
+        out.field("stream", opened.stream)
+        out.endLine()
+        Console.write(out.bytes)
+        if Double(age ?? 0) > alarmMinutes * 60 { throw ExitCode(1) }
+    }
 }
 
-/// Sends lines with a window, keeps what is not acknowledged, connects again.
-struct PushSender {
-    let server: String
-    let window: Int
-    let patience: Double
-    let input: Int32
-    let quiet: Bool
+/// The servers that a sender may turn to, one after the other.
+final class ServerList {
+    private let addresses: [String]
+    private let tls: TLSContext?
+    private var at = 0
 
-    private(set) var acknowledged = 0
-    private(set) var rejected = 0
-    private var unacknowledged: [[UInt8]] = []
-    /// Of those, how many this connection has been sent.
-    private var sent = 0
-    /// Lines acknowledged before this connection opened.
-    private var base = 0
-    private var rest: [UInt8] = []
-    private var isInputAtEnd = false
-    private var lastProgress = LineSocket.now()
-    private let started = LineSocket.now()
-    private let progress = Progress()
-
-    init(server: String, window: Int, patience: Double, input: Int32, quiet: Bool) {
-        self.server = server
-        self.window = window
-        self.patience = patience
-        self.input = input
-        self.quiet = quiet
+    init(_ addresses: [String], tls: TLSContext?) {
+        self.addresses = addresses
+        self.tls = tls
     }
 
-    mutating func run() throws {
-        var attempt = 0
-        while true {
-            let before = acknowledged
-            do {
-                if try session() { break }
-            } catch let failure as SocketFailure {
-                if attempt == 0, !quiet { Console.error("caravan: \(failure); trying again") }
-            }
-            if acknowledged > before { attempt = 0 }
-            attempt += 1
-            let pause = min(60, Double(1 << min(attempt, 6))) * Double.random(in: 0...1)
-            if LineSocket.now() + pause - lastProgress > patience {
-                throw Failure(
-                    "\(unacknowledged.count) lines were not acknowledged within "
-                        + "\(Int(patience)) s; \(acknowledged) were")
-            }
-            Thread.sleep(forTimeInterval: pause)
-        }
-        progress.end()
-        if !quiet {
-            let seconds = max(LineSocket.now() - started, 0.001)
-            Console.error(
-                "\(acknowledged) lines acknowledged, \(rejected) rejected, "
-                    + "\(Int(Double(acknowledged) / seconds)) lines/s")
-        }
-    }
+    var current: String { addresses[at] }
 
-    /// One connection; true: everything has been acknowledged.
-    private mutating func session() throws -> Bool {
-        let socket = try LineSocket(server)
-        base = acknowledged
-        sent = 0
-        var pending: [UInt8] = []
-        var pendingAt = 0
-        while true {
-            if !isInputAtEnd, unacknowledged.count < window {
-                readInput(wait: unacknowledged.isEmpty)
-            }
-            if isInputAtEnd, unacknowledged.isEmpty { return true }
-            if pendingAt == pending.count {
-                pending.removeAll(keepingCapacity: true)
-                pendingAt = 0
-                while sent < unacknowledged.count, pending.count < 1 << 18 {
-                    pending += unacknowledged[sent]
-                    pending.append(0x0A)
-                    sent += 1
-                }
-            }
-            let wantsWrite = pendingAt < pending.count
-            let idle = isInputAtEnd || unacknowledged.count >= window
-            let ready = socket.wait(write: wantsWrite, milliseconds: idle ? 1_000 : 20)
-            if ready.canRead {
-                guard try socket.fill() else { throw Failure("the server closed the connection") }
-                while let line = socket.bufferedLine() { try take(line) }
-            }
-            if ready.canWrite, wantsWrite {
-                pendingAt += try socket.sendSome(pending, from: pendingAt, wait: false)
-            }
-            if LineSocket.now() - lastProgress > patience, !unacknowledged.isEmpty {
-                throw Failure(
-                    "no ack within \(Int(patience)) s; \(unacknowledged.count) lines wait")
-            }
-            showProgress()
-        }
-    }
+    func connect() throws(SocketFailure) -> LineSocket { try LineSocket(current, tls: tls) }
 
-    private mutating func take(_ line: String) throws {
-        switch ReadReply(line: line) {
-        case .ack(let number):
-            let total = base + number
-            let fresh = min(total - acknowledged, unacknowledged.count)
-            guard fresh > 0 else { return }
-            unacknowledged.removeFirst(fresh)
-            sent -= fresh
-            acknowledged = total
-            lastProgress = LineSocket.now()
-        case .reject(let number, _, _, let raw):
-            rejected += 1
-            if !quiet {
-                progress.end()
-                Console.error("line \(base + number): \(raw)")
-            }
-        case .error(_, let raw): throw SocketFailure(message: raw)
-        case .bye, .other: break
-        }
-    }
+    func next() { at = (at + 1) % addresses.count }
 
-    /// Reads what there is of the input and cuts it into lines.
-    private mutating func readInput(wait: Bool) {
-        var wish = pollfd(fd: input, events: Int16(POLLIN), revents: 0)
-        guard poll(&wish, 1, wait ? 200 : 0) > 0 else { return }
-        var space = [UInt8](repeating: 0, count: 1 << 17)
-        let count = read(input, &space, space.count)
-        guard count > 0 else {
-            isInputAtEnd = true
-            if !rest.isEmpty { unacknowledged.append(rest) }
-            rest = []
-            return
-        }
-        if unacknowledged.isEmpty { lastProgress = LineSocket.now() }
-        var start = 0
-        for at in 0..<count where space[at] == 0x0A {
-            unacknowledged.append(rest + space[start..<at])
-            rest = []
-            start = at + 1
-        }
-        rest += space[start..<count]
-    }
-
-    private func showProgress() {
-        guard !quiet else { return }
-        let seconds = max(LineSocket.now() - started, 0.001)
-        progress.show(
-            "\(acknowledged) acknowledged, \(rejected) rejected, \(unacknowledged.count) wait, "
-                + "\(Int(Double(acknowledged) / seconds)) lines/s")
+    /// Seconds until the next attempt: up to 1, 2, 4 … 60, all of it at random, so that posts that
+    /// lost one server together do not come back together. The other servers are tried at once.
+    func pause(_ attempt: Int) -> Double {
+        if addresses.count > 1, attempt % addresses.count != 0 { return 0 }
+        let round = max(1, attempt / addresses.count)
+        return min(60, Double(1 << min(round - 1, 6))) * Double.random(in: 0...1)
     }
 }

@@ -1,8 +1,5 @@
 import Client
 import Engine
-import Logging
-import NIOCore
-import NIOPosix
 import Server
 import Simulation
 import TestKit
@@ -10,85 +7,12 @@ import Testing
 import Tracking
 import Wire
 
-/// Tails of the simulated store.
-struct MemoryTails: TailSource {
-    let log: MemoryLog
-
-    func output(after seq: Int, limit: Int) async throws(StoreFailure) -> [OutputLine] {
-        try await log.output(after: seq, limit: limit)
-    }
-
-    func outputRange() async throws(StoreFailure) -> (first: Int, last: Int) {
-        try await log.outputRange()
-    }
-
-    func consumer(_ name: String) async throws(StoreFailure) -> Int? { nil }
-
-    func confirm(_ name: String, _ seq: Int) async throws(StoreFailure) {}
-}
-
-/// The whole server in this process, over real sockets, with a store in memory.
-final class TestServer: Sendable {
-    let folder = ScratchFolder()
-    let log = MemoryLog()
-    let inbox = Inbox()
-    private let listeners: Listeners
-
-    init(
-        feed: FeedOptions = FeedOptions(), tail: TailOptions = TailOptions(), ring: Int = 65_536,
-        faults: [MemoryLog.Fault] = []
-    ) async throws {
-        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-        let hub = TailHub(capacity: ring)
-        let status = FeedStatus(clock: wallNow)
-        listeners = Listeners(group: MultiThreadedEventLoopGroup.singleton, logger: logger)
-        try await listeners.feed(
-            .unix(path: folder.path + "/feed"), options: feed, inbox: inbox, status: status)
-        try await listeners.tail(
-            .unix(path: folder.path + "/tail"), options: tail, hub: hub,
-            source: MemoryTails(log: log), clock: wallNow)
-        let recovered = try await Recovery.run(log, parser: FeedParser(limits: feed.limits))
-        log.inject(faults)
-        hub.begin(log: recovered.head.log, last: recovered.head.seq)
-        let (inbox, log) = (inbox, log)
-        Task.detached {
-            var loop = WriterLoop(
-                engine: recovered.engine, store: log, inbox: inbox, hub: hub, status: status,
-                clock: DaemonClock(wall: wallNow), options: WriterOptions(), logger: logger)
-            try? await loop.run(
-                ordinances: [.rules(AlertRules()), .network(NetworkFile.shippedBytes)])
-        }
-    }
-
-    deinit { inbox.stop() }
-
-    func feed() throws -> LineSocket { try LineSocket(folder.path + "/feed") }
-    func tail() throws -> LineSocket { try LineSocket(folder.path + "/tail") }
-}
-
-extension LineSocket {
-    /// The next line, without holding a thread of the pool on which the server's tasks run.
-    func next(seconds: Double = 30) async throws -> String? {
-        let deadline = LineSocket.now() + seconds
-        while LineSocket.now() < deadline {
-            if let line = bufferedLine() { return line }
-            if isAtEnd { return nil }
-            if wait(write: false, milliseconds: 0).canRead {
-                try fill()
-            } else {
-                try await Task.sleep(for: .milliseconds(2))
-            }
-        }
-        throw Shell.Failed("no line from \(address) within \(Int(seconds)) s")
-    }
-}
-
-private func event(_ number: Int, place: String = "KZHOR") -> String {
+func event(_ number: Int, place: String = "KZHOR") -> String {
     "{\"id\":\"e\(number)\",\"container\":\"MSKU0308961\",\"event\":\"GTIN\",\"place\":\"\(place)\","
         + "\"time\":\"2026-01-01T10:15:\(10 + number % 50)Z\",\"seq\":\(number)}\n"
 }
 
-private func plan(_ number: Int) -> String {
+func plan(_ number: Int) -> String {
     let container = ContainerNumber(owner: "ARCU", serial: number)?.description ?? ""
     return "{\"plan\":\"S\(number)\",\"containers\":[\"\(container)\"],\"from\":\"CNXIA\","
         + "\"to\":\"KZALA\",\"mode\":\"RAIL\",\"promised\":\"2036-01-01T00:00:00Z\"}\n"

@@ -2,36 +2,12 @@ import TLS
 import TestKit
 import Testing
 
-/// An authority of the tests' own, made by the openssl program.
-struct TestAuthority {
-    let folder = ScratchFolder()
-
-    init() throws {
-        try openssl([
-            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-            "-keyout", path("ca.key"), "-out", path("ca.pem"), "-days", "2", "-subj", "/CN=Test CA",
-        ])
-    }
-
-    func path(_ name: String) -> String { folder.path + "/" + name }
-
-    private func openssl(_ words: [String]) throws { _ = try Shell.run(["openssl"] + words) }
-
-    /// A certificate with these subject alternative names.
-    func issue(_ name: String, names: String, days: Int = 1) throws -> TLSFiles {
-        try openssl([
-            "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-            "-keyout", path(name + ".key"), "-out", path(name + ".csr"), "-subj", "/CN=\(name)",
-            "-addext", "subjectAltName=\(names)",
-        ])
-        try openssl([
-            "x509", "-req", "-in", path(name + ".csr"), "-CA", path("ca.pem"), "-CAkey",
-            path("ca.key"), "-CAcreateserial", "-days", "\(days)", "-copy_extensions", "copy",
-            "-out", path(name + ".pem"),
-        ])
-        return TLSFiles(
-            certificateChain: path(name + ".pem"), privateKey: path(name + ".key"),
-            clientAuthorities: path("ca.pem"))
+extension TestAuthority {
+    /// What a server shows that asks its clients for certificates of this authority.
+    func server() throws -> TLSFiles {
+        var files = try issue("server", names: "DNS:localhost")
+        files.clientAuthorities = authorities
+        return files
     }
 }
 
@@ -51,9 +27,9 @@ func settle(_ a: inout TLSSession, _ b: inout TLSSession) throws -> (a: [UInt8],
 @Suite(.serialized) struct TLSTests {
     @Test func mutualHandshakeNamesThePost() throws {
         let authority = try TestAuthority()
-        let server = try TLSContext(server: authority.issue("server", names: "DNS:localhost"))
+        let server = try TLSContext(server: authority.server())
         let post = try authority.issue("post", names: "URI:urn:caravan:post:KZHOR-GATE2")
-        let client = try TLSContext(client: post, authorities: authority.path("ca.pem"))
+        let client = try TLSContext(client: post, authorities: authority.authorities)
         var there = try TLSSession(server, .server)
         var here = try TLSSession(client, .client(hostName: "localhost"))
         try here.handshake()
@@ -75,8 +51,8 @@ func settle(_ a: inout TLSSession, _ b: inout TLSSession) throws -> (a: [UInt8],
 
     @Test func withoutACertificateNobodyGetsIn() throws {
         let authority = try TestAuthority()
-        let server = try TLSContext(server: authority.issue("server", names: "DNS:localhost"))
-        let client = try TLSContext(client: nil, authorities: authority.path("ca.pem"))
+        let server = try TLSContext(server: authority.server())
+        let client = try TLSContext(client: nil, authorities: authority.authorities)
         var there = try TLSSession(server, .server)
         var here = try TLSSession(client, .client(hostName: "localhost"))
         try here.handshake()
@@ -91,9 +67,9 @@ func settle(_ a: inout TLSSession, _ b: inout TLSSession) throws -> (a: [UInt8],
     @Test func anotherAuthoritysCertificateIsRefused() throws {
         let authority = try TestAuthority()
         let stranger = try TestAuthority()
-        let server = try TLSContext(server: authority.issue("server", names: "DNS:localhost"))
+        let server = try TLSContext(server: authority.server())
         let post = try stranger.issue("post", names: "URI:urn:caravan:post:KZHOR-GATE2")
-        let client = try TLSContext(client: post, authorities: authority.path("ca.pem"))
+        let client = try TLSContext(client: post, authorities: authority.authorities)
         var there = try TLSSession(server, .server)
         var here = try TLSSession(client, .client(hostName: "localhost"))
         try here.handshake()
@@ -107,10 +83,10 @@ func settle(_ a: inout TLSSession, _ b: inout TLSSession) throws -> (a: [UInt8],
 
     @Test func twoPostsInOneCertificateAreNone() throws {
         let authority = try TestAuthority()
-        let server = try TLSContext(server: authority.issue("server", names: "DNS:localhost"))
+        let server = try TLSContext(server: authority.server())
         let post = try authority.issue(
             "post", names: "URI:urn:caravan:post:A,URI:urn:caravan:post:B")
-        let client = try TLSContext(client: post, authorities: authority.path("ca.pem"))
+        let client = try TLSContext(client: post, authorities: authority.authorities)
         var there = try TLSSession(server, .server)
         var here = try TLSSession(client, .client(hostName: "localhost"))
         try here.handshake()
@@ -118,5 +94,22 @@ func settle(_ a: inout TLSSession, _ b: inout TLSSession) throws -> (a: [UInt8],
         let (isEstablished, named) = (there.isEstablished, there.peerPost)
         #expect(isEstablished)
         #expect(named == nil)
+    }
+}
+
+@Suite struct SecretsTests {
+    @Test func tokensAreHashedAndCompared() throws {
+        // FIPS 180-4, the example "abc".
+        let abc: [UInt8] = [
+            0xBA, 0x78, 0x16, 0xBF, 0x8F, 0x01, 0xCF, 0xEA, 0x41, 0x41, 0x40, 0xDE, 0x5D, 0xAE,
+            0x22, 0x23, 0xB0, 0x03, 0x61, 0xA3, 0x96, 0x17, 0x7A, 0x9C, 0xB4, 0x10, 0xFF, 0x61,
+            0xF2, 0x00, 0x15, 0xAD,
+        ]
+        #expect(Secrets.hash("abc") == abc)
+        let (one, other) = (try Secrets.token(), try Secrets.token())
+        #expect(one.count == 64 && one != other)
+        #expect(Secrets.areEqual(Secrets.hash(one), Secrets.hash(one)))
+        #expect(!Secrets.areEqual(Secrets.hash(one), Secrets.hash(other)))
+        #expect(!Secrets.areEqual([], Secrets.hash(one)))
     }
 }

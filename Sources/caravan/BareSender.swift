@@ -1,0 +1,152 @@
+import Client
+import Foundation
+import Wire
+
+/// Sends lines with a window, keeps what is not acknowledged, connects again.
+struct BareSender {
+    let servers: ServerList
+    let window: Int
+    let patience: Double
+    let input: Int32
+    let quiet: Bool
+
+    private(set) var acknowledged = 0
+    private(set) var rejected = 0
+    private var unacknowledged: [[UInt8]] = []
+    /// Of those, how many this connection has been sent.
+    private var sent = 0
+    /// Lines acknowledged before this connection opened.
+    private var base = 0
+    private var rest: [UInt8] = []
+    private var isInputAtEnd = false
+    private var lastProgress = LineSocket.now()
+    private let started = LineSocket.now()
+    private let progress = Progress()
+
+    init(servers: ServerList, window: Int, patience: Double, input: Int32, quiet: Bool) {
+        self.servers = servers
+        self.window = window
+        self.patience = patience
+        self.input = input
+        self.quiet = quiet
+    }
+
+    mutating func run() throws {
+        var attempt = 0
+        while true {
+            let before = acknowledged
+            do {
+                if try session() { break }
+            } catch let failure as SocketFailure {
+                if attempt == 0, !quiet { Console.error("caravan: \(failure); trying again") }
+            }
+            if acknowledged > before { attempt = 0 }
+            attempt += 1
+            servers.next()
+            let pause = servers.pause(attempt)
+            if LineSocket.now() + pause - lastProgress > patience {
+                throw Failure(
+                    "\(unacknowledged.count) lines were not acknowledged within "
+                        + "\(Int(patience)) s; \(acknowledged) were")
+            }
+            Thread.sleep(forTimeInterval: pause)
+        }
+        progress.end()
+        if !quiet {
+            let seconds = max(LineSocket.now() - started, 0.001)
+            Console.error(
+                "\(acknowledged) lines acknowledged, \(rejected) rejected, "
+                    + "\(Int(Double(acknowledged) / seconds)) lines/s")
+        }
+    }
+
+    /// One connection; true: everything has been acknowledged.
+    private mutating func session() throws -> Bool {
+        let socket = try servers.connect()
+        base = acknowledged
+        sent = 0
+        var pending: [UInt8] = []
+        var pendingAt = 0
+        while true {
+            if !isInputAtEnd, unacknowledged.count < window {
+                readInput(wait: unacknowledged.isEmpty)
+            }
+            if isInputAtEnd, unacknowledged.isEmpty { return true }
+            if pendingAt == pending.count {
+                pending.removeAll(keepingCapacity: true)
+                pendingAt = 0
+                while sent < unacknowledged.count, pending.count < 1 << 18 {
+                    pending += unacknowledged[sent]
+                    pending.append(0x0A)
+                    sent += 1
+                }
+            }
+            let wantsWrite = pendingAt < pending.count
+            let idle = isInputAtEnd || unacknowledged.count >= window
+            let ready = socket.wait(write: wantsWrite, milliseconds: idle ? 1_000 : 20)
+            if ready.canRead {
+                guard try socket.fill() else { throw Failure("the server closed the connection") }
+                while let line = socket.bufferedLine() { try take(line) }
+            }
+            if ready.canWrite, wantsWrite {
+                pendingAt += try socket.sendSome(pending, from: pendingAt, wait: false)
+            }
+            if LineSocket.now() - lastProgress > patience, !unacknowledged.isEmpty {
+                throw Failure(
+                    "no ack within \(Int(patience)) s; \(unacknowledged.count) lines wait")
+            }
+            showProgress()
+        }
+    }
+
+    private mutating func take(_ line: String) throws {
+        switch ReadReply(line: line) {
+        case .ack(let number):
+            let total = base + number
+            let fresh = min(total - acknowledged, unacknowledged.count)
+            guard fresh > 0 else { return }
+            unacknowledged.removeFirst(fresh)
+            sent -= fresh
+            acknowledged = total
+            lastProgress = LineSocket.now()
+        case .reject(let number, _, _, let raw):
+            rejected += 1
+            if !quiet {
+                progress.end()
+                Console.error("line \(base + number): \(raw)")
+            }
+        case .error(_, let raw): throw SocketFailure(message: raw)
+        case .bye, .other: break
+        }
+    }
+
+    /// Reads what there is of the input and cuts it into lines.
+    private mutating func readInput(wait: Bool) {
+        var wish = pollfd(fd: input, events: Int16(POLLIN), revents: 0)
+        guard poll(&wish, 1, wait ? 200 : 0) > 0 else { return }
+        var space = [UInt8](repeating: 0, count: 1 << 17)
+        let count = read(input, &space, space.count)
+        guard count > 0 else {
+            isInputAtEnd = true
+            if !rest.isEmpty { unacknowledged.append(rest) }
+            rest = []
+            return
+        }
+        if unacknowledged.isEmpty { lastProgress = LineSocket.now() }
+        var start = 0
+        for at in 0..<count where space[at] == 0x0A {
+            unacknowledged.append(rest + space[start..<at])
+            rest = []
+            start = at + 1
+        }
+        rest += space[start..<count]
+    }
+
+    private func showProgress() {
+        guard !quiet else { return }
+        let seconds = max(LineSocket.now() - started, 0.001)
+        progress.show(
+            "\(acknowledged) acknowledged, \(rejected) rejected, \(unacknowledged.count) wait, "
+                + "\(Int(Double(acknowledged) / seconds)) lines/s")
+    }
+}

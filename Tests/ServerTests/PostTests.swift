@@ -1,0 +1,179 @@
+import Client
+import Engine
+import Server
+import Simulation
+import Synchronization
+import TLS
+import TestKit
+import Testing
+import Tracking
+
+private func enrolled(
+    _ name: String, places: [String] = ["KZHOR"], token: String? = nil, isRevoked: Bool = false
+) -> EnrolledPost {
+    EnrolledPost(
+        name: name, places: places, tokenHash: token.map(Secrets.hash), isRevoked: isRevoked)
+}
+
+private func hello(_ post: String, token: String? = nil, stream: String = "s1") -> String {
+    let proof = token.map { ",\"token\":\"\($0)\"" } ?? ""
+    return "{\"hello\":\"caravan/1\",\"post\":\"\(post)\",\"stream\":\"\(stream)\"\(proof)}\n"
+}
+
+extension LineSocket {
+    /// The first line that holds `part`.
+    func next(with part: String) async throws -> String {
+        while let line = try await next() { if line.contains(part) { return line } }
+        throw Shell.Failed("the connection ended before a line with \(part)")
+    }
+}
+
+@Suite(.serialized) struct SessionTests {
+    @Test func everyKindOfLineCarriesItsNumber() async throws {
+        let server = try await TestServer()
+        let socket = try server.feed()
+        let closure =
+            "{\"closure\":\"c1\",\"place\":\"CNHRS\",\"from\":\"2026-10-01T00:00:00Z\",\"seq\":3}\n"
+        let numbered = plan(1).dropLast(2) + ",\"seq\":1}\n"
+        // The second line cannot be read at all: its place in the stream is its number.
+        try socket.send(hello("P") + numbered + "rubbish\n" + closure + event(4))
+        _ = try await socket.next(with: "\"ack\":5")
+        let again = try server.feed()
+        try again.send(hello("P"))
+        #expect(try await again.next(with: "welcome").contains("\"resume\":4"))
+        #expect(server.log.commits.flatMap(\.quarantined).count == 1)
+    }
+
+    @Test func aNumberGivenTwiceIsAConflictUnlessItIsTheSameLine() async throws {
+        let server = try await TestServer()
+        let socket = try server.feed()
+        try socket.send(hello("P") + event(1) + event(2))
+        _ = try await socket.next(with: "\"ack\":3")
+        let other = event(1).replacing("\"e1\"", with: "\"other\"")
+        try socket.send(event(1) + event(2) + other)
+        #expect(try await socket.next(with: "reject").contains("\"reject\":6,\"code\":\"conflict\""))
+        _ = try await socket.next(with: "\"ack\":6")
+        #expect(server.log.commits.flatMap(\.events).count == 2)
+    }
+
+    @Test func aLineWithoutANumberEndsTheSession() async throws {
+        let server = try await TestServer()
+        let socket = try server.feed()
+        try socket.send(hello("P") + event(1).replacing(",\"seq\":1", with: ""))
+        #expect(try await socket.next(with: "error").contains("\"code\":\"protocol\""))
+    }
+
+    @Test func heartbeatsTellTheStateAndSilenceEndsASession() async throws {
+        var options = FeedOptions()
+        options.heartbeatSeconds = 1
+        let server = try await TestServer(feed: options)
+        let socket = try server.feed()
+        try socket.send(hello("P") + event(1))
+        _ = try await socket.next(with: "\"ack\":2")
+        let beat = try await socket.next(with: "\"heartbeat\"")
+        #expect(beat.hasPrefix("{\"heartbeat\":1,\"state\":\"ok\""), "\(beat)")
+        #expect(try await socket.next(with: "error").contains("\"code\":\"idle\""))
+    }
+
+    @Test func heartbeatsGoOnWhileTheDatabaseIsAway() async throws {
+        var options = FeedOptions()
+        options.heartbeatSeconds = 1
+        let server = try await TestServer(feed: options)
+        let socket = try server.feed()
+        try socket.send(hello("P"))
+        _ = try await socket.next(with: "welcome")
+        server.log.inject(Array(repeating: .refused, count: 5))
+        try socket.send(event(1))
+        #expect(
+            try await socket.next(with: "{\"heartbeat").hasPrefix(
+                "{\"heartbeat\":0,\"state\":\"no-database\""))
+        _ = try await socket.next(with: "\"ack\":2")
+    }
+}
+
+@Suite(.serialized) struct PostTests {
+    @Test func aPostSpeaksOnlyOfItsPlaces() async throws {
+        let server = try await TestServer(
+            posts: [enrolled("GATE", token: "secret")], allowsAnonymous: false)
+        let socket = try server.feed()
+        let plan =
+            "{\"plan\":\"S9\",\"containers\":[\"MSKU0308961\"],\"from\":\"CNXIA\",\"to\":\"DEDUI\","
+            + "\"seq\":3}\n"
+        try socket.send(hello("GATE", token: "secret") + event(1) + event(2, place: "DEDUI") + plan)
+        #expect(try await socket.next(with: "reject").contains("\"reject\":3,\"code\":\"forbidden\""))
+        #expect(try await socket.next(with: "reject").contains("\"reject\":4,\"code\":\"forbidden\""))
+        _ = try await socket.next(with: "\"ack\":4")
+        #expect(server.log.commits.flatMap(\.events).count == 1)
+        #expect(server.log.commits.flatMap(\.quarantined).map(\.origin.post) == ["GATE", "GATE"])
+        await server.book.refresh()
+        #expect(server.posts.health.withLock { $0 }.first?.forbidden == 2)
+    }
+
+    @Test func nobodyTakesBackWhatAnotherSaid() async throws {
+        let server = try await TestServer(posts: [
+            enrolled("GATE", token: "a"), enrolled("RAIL", places: ["DEDUI"], token: "b"),
+        ])
+        let gate = try server.feed()
+        try gate.send(hello("GATE", token: "a") + event(1))
+        _ = try await gate.next(with: "\"ack\":2")
+        let rail = try server.feed()
+        let retraction =
+            "{\"id\":\"e1\",\"container\":\"MSKU0308961\",\"retract\":true,\"seq\":1}\n"
+        try rail.send(
+            hello("RAIL", token: "b") + retraction
+                + event(1, place: "DEDUI").replacing("\"seq\":1", with: "\"seq\":2").replacing(
+                    "\"mode\"", with: "\"x\""))
+        #expect(try await rail.next(with: "reject").contains("\"reject\":2,\"code\":\"forbidden\""))
+        #expect(try await rail.next(with: "reject").contains("\"reject\":3,\"code\":\"forbidden\""))
+    }
+
+    @Test func whoeverIsNotKnownStaysOutside() async throws {
+        let server = try await TestServer(
+            posts: [enrolled("GATE", token: "secret"), enrolled("GONE", isRevoked: true)],
+            allowsAnonymous: false)
+        for first in [
+            hello("GATE"), hello("GATE", token: "wrong"), hello("GONE", token: "secret"),
+            hello("NEVER", token: "secret"), event(1), "{\"ping\":1}\n",
+        ] {
+            let socket = try server.feed()
+            try socket.send(first + event(1))
+            let line = try #require(try await socket.next(), "\(first)")
+            #expect(line.contains("\"code\":\"unauthorised\""), "\(first): \(line)")
+            #expect(try await socket.next() == nil)
+        }
+        #expect(server.log.commits.flatMap(\.events).isEmpty)
+        // Where anonymous senders are let in, an enrolled name still has to be proved.
+        let open = try await TestServer(posts: [enrolled("GATE", token: "secret")])
+        let socket = try open.feed()
+        try socket.send(hello("GATE"))
+        #expect(try #require(try await socket.next()).contains("unauthorised"))
+    }
+
+    @Test func enrolmentTakesHoldWithoutARestart() async throws {
+        let server = try await TestServer(allowsAnonymous: false)
+        let early = try server.feed()
+        try early.send(hello("GATE", token: "secret"))
+        #expect(try #require(try await early.next()).contains("unauthorised"))
+        server.posts.roster.withLock { $0 = [enrolled("GATE", token: "secret")] }
+        try await Task.sleep(for: .milliseconds(300))
+        let socket = try server.feed()
+        try socket.send(hello("GATE", token: "secret"))
+        #expect(try #require(try await socket.next()).contains("welcome"))
+    }
+
+    @Test func boundsOnConnectionsHold() async throws {
+        var options = FeedOptions()
+        options.maxConnections = 3
+        options.maxUnauthenticated = 2
+        options.maxPerPost = 1
+        let server = try await TestServer(feed: options)
+        let first = try server.feed()
+        try first.send("{\"ping\":1}\n")
+        #expect(try await first.next() == "{\"pong\":1}")
+        let waiting = [try server.feed(), try server.feed()]
+        let fourth = try server.feed()
+        #expect(try #require(try await fourth.next()).contains("\"code\":\"limit\""))
+        for socket in waiting { try socket.send("{\"ping\":1}\n") }
+        for socket in waiting { #expect(try await socket.next() == "{\"pong\":1}") }
+    }
+}

@@ -1,0 +1,115 @@
+import Client
+import Engine
+import Logging
+import NIOCore
+import NIOPosix
+import Server
+import Simulation
+import Synchronization
+import TLS
+import TestKit
+import Tracking
+import Wire
+
+/// Tails of the simulated store.
+struct MemoryTails: TailSource {
+    let log: MemoryLog
+
+    func output(after seq: Int, limit: Int) async throws(StoreFailure) -> [OutputLine] {
+        try await log.output(after: seq, limit: limit)
+    }
+
+    func outputRange() async throws(StoreFailure) -> (first: Int, last: Int) {
+        try await log.outputRange()
+    }
+
+    func consumer(_ name: String) async throws(StoreFailure) -> Int? { nil }
+
+    func confirm(_ name: String, _ seq: Int) async throws(StoreFailure) {}
+}
+
+/// Posts in memory, which an operator may change.
+final class MemoryPosts: PostSource {
+    let roster: Mutex<[EnrolledPost]>
+    let health = Mutex<[PostHealth]>([])
+
+    init(_ posts: [EnrolledPost]) { roster = Mutex(posts) }
+
+    func posts() async throws(StoreFailure) -> [EnrolledPost] { roster.withLock { $0 } }
+
+    func report(_ health: [PostHealth]) async throws(StoreFailure) {
+        self.health.withLock { $0 = health }
+    }
+}
+
+/// The whole server in this process, over real sockets, with a store in memory.
+final class TestServer: Sendable {
+    let folder = ScratchFolder()
+    let log = MemoryLog()
+    let inbox = Inbox()
+    let posts: MemoryPosts
+    let book: PostBook
+    private let listeners: Listeners
+
+    init(
+        feed: FeedOptions = FeedOptions(), tail: TailOptions = TailOptions(), ring: Int = 65_536,
+        posts enrolled: [EnrolledPost] = [], tls: TLSKeeper? = nil, allowsAnonymous: Bool = true
+    ) async throws {
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        let hub = TailHub(capacity: ring)
+        let status = FeedStatus(clock: wallNow)
+        posts = MemoryPosts(enrolled)
+        book = PostBook(source: posts, network: NetworkFile.shipped, clock: wallNow)
+        listeners = Listeners(
+            group: MultiThreadedEventLoopGroup.singleton, logger: logger, tls: tls)
+        var addresses = [ListenAddress.unix(path: folder.path + "/feed")]
+        if tls != nil { addresses.append(.tls(host: "127.0.0.1", port: 0)) }
+        try await listeners.feed(
+            addresses, options: feed, inbox: inbox, status: status, book: book
+        ) { _ in allowsAnonymous }
+        try await listeners.tail(
+            .unix(path: folder.path + "/tail"), options: tail, hub: hub,
+            source: MemoryTails(log: log), clock: wallNow)
+        let recovered = try await Recovery.run(log, parser: FeedParser(limits: feed.limits))
+        hub.begin(log: recovered.head.log, last: recovered.head.seq)
+        let (inbox, log) = (inbox, log)
+        Task.detached {
+            var loop = WriterLoop(
+                engine: recovered.engine, store: log, inbox: inbox, hub: hub, status: status,
+                clock: DaemonClock(wall: wallNow), options: WriterOptions(), logger: logger)
+            try? await loop.run(
+                ordinances: [.rules(AlertRules()), .network(NetworkFile.shippedBytes)])
+        }
+    }
+
+    deinit { inbox.stop() }
+
+    /// The port of the encrypted feed.
+    var tlsPort: Int {
+        listeners.addresses.compactMap(\.port).first ?? 0
+    }
+
+    func encrypted(_ context: TLSContext) throws -> LineSocket {
+        try LineSocket("tls:localhost:\(tlsPort)", tls: context)
+    }
+
+    func feed() throws -> LineSocket { try LineSocket(folder.path + "/feed") }
+    func tail() throws -> LineSocket { try LineSocket(folder.path + "/tail") }
+}
+
+extension LineSocket {
+    /// The next line, without holding a thread of the pool on which the server's tasks run.
+    func next(seconds: Double = 30) async throws -> String? {
+        let deadline = LineSocket.now() + seconds
+        while LineSocket.now() < deadline {
+            if let line = bufferedLine() { return line }
+            if isAtEnd { return nil }
+            if wait(write: false, milliseconds: 0).canRead {
+                try fill()
+            } else {
+                try await Task.sleep(for: .milliseconds(2))
+            }
+        }
+        throw Shell.Failed("no line from \(address) within \(Int(seconds)) s")
+    }
+}
