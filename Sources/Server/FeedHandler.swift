@@ -219,7 +219,8 @@ final class FeedHandler: ChannelDuplexHandler {
         }
         var framer = framer
         self.framer = LineFramer(maxLine: options.limits.maxLine)
-        framer.finish { self.take($0, context) }
+        // Of a session the end may be the link's, and what is not complete was torn: it comes again.
+        if !inSession { framer.finish { self.take($0, context) } }
         if isHolding {
             endsAfterHolding = true
         } else {

@@ -74,14 +74,16 @@ public final class PostBook: Sendable {
             try? await Task.sleep(for: .seconds(1))
         }
         let first = judge(name, token, certified, allowsAnonymous)
-        guard case .refused = first, isStale else { return first }
-        // Enrolled a moment ago, perhaps.
-        await refresh()
+        guard case .refused = first else { return first }
+        // Enrolled a moment ago, perhaps: look again, but not for each of many strangers.
+        let asked = clock()
+        try? await Task.sleep(for: .milliseconds(200))
+        if isOlder(than: asked) { await refresh() }
         return judge(name, token, certified, allowsAnonymous)
     }
 
-    private var isStale: Bool {
-        state.withLock { clock().minutes(since: $0.readAt) * 60 > 0.2 }
+    private func isOlder(than moment: Instant) -> Bool {
+        state.withLock { $0.readAt < moment }
     }
 
     private func judge(

@@ -134,9 +134,11 @@ actor Writer {
                             ? "run caravan migrate" : "install a newer caravand"))
             }
             try warnOfWeakSettings(fresh)
+            try fresh.run("BEGIN", "taking over the log")
             let head = try fresh.query(
                 "update head set epoch = epoch + 1 returning epoch, batch, seq, log::text", [],
                 "taking over the log")
+            try fresh.commit()
             epoch = Int(head.integer(0, 0))
             let result = LogHead(
                 epoch: epoch, batch: Int(head.integer(0, 1)), seq: Int(head.integer(0, 2)),
@@ -189,7 +191,14 @@ actor Writer {
                 "another daemon has taken the log over (epoch \(head.integer(0, 0)), ours "
                     + "\(epoch))")
         }
-        durable = Int(head.integer(0, 1))
+        let found = Int(head.integer(0, 1))
+        // A COMMIT that was cut off while it waited for a standby is visible here and may still be
+        // lost there. A later commit that succeeds without a warning carries it along.
+        if found >= commit.batch {
+            try fresh.run("BEGIN; UPDATE head SET batch = batch", "confirming batch \(found)")
+            try fresh.commit()
+        }
+        durable = found
         try warnOfWeakSettings(fresh)
         try prepare(fresh)
         connection = consume fresh

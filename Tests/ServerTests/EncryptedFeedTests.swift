@@ -172,7 +172,8 @@ private struct Rig {
         func isLetIn(_ words: [String]) async -> Bool {
             await Task.detached {
                 // s_client ends with its input, before any answer: leave it time.
-                let shell = "(echo '{\"ping\":1}'; sleep 1) | timeout 10 "
+                let shell =
+                    "(echo '{\"ping\":1}'; sleep 1) | timeout 10 "
                     + (base + words).joined(separator: " ") + " 2>&1 || true"
                 return (try? Shell.run(["sh", "-c", shell]))?.contains("pong") == true
             }.value

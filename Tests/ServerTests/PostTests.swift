@@ -51,7 +51,8 @@ extension LineSocket {
         _ = try await socket.next(with: "\"ack\":3")
         let other = event(1).replacing("\"e1\"", with: "\"other\"")
         try socket.send(event(1) + event(2) + other)
-        #expect(try await socket.next(with: "reject").contains("\"reject\":6,\"code\":\"conflict\""))
+        #expect(
+            try await socket.next(with: "reject").contains("\"reject\":6,\"code\":\"conflict\""))
         _ = try await socket.next(with: "\"ack\":6")
         #expect(server.log.commits.flatMap(\.events).count == 2)
     }
@@ -100,8 +101,10 @@ extension LineSocket {
             "{\"plan\":\"S9\",\"containers\":[\"MSKU0308961\"],\"from\":\"CNXIA\",\"to\":\"DEDUI\","
             + "\"seq\":3}\n"
         try socket.send(hello("GATE", token: "secret") + event(1) + event(2, place: "DEDUI") + plan)
-        #expect(try await socket.next(with: "reject").contains("\"reject\":3,\"code\":\"forbidden\""))
-        #expect(try await socket.next(with: "reject").contains("\"reject\":4,\"code\":\"forbidden\""))
+        #expect(
+            try await socket.next(with: "reject").contains("\"reject\":3,\"code\":\"forbidden\""))
+        #expect(
+            try await socket.next(with: "reject").contains("\"reject\":4,\"code\":\"forbidden\""))
         _ = try await socket.next(with: "\"ack\":4")
         #expect(server.log.commits.flatMap(\.events).count == 1)
         #expect(server.log.commits.flatMap(\.quarantined).map(\.origin.post) == ["GATE", "GATE"])

@@ -8,9 +8,14 @@ public final class DaemonProcess: @unchecked Sendable {
     private let settings: [String]
     private var process: Process?
 
-    public init(cluster: TestCluster, settings: [String] = [], waiting: Bool = true) throws {
-        folder = cluster.folder.path + "/run"
-        conninfo = cluster.conninfo
+    /// `name`: of its run folder; `conninfo`: where it finds the database, if not in the cluster's
+    /// own socket.
+    public init(
+        cluster: TestCluster, settings: [String] = [], waiting: Bool = true, name: String = "run",
+        conninfo: String? = nil
+    ) throws {
+        folder = cluster.folder.path + "/" + name
+        self.conninfo = conninfo ?? cluster.conninfo
         self.settings = settings
         try FileManager.default.createDirectory(
             atPath: folder, withIntermediateDirectories: true)

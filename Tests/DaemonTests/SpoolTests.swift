@@ -1,0 +1,219 @@
+import Client
+import Foundation
+import Store
+import TestKit
+import Testing
+import Wire
+
+private func caravan(_ words: [String], status: Int32 = 0, input: String? = nil) throws -> String {
+    try Shell.run([DaemonProcess.program("caravan")] + words, input: input, status: status)
+}
+
+@Suite(.serialized) struct SpoolTests {
+    @Test func aSpoolKeepsWhatItTookInAndLetsGoOfWhatIsAcknowledged() throws {
+        let folder = ScratchFolder()
+        let path = folder.path + "/spool"
+        var lines: [[UInt8]] = []
+        for number in 0..<1_000 { lines.append(Array("{\"n\":\(number)}".utf8)) }
+        var stream = ""
+        do {
+            let spool = try Spool(path, segmentBytes: 2_000)
+            stream = spool.stream
+            for part in 0..<10 { try spool.append(Array(lines[part * 100..<(part + 1) * 100])) }
+            #expect(spool.last == 1_000)
+            #expect(throws: SpoolFailure.self) { try Spool(path) }
+        }
+        // A line torn by a power failure was never taken in.
+        let names = try FileManager.default.contentsOfDirectory(atPath: path).sorted()
+        let newest = try #require(names.last { $0.hasPrefix("segment") })
+        let file = try #require(FileHandle(forWritingAtPath: path + "/" + newest))
+        try file.seekToEnd()
+        try file.write(contentsOf: Data("{\"torn".utf8))
+        try file.close()
+        let spool = try Spool(path, segmentBytes: 2_000)
+        #expect(spool.stream == stream)
+        #expect(spool.last == 1_000)
+        var read: [[UInt8]] = []
+        while true {
+            let part = try spool.lines(from: read.count + 1)
+            if part.isEmpty { break }
+            read += part.map(Array.init)
+        }
+        #expect(read == lines)
+        let before = spool.bytes
+        spool.acknowledge(500)
+        #expect(spool.bytes < before && spool.waiting == 500)
+        #expect(try Array(spool.lines(from: 501)[0]) == lines[500])
+        spool.acknowledge(1_000)
+        #expect(spool.bytes == 0)
+        try spool.save()
+        try spool.append([Array("{}".utf8)])
+        #expect(spool.last == 1_001)
+    }
+
+    @Test func aFullSpoolTakesNothingInAndSaysSo() throws {
+        let folder = ScratchFolder()
+        let spool = try Spool(folder.path + "/spool", limitBytes: 100)
+        try spool.append([[UInt8](repeating: 0x61, count: 99)])
+        #expect(throws: SpoolFailure.self) { try spool.append([[0x61]]) }
+        #expect(spool.last == 1 && spool.bytes == 100)
+    }
+
+    @Test func linesGetTheirNumbersAndKeepTheirBytes() throws {
+        let cluster = try TestCluster()
+        let daemon = try DaemonProcess(cluster: cluster)
+        let token =
+            try caravan([
+                "post", "enrol", "GATE", "--place", "*", "--database", cluster.conninfo,
+            ]).split(separator: "\n").last.map(String.init) ?? ""
+        let file = cluster.folder.path + "/token"
+        try token.write(toFile: file, atomically: true, encoding: .utf8)
+        let push = [
+            "push", "--spool", cluster.folder.path + "/spool", "--post", "GATE", "--token-file",
+            file, "--server", daemon.feed,
+        ]
+        let odd =
+            "{ \"seq\" : 9, \"id\":\"x\",\"container\":\"MSKU0308961\",\"event\":\"GTIN\","
+            + "\"place\":\"KZHOR\",\"time\":\"2026-01-01T10:15:00Z\" }\n{\"bye\":1}\n\nrubbish\n"
+        let said = try caravan(push, status: 1, input: eventLine(1) + odd + eventLine(2))
+        #expect(said.contains("4 lines acknowledged, 1 rejected"), "\(said)")
+        #expect(try cluster.rows("select count(*) from event") == ["3"])
+        #expect(try cluster.rows("select seq from stream_mark where post = 'GATE'") == ["4"])
+        let status = try caravan(["push", "--spool", cluster.folder.path + "/spool", "--status"])
+        #expect(FlatObject(status)?.integer("waiting") == 0)
+        // A folder as the source: its files go when they are acknowledged.
+        let out = cluster.folder.path + "/out"
+        try FileManager.default.createDirectory(atPath: out, withIntermediateDirectories: true)
+        for number in 10..<13 {
+            try eventLine(number).write(
+                toFile: out + "/\(number).ndjson", atomically: true, encoding: .utf8)
+        }
+        _ = try caravan(push + ["--folder", out])
+        #expect(try FileManager.default.contentsOfDirectory(atPath: out).isEmpty)
+        #expect(try cluster.rows("select count(*) from event") == ["6"])
+        // A wrong token is no matter of patience.
+        try "wrong".write(toFile: file, atomically: true, encoding: .utf8)
+        #expect(try caravan(push, status: 1, input: eventLine(20)).contains("unauthorised"))
+        #expect(daemon.stop() == 0)
+    }
+
+    @Test func aSenderThatDiesGoesOnWhereItWas() throws {
+        let cluster = try TestCluster()
+        let daemon = try DaemonProcess(cluster: cluster, settings: ["writer.batch-lines=100"])
+        let spool = cluster.folder.path + "/spool"
+        var text = ""
+        let count = 20_000
+        for number in 0..<count { text += eventLine(number) }
+        let source = cluster.folder.path + "/lines"
+        try text.write(toFile: source, atomically: true, encoding: .utf8)
+        for strike in 0..<(isSoak ? 100 : 5) {
+            let process = Process()
+            process.executableURL = URL(fileURLWithPath: DaemonProcess.program("caravan"))
+            process.arguments =
+                ["push", "--spool", spool, "--post", "GATE", "--server", daemon.feed, "-q"]
+                + (strike == 0 ? [source] : [])
+            process.standardInput = FileHandle.nullDevice
+            try process.run()
+            usleep(UInt32.random(in: 50_000...250_000))
+            killHard(process.processIdentifier)
+            if strike % 2 == 0 {
+                daemon.kill9()
+                try daemon.start()
+            }
+        }
+        // The source again: what the spool had not taken in yet, and duplicates.
+        _ = try caravan(
+            ["push", "--spool", spool, "--post", "GATE", "--server", daemon.feed, source])
+        #expect(try cluster.rows("select count(*) from event") == ["\(count)"])
+        #expect(
+            try cluster.rows("select count(distinct (container, identity)) from event")
+                == ["\(count)"])
+        #expect(daemon.stop() == 0)
+    }
+
+    @Test func everySpoiltLinkDeliversInTheEnd() throws {
+        let cluster = try TestCluster()
+        let daemon = try DaemonProcess(
+            cluster: cluster, settings: ["feed.heartbeat-seconds=1", "feed.line-seconds=3"])
+        let path = cluster.folder.path + "/px.sock"
+        let proxy = try ToxicProxy(path: path, target: daemon.feed)
+        var expected = 0
+        for toxic in ToxicProxy.Toxic.allCases {
+            var text = ""
+            for number in expected..<expected + 200 { text += eventLine(number) }
+            expected += 200
+            proxy.spoil(toxic, after: 9_000)
+            // Links that end by themselves are mended once; the sender has to notice the others.
+            let mender = Thread {
+                usleep(2_500_000)
+                proxy.spoil(.none)
+            }
+            mender.start()
+            _ = try caravan(
+                [
+                    "push", "--spool", cluster.folder.path + "/spool", "--post", "GATE", "--server",
+                    path, "-q",
+                ], input: text)
+            #expect(
+                try cluster.rows("select count(*) from event") == ["\(expected)"], "\(toxic)")
+        }
+        #expect(try cluster.rows("select seq from stream_mark") == ["\(expected)"])
+        proxy.close()
+        #expect(daemon.stop() == 0)
+    }
+
+    @Test func theNextServerIsTried() throws {
+        let cluster = try TestCluster()
+        let daemon = try DaemonProcess(cluster: cluster)
+        let said = try caravan(
+            [
+                "push", "--server", cluster.folder.path + "/nobody", "--server", daemon.feed,
+            ], input: eventLine(1))
+        #expect(said.contains("1 lines acknowledged"))
+        #expect(daemon.stop() == 0)
+    }
+}
+
+@Suite(.serialized) struct QuarantineTests {
+    @Test func refusedLinesAreListedReplayedAndDiscarded() throws {
+        let cluster = try TestCluster()
+        let daemon = try DaemonProcess(cluster: cluster)
+        let database = ["--database", cluster.conninfo]
+        let token =
+            try caravan(["post", "enrol", "GATE", "--place", "KZHOR"] + database)
+            .split(separator: "\n").last.map(String.init) ?? ""
+        let socket = try LineSocket(daemon.feed)
+        try socket.send(
+            "{\"hello\":\"caravan/1\",\"post\":\"GATE\",\"stream\":\"s\",\"token\":\"\(token)\"}\n"
+                + eventLine(1, place: "DEDUI", seq: 1) + "rubbish\n")
+        #expect(try replies(socket, upTo: 3).count == 2)
+        let listed = try caravan(["quarantine", "list"] + database)
+            .split(separator: "\n").compactMap { FlatObject(String($0)) }
+        #expect(listed.map { $0.text("code") } == ["json", "forbidden"])
+        #expect(listed.allSatisfy { $0.text("post") == "GATE" })
+        let forbidden = try #require(listed[1].text("line"))
+        let rubbish = try #require(listed[0].text("line"))
+        let shown = try caravan(["quarantine", "show", rubbish] + database)
+        #expect(FlatObject(shown)?.text("text") == "rubbish")
+        // Nothing has changed, so it is refused again, as a new entry of the same post.
+        _ = try caravan(["quarantine", "replay", forbidden] + database)
+        #expect(try cluster.rows("select count(*) from event") == ["0"])
+        let again = try caravan(["quarantine", "list", "--code", "forbidden"] + database)
+        #expect(FlatObject(again)?.text("post") == "GATE")
+        // Now the post may speak of Duisburg.
+        _ = try caravan(
+            ["post", "enrol", "GATE", "--place", "KZHOR", "--place", "DEDUI", "--certificate"]
+                + database)
+        usleep(6_000_000)
+        _ = try caravan(["quarantine", "replay", "--code", "forbidden"] + database)
+        #expect(try cluster.rows("select post from event") == ["GATE"])
+        _ = try caravan(["quarantine", "discard", rubbish] + database)
+        #expect(try caravan(["quarantine", "list"] + database).isEmpty)
+        _ = try caravan(["quarantine", "show", "nonsense"] + database, status: 1)
+        let roster = try caravan(["post", "list"] + database)
+        #expect(FlatObject(roster)?.integer("forbidden") ?? 0 > 0)
+        _ = try caravan(["post", "revoke", "GATE"] + database)
+        #expect(FlatObject(try caravan(["post", "list"] + database))?.text("state") == "revoked")
+        #expect(daemon.stop() == 0)
+    }
+}
