@@ -63,7 +63,11 @@ let package = Package(
         house("Engine", ["Tracking", "Forecast", "Wire"]),
 
         // The shells that carry effects out.
-        house("Schema", path: "Schema", resources: [.embedInCode("0001_foundation.sql"), .embedInCode("0002_posts_lease_quarantine.sql"),
+        house(
+            "Schema", path: "Schema",
+            resources: [
+                .embedInCode("0001_foundation.sql"),
+                .embedInCode("0002_posts_lease_quarantine.sql"),
             ]),
         house("Store", ["Tracking", "Engine", "Wire", "Schema", "CLibPQ", "CShims"]),
         house("TLS", ["COpenSSL", "CShims"]),
@@ -102,7 +106,7 @@ let package = Package(
         .executableTarget(
             name: "benchmarks",
             dependencies: [
-                "TestKit", "Store", "Client", "Simulation", "Wire", "Tracking", "CLibPQ",
+                "TestKit", "Store", "Client", "Simulation", "Wire", "Tracking", "CLibPQ", "TLS",
                 "caravand", arguments,
             ],
             path: "Tests/Benchmarks", swiftSettings: strict),
@@ -114,7 +118,10 @@ let package = Package(
         tests("TLSTests", ["TLS", "TestKit"]),
         tests(
             "ServerTests",
-            ["Server", "Engine", "Wire", "Tracking", "Simulation", "Client", "TLS", "TestKit", logging]
+            [
+                "Server", "Engine", "Wire", "Tracking", "Simulation", "Client", "TLS", "TestKit",
+                logging,
+            ]
                 + nio),
         tests("SimulationTests", ["Simulation", "Engine", "Wire", "Tracking", "TestKit"]),
         tests("SettingsTests", ["Settings", "Tracking", "TestKit"]),

@@ -41,7 +41,10 @@ public struct Settings: Sendable {
                 ConfigValue(try content(setting, parts[1]), isSecret: false)
         }
         layers.append(InMemoryProvider(name: "flags", values: flags))
-        let ours = environment.filter { $0.key.hasPrefix("CARAVAN_") }
+        // CARAVAN_TEST_… speaks to the tests, whose processes hand it on.
+        let ours = environment.filter {
+            $0.key.hasPrefix("CARAVAN_") && !$0.key.hasPrefix("CARAVAN_TEST_")
+        }
         let variables = Dictionary(uniqueKeysWithValues: Setting.all.map { ($0.variable, $0.key) })
         for name in ours.keys.sorted() {
             guard let key = variables[name] else {

@@ -12,7 +12,7 @@ public struct PrivateCluster: Sendable {
     private let socketFolder: String
     private let account: String?
 
-    private var data: String { folder + "/data" }
+    public var data: String { folder + "/data" }
 
     /// A cluster in `folder`, made at the first start.
     public init(folder: String) throws {
@@ -82,6 +82,12 @@ public struct PrivateCluster: Sendable {
                     "--encoding=UTF8", "--locale=C", "--no-instructions",
                 ])
         }
+        try startServer(settings: settings)
+        try createDatabase()
+    }
+
+    /// Starts the server of a cluster that is there already.
+    public func startServer(settings: [String] = []) throws {
         if !isRunning {
             var options = [
                 "-c listen_addresses=", "-c unix_socket_directories='\(socketFolder)'",
@@ -96,7 +102,6 @@ public struct PrivateCluster: Sendable {
                     "-o", options.joined(separator: " "), "start",
                 ])
         }
-        try createDatabase()
     }
 
     private func createDatabase() throws {
@@ -127,7 +132,7 @@ public struct PrivateCluster: Sendable {
 
     /// Runs a program to its end. By posix_spawn and waitpid: Foundation's Process waits for every
     /// descendant, and the server that pg_ctl leaves behind is one.
-    private func run(_ program: String, _ arguments: [String]) throws {
+    public func run(_ program: String, _ arguments: [String]) throws {
         let command =
             ["env", "-C", "/"] + (account.map(asAccount) ?? [])
             + [binaries + "/" + program] + arguments

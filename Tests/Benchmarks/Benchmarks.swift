@@ -17,7 +17,7 @@ struct Benchmarks: ParsableCommand {
             """)
 
     enum Part: String, CaseIterable, ExpressibleByArgument {
-        case throughput, latency
+        case throughput, latency, ways
     }
 
     @Option(help: "Events of the throughput part.") var events = 1_000_000
@@ -52,6 +52,17 @@ struct Benchmarks: ParsableCommand {
                 results.append(result)
             }
             Throughput.middle(results).report()
+        }
+        if only.contains(.ways) {
+            let load = Load(events: min(events, 300_000), seed: seed)
+            for way in Way.all {
+                let found = try (1...runs).map { _ in try way.measure(load, settings: set) }
+                    .sorted { $0.rate < $1.rate }[runs / 2]
+                print(
+                    "\(way.name): \(Int(found.rate)) events/s, daemon "
+                        + String(format: "%.1f µs per event", found.daemonMicroseconds))
+                fflush(nil)
+            }
         }
         if only.contains(.latency) {
             for rate in rates {

@@ -13,19 +13,21 @@ struct Rig {
     /// Old events count as news.
     static let live = ["alerts.backlog-minutes=100000"]
 
-    init(settings: [String]) throws {
+    /// `alsoFeed`: one more address of the feed.
+    init(settings: [String], alsoFeed: String? = nil) throws {
         cluster = try TestCluster()
         feed = "127.0.0.1:\(try Rig.freePort())"
         tail = "127.0.0.1:\(try Rig.freePort())"
         daemon = try DaemonProcess(
             cluster: cluster,
             settings: [
-                "feed.listen=\(feed),unix:feed.sock", "tail.listen=\(tail),unix:tail.sock",
+                "feed.listen=\(feed),unix:feed.sock\(alsoFeed.map { "," + $0 } ?? "")",
+                "tail.listen=\(tail),unix:tail.sock",
             ] + Rig.live + settings)
     }
 
     /// A port that was free a moment ago.
-    private static func freePort() throws -> UInt16 {
+    static func freePort() throws -> UInt16 {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         defer { close(descriptor) }
         var address = sockaddr_in()

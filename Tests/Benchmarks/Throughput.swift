@@ -97,7 +97,7 @@ struct Throughput {
     }
 
     /// Sends everything as fast as it is taken and waits for the last ack. Returns the rejects.
-    private static func flood(
+    static func flood(
         _ load: Load, _ socket: LineSocket, bytes: Range<Int>, lines: Int
     ) throws -> Int {
         var sent = bytes.lowerBound

@@ -153,6 +153,45 @@ func replies(_ socket: LineSocket, upTo line: Int) throws -> [String] {
         _ = try? cluster.cluster.stop(mode: "immediate")
     }
 
+    @Test func aPromotedStandbyGoesOn() throws {
+        let primary = try TestCluster()
+        let folder = primary.folder.path + "/standby"
+        let standby = try PrivateCluster(folder: folder)
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        _ = try Shell.run(["chown", "--reference=\(primary.folder.path)/pg", folder])
+        try primary.cluster.run(
+            "pg_basebackup",
+            [
+                "-h", primary.folder.path + "/pg", "-U", "caravan", "-D", standby.data, "-R", "-c",
+                "fast", "-X",
+                "stream",
+            ])
+        try standby.startServer()
+        defer { try? standby.stop(mode: "immediate") }
+        // Nothing is acknowledged that the standby does not have.
+        _ = try primary.rows("alter system set synchronous_standby_names = '*'")
+        _ = try primary.rows("select pg_reload_conf()")
+        let daemon = try DaemonProcess(
+            cluster: primary,
+            conninfo: "host='\(primary.folder.path)/pg,\(folder)' port=5432,5432 user=caravan "
+                + "dbname=caravan")
+        let sender = TestSender(seed: 9, shipments: 300)
+        var promoted = false
+        sender.onAck = { acknowledged in
+            guard !promoted, acknowledged > sender.lines.count / 2 else { return }
+            promoted = true
+            try? primary.cluster.stop(mode: "immediate")
+            try? standby.run("pg_ctl", ["-D", standby.data, "-w", "-s", "promote"])
+        }
+        try sender.run(daemon.feed)
+        #expect(promoted)
+        #expect(sender.acknowledged == sender.lines.count)
+        let there = TestCluster(adopting: standby, folder: primary.folder)
+        // The promoted server waits for a standby of its own otherwise.
+        try check(sender, there, daemon)
+        #expect(daemon.stop() == 0)
+    }
+
     /// Where nothing may be mounted, the database itself refuses with the same error class.
     private func limitedSpace(_ cluster: TestCluster, _ daemon: DaemonProcess) throws {
         _ = try cluster.rows(

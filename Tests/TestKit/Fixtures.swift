@@ -32,6 +32,12 @@ public final class TestCluster: Sendable {
         if migrated { _ = try Migrator.migrate(cluster.conninfo) }
     }
 
+    /// A cluster that somebody else started.
+    public init(adopting cluster: PrivateCluster, folder: ScratchFolder) {
+        self.cluster = cluster
+        self.folder = folder
+    }
+
     deinit { try? cluster.stop(mode: "immediate") }
 
     public var conninfo: String { cluster.conninfo }
@@ -39,7 +45,7 @@ public final class TestCluster: Sendable {
     /// Rows of a query, columns joined by |, by psql.
     public func rows(_ sql: String) throws -> [String] {
         let text = try Shell.run([
-            "psql", "-h", folder.path + "/pg", "-U", "caravan", "-d", "caravan", "-AtX",
+            "psql", "-h", cluster.folder, "-U", "caravan", "-d", "caravan", "-AtX",
             "-v", "ON_ERROR_STOP=1", "-c", sql,
         ])
         return text.split(separator: "\n").map(String.init)
