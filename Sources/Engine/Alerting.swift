@@ -275,6 +275,8 @@ extension Engine {
             case .closure: text += ": \(place) is closed"
             case .correction: text += ": a report about \(place) was corrected"
             case .plan: text += ": by its new plan"
+            case .congestion: text += ": \(place) is congested"
+            case .queue: text += ": waiting at \(place)"
             }
         }
         return text

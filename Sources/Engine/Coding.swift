@@ -123,6 +123,15 @@ enum RecordCoding {
             body.float(alert.probability)
             body.instant(alert.confirmAt)
         }
+        body.count(publication.path.count)
+        for minutes in publication.path { body.float(minutes) }
+        body.count(publication.forecasts.count)
+        for forecast in publication.forecasts {
+            body.byte(forecast.horizon)
+            body.instant(forecast.p10)
+            body.instant(forecast.p50)
+            body.instant(forecast.p90)
+        }
         body.count(publication.lessons.count)
         for lesson in publication.lessons {
             body.unsigned(UInt64(lesson.milestone))
@@ -215,6 +224,13 @@ enum RecordCoding {
         said.lateVerdict = try decoder.byte() == 1
         said.furthest = Int(try decoder.signed())
         for _ in 0..<(try decoder.count()) { said.alerts.append(try alert(&decoder, table)) }
+        for _ in 0..<(try decoder.count()) { said.path.append(try decoder.float()) }
+        for _ in 0..<(try decoder.count()) {
+            said.forecasts.append(
+                Forecasted(
+                    horizon: try decoder.byte(), p10: try decoder.instant(),
+                    p50: try decoder.instant(), p90: try decoder.instant()))
+        }
         for _ in 0..<(try decoder.count()) {
             said.lessons.append(
                 Lesson(
@@ -260,6 +276,7 @@ enum PoolCoding {
         out.byte(key.level.rawValue)
         out.byte(key.kind.rawValue)
         out.byte(key.mode.rawValue)
+        out.byte(key.direction.rawValue)
         out.byte(key.fromCode.rawValue)
         out.byte(key.toCode.rawValue)
         out.signed(Int64(key.plannedClass))
@@ -295,6 +312,7 @@ enum PoolCoding {
         var key = PoolKey(
             level: try inner.code(PoolKey.Level.self), kind: try inner.code(StepKind.self),
             mode: try inner.code(TransportMode.self),
+            direction: try inner.code(StepDirection.self),
             fromCode: try inner.code(EventCode.self), toCode: try inner.code(EventCode.self))
         key.plannedClass = Int16(truncatingIfNeeded: try inner.signed())
         key.fromPlace = symbol(try inner.text())
@@ -316,6 +334,55 @@ enum PoolCoding {
             values: values, head: head, curve: curve, pending: pending, version: version,
             drawn: drawn)
         return (key, pool)
+    }
+}
+
+/// The interval guard among the pools' rows: one row under a key that no pool has.
+enum GuardCoding {
+    static let key: [UInt8] = [0xFE]
+    static let version: UInt8 = 0xFE
+
+    static func encode(_ intervals: IntervalGuard, _ texts: [String]) -> [UInt8] {
+        var out = ByteEncoder()
+        out.byte(version)
+        func tally(_ tally: IntervalGuard.Tally) {
+            out.fixed(tally.alpha.bitPattern)
+            out.count(tally.count)
+            out.count(tally.covered)
+            out.fixed(tally.widthMinutes.bitPattern)
+            out.fixed(tally.errorMinutes.bitPattern)
+        }
+        for horizon in intervals.tallies { tally(horizon) }
+        let places = intervals.places.map { (texts[Int($0.key)], $0.value) }
+        out.count(places.count)
+        for (place, score) in places.sorted(by: { $0.0 < $1.0 }) {
+            out.text(place)
+            tally(score)
+        }
+        return out.bytes
+    }
+
+    static func decode(
+        _ bytes: [UInt8], _ symbols: inout Symbols
+    ) throws(CodingFlaw) -> IntervalGuard {
+        var decoder = ByteDecoder(bytes)
+        guard try decoder.byte() == version else { throw CodingFlaw("the scores are damaged") }
+        func tally() throws(CodingFlaw) -> IntervalGuard.Tally {
+            var tally = IntervalGuard.Tally()
+            tally.alpha = Double(bitPattern: try decoder.fixed())
+            tally.count = Int(truncatingIfNeeded: try decoder.unsigned())
+            tally.covered = Int(truncatingIfNeeded: try decoder.unsigned())
+            tally.widthMinutes = Double(bitPattern: try decoder.fixed())
+            tally.errorMinutes = Double(bitPattern: try decoder.fixed())
+            return tally
+        }
+        var intervals = IntervalGuard()
+        for index in intervals.tallies.indices { intervals.tallies[index] = try tally() }
+        for _ in 0..<(try decoder.count()) {
+            let place = symbols.number(try decoder.text())
+            intervals.places[place] = try tally()
+        }
+        return intervals
     }
 }
 

@@ -30,6 +30,8 @@ public struct Engine: Sendable {
     var windows: [ClosureWindow] = []
     var pools = Pools()
     var composer = Composer()
+    public internal(set) var intervals = IntervalGuard()
+    var intervalsDirty = false
     var marks: [Origin: Int64] = [:]
     var due = DueHeap()
     var dirtyRecords: Set<Int> = []
@@ -67,6 +69,14 @@ public struct Engine: Sendable {
                 switch line.value {
                 case .event(let event):
                     if resting.contains(event.container) { found.insert(event.container) }
+                    if let slot = slots[event.container] {
+                        for symbol in records[slot].plans {
+                            guard let shipment = shipments[symbol], shipment.graph != nil else {
+                                continue
+                            }
+                            found.formUnion(shipment.plan.containers.filter(resting.contains))
+                        }
+                    }
                 case .plan(let plan):
                     found.formUnion(plan.containers.filter(resting.contains))
                     if let old = symbols.known(plan.shipment).flatMap({ shipments[$0] }) {
@@ -89,6 +99,8 @@ public struct Engine: Sendable {
         let dueSlots = due.takeDue(now).sorted {
             records[$0].number < records[$1].number
         }
+        touchCompanions(&draft)
+        for slot in draft.order { refold(slot, &draft) }
         for slot in draft.order { review(slot, &draft) }
         for slot in dueSlots where draft.touched[slot] == nil {
             draft.timersFired = true
@@ -408,9 +420,7 @@ public struct Engine: Sendable {
 
     private func waits(_ record: ContainerRecord, at place: UInt32) -> Bool {
         for journey in record.journeys {
-            guard let chain = shipments[journey.shipment]?.chain(for: record.number) else {
-                continue
-            }
+            guard let chain = shipments[journey.shipment]?.chain else { continue }
             for milestone in chain.dropFirst(journey.progress.furthest + 1)
             where milestone.fromPlace == place || milestone.place == place { return true }
         }

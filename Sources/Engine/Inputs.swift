@@ -68,7 +68,10 @@ public struct FeedChunk: Sendable {
             let value = text.withUnsafeBufferPointer {
                 parser.parse(UnsafeBufferPointer(rebasing: $0[range]))
             }
-            lines.append(ParsedLine(number: number, range: range, value: value))
+            lines.append(
+                ParsedLine(
+                    number: number, range: range, value: value,
+                    seq: origin.stream.isEmpty ? nil : value.seq))
             number += 1
             at = end + 1
         }

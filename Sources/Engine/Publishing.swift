@@ -24,9 +24,10 @@ extension Engine {
             return
         }
         draft.notices.append(.eta(notice(journey, outlook, scene, first: first)))
-        journey.publication.p10 = outlook.expected.quantile(0.1)
+        journey.publication.p10 = outlook.p10
         journey.publication.p50 = p50
-        journey.publication.p90 = outlook.expected.quantile(0.9)
+        journey.publication.p90 = outlook.p90
+        journey.publication.path = outlook.partial ? [] : path(outlook)
         journey.publication.publishedAt = scene.now
         journey.publication.lateVerdict = late
         journey.publication.furthest = stage
@@ -49,11 +50,11 @@ extension Engine {
         let change = comparable ? Int(outlook.p50.minutes(since: said.p50).rounded()) : nil
         return EtaNotice(
             time: scene.now, container: scene.container, shipment: name(of: journey),
-            place: symbols[last.place], p10: Engine.whole(outlook.expected.quantile(0.1)),
-            p50: Engine.whole(outlook.p50), p90: Engine.whole(outlook.expected.quantile(0.9)),
+            place: symbols[last.place], p10: Engine.whole(outlook.p10),
+            p50: Engine.whole(outlook.p50), p90: Engine.whole(outlook.p90),
             promised: outlook.promised,
             lateProbability: outlook.lateProbability, changeMinutes: change,
-            because: change.map { causes(outlook, scene, minutes: $0) } ?? [],
+            because: change.map { split($0, journey, outlook, scene) } ?? [],
             event: scene.touch?.eventID, partial: outlook.partial)
     }
 
@@ -64,31 +65,5 @@ extension Engine {
 
     func name(of journey: Journey) -> String? {
         journey.shipment == 0 ? nil : symbols[journey.shipment]
-    }
-
-    /// The step that moved the forecast: the one just finished, or the one that still lasts.
-    func causes(_ outlook: Outlook, _ scene: Scene, minutes: Int) -> [Cause] {
-        guard minutes != 0 else { return [] }
-        guard let at = outlook.blamed, at >= 0, at < outlook.chain.count else { return [] }
-        let step = outlook.chain[at]
-        let kind: Cause.Kind
-        if scene.touch?.closed == true {
-            kind = .closure
-        } else if scene.touch?.planChanged == true {
-            kind = .plan
-        } else if scene.touch?.corrected == true {
-            kind = .correction
-        } else {
-            switch step.kind {
-            case .departure: kind = .departure
-            case .transit: kind = .transit
-            case .dwell: kind = .dwell
-            }
-        }
-        let place = step.kind == .transit ? step.place : step.fromPlace
-        return [
-            Cause(
-                place: symbols[place], minutes: minutes, kind: kind, reason: scene.touch?.reason)
-        ]
     }
 }

@@ -14,6 +14,8 @@ public struct Checkpoint: Sendable {
     let records: [ContainerRecord]
     let live: [Bool]
     let pools: [(key: PoolKey, pool: Pool)]
+    /// nil where no arrival was judged since the last checkpoint.
+    let intervals: IntervalGuard?
     let texts: [String]
 
     public struct JourneyRow: Sendable {
@@ -39,11 +41,14 @@ public struct Checkpoint: Sendable {
     }
 
     public func poolRows() -> [PoolRow] {
-        pools.map {
+        let scores = intervals.map {
+            [PoolRow(key: GuardCoding.key, state: GuardCoding.encode($0, texts))]
+        }
+        return pools.map {
             PoolRow(
                 key: PoolCoding.key($0.key, texts),
                 state: PoolCoding.encode($0.key, $0.pool, texts))
-        }
+        } + (scores ?? [])
     }
 
     /// The containers that may leave memory once this checkpoint is durable.
@@ -81,11 +86,13 @@ extension Engine {
                 closures[id].map { SourceLine(key: id, received: $0.received, line: $0.line) }
             },
             records: cutRecords, live: cutRecords.map { isLive($0, now) },
-            pools: pools.takeChanged(), texts: symbols.texts)
+            pools: pools.takeChanged(), intervals: intervalsDirty ? intervals : nil,
+            texts: symbols.texts)
         dirtyRecords = []
         dirtyShipments = []
         dirtyClosures = []
         ordinancesDirty = false
+        intervalsDirty = false
         return checkpoint
     }
 
@@ -160,6 +167,10 @@ extension Engine {
         }
         rebuildWindows()
         for bytes in snapshot.pools {
+            if bytes.first == GuardCoding.version {
+                intervals = try GuardCoding.decode(bytes, &symbols)
+                continue
+            }
             let (key, pool) = try PoolCoding.decode(bytes, &symbols)
             pools.restore(key, pool)
         }
@@ -237,6 +248,7 @@ extension Engine {
             out.text(id)
             out.fixed(closures[id]?.closure.content ?? 0)
         }
+        out.blob(GuardCoding.encode(intervals, symbols.texts))
         out.blob(networkBytes)
         out.blob(RulesCoding.encode(rules))
         return out.bytes

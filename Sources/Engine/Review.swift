@@ -4,13 +4,20 @@ import Tracking
 /// The second half of a step: what a touched container's journeys look like now, what is expected
 /// of them, and what subscribers should hear of it.
 extension Engine {
+    /// Cuts a container's history into journeys anew, because of news.
+    mutating func refold(_ slot: Int, _ draft: inout Draft) {
+        var record = records[slot]
+        records[slot] = ContainerRecord(number: record.number)
+        refold(&record, draft.touched[slot], &draft)
+        records[slot] = record
+    }
+
     /// Looks at one container again, because of news or because its time has come.
     mutating func review(_ slot: Int, _ draft: inout Draft) {
         let touch = draft.touched[slot]
         // Taken out and put back, so that its arrays are changed in place.
         var record = records[slot]
         records[slot] = ContainerRecord(number: record.number)
-        if touch != nil { refold(&record, touch, &draft) }
         for index in record.journeys.indices {
             var scene = Scene(record: record, touch: touch, now: draft.now)
             var journey = record.journeys[index]
@@ -61,7 +68,7 @@ extension Engine {
         for var gone in old {
             let scene = Scene(record: record, touch: touch, now: draft.now)
             if let shipment = shipments[gone.shipment] {
-                forgetLessons(&gone, shipment.chain(for: record.number))
+                forgetLessons(&gone, shipment.chain)
             }
             withdrawAll(&gone, "the journey is no longer known", scene, &draft)
         }
@@ -73,14 +80,13 @@ extension Engine {
     /// Teaches the pools what this journey's finished steps say, and takes back what they no
     /// longer do.
     private mutating func learn(
-        _ journey: inout Journey, _ chain: [Milestone], start: Instant?
+        _ journey: inout Journey, _ shipment: Shipment, _ container: ContainerNumber
     ) {
         var lessons: [Lesson] = []
+        let chain = shipment.chain
         let reached = journey.progress.reached
-        for at in chain.indices where reached[at] != .unset {
-            guard let began = at > 0 ? reached[at - 1] : start, began != .unset,
-                began <= reached[at]
-            else { continue }
+        for at in chain.indices where reached[at] != .unset && shipment.teaches(container, at) {
+            guard let began = shipment.began(at, reached), began <= reached[at] else { continue }
             lessons.append(
                 Lesson(milestone: UInt16(at), startedAt: began, endedAt: reached[at]))
         }
@@ -114,7 +120,7 @@ extension Engine {
             let symbol = records[slot].journeys[index].shipment
             if let only, only != symbol { continue }
             guard let shipment = shipments[symbol] else { continue }
-            let chain = shipment.chain(for: records[slot].number)
+            let chain = shipment.chain
             var journey = records[slot].journeys[index]
             forgetLessons(&journey, chain)
             records[slot].journeys[index] = journey
@@ -126,10 +132,14 @@ extension Engine {
     private mutating func attend(
         _ journey: inout Journey, _ shipment: Shipment, _ scene: inout Scene, _ draft: inout Draft
     ) {
-        let chain = shipment.chain(for: scene.container)
+        let chain = shipment.chain
         guard !chain.isEmpty else { return }
+        // What its companions have reached counts too; the journey itself keeps its own.
+        let own = journey.progress
+        journey.progress = together(own, shipment, scene.container, journey.shipment)
+        defer { journey.progress = own }
         if scene.touch != nil {
-            learn(&journey, chain, start: shipment.plan.start)
+            learn(&journey, shipment, scene.container)
             settle(&journey, shipment, scene)
         } else if !isDue(journey, scene.now) {
             return
@@ -137,20 +147,21 @@ extension Engine {
         let held = journey.publication.holdUntil > scene.now
         let clock = max(journey.progress.lastTime, shipment.startedAt)
         let seenFrom = held ? min(scene.now, clock) : scene.now
-        guard
-            let expected = composer.expect(
-                chain, journey.progress, start: shipment.startedAt, now: seenFrom, &pools,
-                closures: windows)
-        else {
+        guard let expected = expect(journey, shipment, scene.container, now: seenFrom) else {
             journey.publication.reviewAt = .never
             journey.publication.overdueAt = .never
             return
         }
         var outlook = Outlook(
             expected: expected, chain: chain, promised: shipment.plan.promised,
-            seenFrom: seenFrom, held: held)
+            seenFrom: seenFrom, held: held, p10: .unset, p90: .unset)
         let finished = journey.progress.furthest > journey.publication.furthest
         outlook.blamed = finished ? journey.progress.furthest : expected.next
+        outlook.means = composer.means
+        outlook.graph = shipment.graph
+        outlook.p10 = intervals.quantile(expected, 0.1, now: seenFrom)
+        outlook.p90 = intervals.quantile(expected, 0.9, now: seenFrom)
+        if scene.touch != nil { keepScore(&journey, outlook) }
         setTimers(&journey, outlook, scene, clock)
         publish(&journey, outlook, scene, &draft)
         judgeLate(&journey, outlook, scene, &draft)
@@ -173,11 +184,17 @@ extension Engine {
     struct Outlook {
         let expected: Expectation
         let chain: [Milestone]
+        var graph: JoinGraph?
         let promised: Instant?
         /// The instant from which it is seen: now, or in a backlog the journey's own clock.
         let seenFrom: Instant
         let held: Bool
         var partial = false
+        /// For each milestone when it is expected, in minutes from `seenFrom`.
+        var means: [Double] = []
+        /// Held to their promise by experience.
+        var p10: Instant
+        var p90: Instant
         /// Index of the milestone whose step moved the forecast: the one just finished, or the
         /// one that still lasts.
         var blamed: Int?
@@ -229,7 +246,7 @@ extension Engine {
         else { return }
         let outlook = Outlook(
             expected: expected, chain: chain, promised: nil, seenFrom: seenFrom, held: false,
-            partial: true)
+            partial: true, p10: expected.quantile(0.1), p90: expected.quantile(0.9))
         publish(&journey, outlook, scene, &draft)
     }
 

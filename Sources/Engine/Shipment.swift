@@ -7,10 +7,12 @@ struct Shipment: Sendable {
     var received: Instant
     /// The line's own bytes: the snapshot.
     var line: [UInt8]
-    /// The chain of containers that no milestone names.
+    /// Its milestones: one chain, or what `graph` says.
     var chain: [Milestone]
-    /// Chains of those that one does.
-    var ownChains: [ContainerNumber: [Milestone]]
+    /// nil: a chain, which each of the containers passes.
+    var graph: JoinGraph?
+    /// Where there is a graph: for each container the milestones with those of others blanked out.
+    private var masked: [ContainerNumber: [Milestone]]
 
     init(
         plan: ShipmentPlan, received: Instant, line: [UInt8], _ builder: ChainBuilder,
@@ -19,26 +21,52 @@ struct Shipment: Sendable {
         self.plan = plan
         self.received = received
         self.line = line
-        ownChains = [:]
+        masked = [:]
         chain = []
         build(builder, &symbols)
     }
 
     /// Makes the chains anew, as when another network comes into force.
     mutating func build(_ builder: ChainBuilder, _ symbols: inout Symbols) {
-        ownChains = [:]
+        masked = [:]
+        graph = nil
         guard let first = plan.containers.first else { return }
-        if plan.milestones.contains(where: { $0.container != nil }) {
-            for container in plan.containers {
-                ownChains[container] = builder.chain(plan, container: container, &symbols)
-            }
-        } else {
+        guard let made = builder.graph(plan, &symbols) else {
             chain = builder.chain(plan, container: first, &symbols)
+            return
+        }
+        chain = made.milestones
+        graph = made.graph
+        for container in plan.containers {
+            var own = chain
+            for (index, owner) in made.graph.owners.enumerated()
+            where owner != nil && owner != container {
+                own[index].place = Milestone.elsewhere
+            }
+            masked[container] = own
         }
     }
 
-    func chain(for container: ContainerNumber) -> [Milestone] {
-        ownChains.isEmpty ? chain : ownChains[container] ?? chain
+    /// Whether a milestone's step is taught by this container's journey: its own, and of those that
+    /// are nobody's the first container's.
+    func teaches(_ container: ContainerNumber, _ index: Int) -> Bool {
+        guard let graph else { return true }
+        return graph.owners[index].map { $0 == container } ?? (plan.containers.first == container)
+    }
+
+    /// When the step to a milestone began, by what was reached; nil where that is not known.
+    func began(_ index: Int, _ reached: [Instant]) -> Instant? {
+        guard let graph else {
+            let began = index > 0 ? reached[index - 1] : plan.start ?? .unset
+            return began == .unset ? nil : began
+        }
+        if graph.before[index].isEmpty { return plan.start }
+        var latest = Instant.unset
+        for earlier in graph.before[index] {
+            guard reached[earlier] != .unset else { return nil }
+            latest = max(latest, reached[earlier])
+        }
+        return latest
     }
 
     /// When the first step begins.
@@ -50,6 +78,6 @@ struct Shipment: Sendable {
     }
 
     func view(_ symbol: UInt32, for container: ContainerNumber) -> PlanView {
-        PlanView(shipment: symbol, anchor: anchor, chain: chain(for: container))
+        PlanView(shipment: symbol, anchor: anchor, chain: masked[container] ?? chain)
     }
 }

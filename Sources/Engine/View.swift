@@ -52,16 +52,15 @@ extension Engine {
         var journeys: [ContainerView.JourneyView] = []
         for journey in record.journeys {
             guard let shipment = shipments[journey.shipment] else { continue }
-            let chain = shipment.chain(for: container)
-            let points = composer.timeline(
-                chain, journey.progress, start: shipment.startedAt, now: now, &pools,
-                closures: windows)
+            let chain = shipment.chain
+            let progress = together(journey.progress, shipment, container, journey.shipment)
+            let points = timeline(shipment, progress, container, now: now)
             var view = ContainerView.JourneyView(
                 shipment: symbols[journey.shipment], promised: shipment.plan.promised, stops: [],
                 lateProbability: nil, alerts: [])
             for (index, milestone) in chain.enumerated() {
                 view.stops.append(
-                    stop(milestone, journey.progress.reached[index], points[index]))
+                    stop(milestone, progress.reached[index], points[index]))
             }
             if let last = points.last ?? nil, let promised = shipment.plan.promised {
                 let later = last.filter { $0 > promised }.count
@@ -115,13 +114,11 @@ extension Engine {
             let plan = shipments[symbol],
             let journey = records[slot].journeys.first(where: { $0.shipment == symbol })
         else { return nil }
-        let chain = plan.chain(for: container)
-        guard
-            let expected = composer.expect(
-                chain, journey.progress, start: plan.startedAt, now: now, &pools,
-                closures: windows)
-        else { return nil }
-        let stage = Double(journey.progress.furthest + 1) / Double(max(chain.count, 1))
+        var seen = journey
+        seen.progress = together(journey.progress, plan, container, symbol)
+        guard let expected = expect(seen, plan, container, now: now) else { return nil }
+        let done = seen.progress.reached.count { $0 != .unset }
+        let stage = Double(done) / Double(max(plan.chain.count, 1))
         return (expected, plan.plan.promised, stage)
     }
 }
@@ -140,6 +137,10 @@ extension Engine {
         guard let slot = slots[container], let symbol = symbols.known(shipment),
             let journey = records[slot].journeys.first(where: { $0.shipment == symbol })
         else { return 0 }
-        return journey.progress.reached.count - 1 - journey.progress.furthest
+        guard let plan = shipments[symbol], plan.graph != nil else {
+            return journey.progress.reached.count - 1 - journey.progress.furthest
+        }
+        let reached = together(journey.progress, plan, container, symbol).reached
+        return reached.count { $0 == .unset }
     }
 }

@@ -16,7 +16,7 @@ public struct ClosureWindow: Sendable, Equatable {
     }
 
     /// Whether a step waits for this: it stays at the place, or leaves it.
-    @inlinable func holds(_ step: Milestone) -> Bool {
+    @inlinable public func holds(_ step: Milestone) -> Bool {
         (mode == .unknown || mode == step.mode || step.mode == .unknown)
             && step.kind != .transit && (step.fromPlace == place || step.place == place)
     }

@@ -39,6 +39,11 @@ public struct Expectation: Sendable, Equatable {
 /// random numbers, so the same facts give the same forecast.
 public struct Composer: Sendable {
     private var points: [Double]
+    /// Of the last composition: for each milestone the mean of when it is expected, in minutes from
+    /// the `now` that it was seen from; NaN where it was neither reached nor composed.
+    public private(set) var means: [Double] = []
+    /// The points of every milestone of a graph, one row each.
+    private var rows: [Double] = []
 
     public init() { points = Array(repeating: 0, count: Curve.count) }
 
@@ -67,6 +72,7 @@ public struct Composer: Sendable {
     ) -> Expectation? {
         guard !chain.isEmpty else { return nil }
         let first = progress.furthest + 1
+        means = progress.reached.map { $0 == .unset ? .nan : $0.minutes(since: now) }
         guard first < chain.count else {
             let reached = progress.reached[chain.count - 1]
             return Expectation(
@@ -75,14 +81,9 @@ public struct Composer: Sendable {
         let began = progress.furthest >= 0 ? progress.reached[progress.furthest] : start
         guard let current = pools.curve(chain[first]) else { return nil }
         // Minutes after `now` from here on.
-        let startMinutes = began.minutes(since: now)
-        let base = StepValue.base(
-            chain[first], start: startMinutes, planned: planned(chain[first], now))
-        let left = current.conditioned(elapsed: -base)
-        for j in 0..<Curve.count {
-            points[j] = max(base + Double(left.values[j]), startMinutes)
-        }
+        let base = begin(chain[first], current, began.minutes(since: now), now)
         hold(chain[first], closures, now)
+        means[first] = mean()
         let nextP50 = now.advanced(minutes: (points[31] + points[32]) / 2)
         let nextP90 = now.advanced(minutes: points[57])
         var index = first + 1
@@ -90,6 +91,7 @@ public struct Composer: Sendable {
             guard let curve = pools.curve(chain[index]) else { return nil }
             add(chain[index], curve, at: index, now)
             hold(chain[index], closures, now)
+            means[index] = mean()
             index += 1
         }
         var last = points.map { now.advanced(minutes: $0) }
@@ -115,6 +117,107 @@ public struct Composer: Sendable {
                 Array(chain[...index]), part, start: start, now: now, &pools, closures: closures
             )?.last
         }
+    }
+
+    private func mean() -> Double {
+        var sum = 0.0
+        for point in points { sum += point }
+        return sum / Double(Curve.count)
+    }
+
+    /// As for a chain, where milestones wait for several before them: each happens when the last of
+    /// those has happened and its own step is over, and the shipment is done with the last end.
+    /// `owner`: whose next milestone is meant.
+    public mutating func expect(
+        _ milestones: [Milestone], _ graph: JoinGraph, reached: [Instant],
+        owner: ContainerNumber, start: Instant, now: Instant, _ pools: inout Pools,
+        closures: [ClosureWindow] = []
+    ) -> Expectation? {
+        let happened = Composer.happened(graph, reached)
+        means = happened.map { $0 == .unset ? .nan : $0.minutes(since: now) }
+        if graph.ends.allSatisfy({ happened[$0] != .unset }) {
+            let last = graph.ends.reduce(Instant.unset) { max($0, happened[$1]) }
+            return Expectation(
+                last: [last], next: nil, nextP50: last, nextP90: last, reviewAt: .never)
+        }
+        let width = Curve.count
+        rows = Array(repeating: 0, count: milestones.count * width)
+        var next: (index: Int, p50: Instant, p90: Instant)?
+        var reviewAt = Instant.never
+        for index in milestones.indices {
+            if happened[index] != .unset {
+                for j in 0..<width { rows[index * width + j] = means[index] }
+                continue
+            }
+            let before = graph.before[index]
+            guard let curve = pools.curve(milestones[index]) else { return nil }
+            if before.allSatisfy({ happened[$0] != .unset }) {
+                // Under way: how long it has lasted is known.
+                let began = before.reduce(before.isEmpty ? start : .unset) {
+                    max($0, happened[$1])
+                }.minutes(since: now)
+                let base = begin(milestones[index], curve, began, now)
+                reviewAt = min(reviewAt, review(curve, base: base, now))
+            } else {
+                for j in 0..<width {
+                    points[j] = before.reduce(-Double.infinity) { max($0, rows[$1 * width + j]) }
+                }
+                add(milestones[index], curve, at: index, now)
+            }
+            hold(milestones[index], closures, now)
+            means[index] = mean()
+            for j in 0..<width { rows[index * width + j] = points[j] }
+            let isOwn = graph.owners[index].map { $0 == owner } ?? true
+            if before.allSatisfy({ happened[$0] != .unset }), next == nil || isOwn {
+                points.sort()
+                next = (
+                    index, now.advanced(minutes: (points[31] + points[32]) / 2),
+                    isOwn ? now.advanced(minutes: points[57]) : .never
+                )
+            }
+        }
+        var last = (0..<width).map { j in
+            now.advanced(
+                minutes: graph.ends.reduce(-Double.infinity) { max($0, rows[$1 * width + j]) })
+        }
+        Composer.sort(&last)
+        guard let next else { return nil }
+        return Expectation(
+            last: last, next: next.index, nextP50: next.p50, nextP90: next.p90,
+            reviewAt: reviewAt)
+    }
+
+    /// The instants at which a milestone of the last composed graph may happen; nil where it has
+    /// happened, or nothing is known.
+    public func points(of index: Int, now: Instant) -> [Instant]? {
+        let row = rows[(index * Curve.count)..<((index + 1) * Curve.count)]
+        guard row.min() != row.max() else { return nil }
+        return row.sorted().map { now.advanced(minutes: $0) }
+    }
+
+    /// When each milestone happened; one that was never reported, but behind which something
+    /// happened, at that time at the latest.
+    public static func happened(_ graph: JoinGraph, _ reached: [Instant]) -> [Instant] {
+        var happened = reached
+        for index in reached.indices.reversed() where happened[index] != .unset {
+            for earlier in graph.before[index] where reached[earlier] == .unset {
+                let known = happened[earlier]
+                happened[earlier] =
+                    known == .unset ? happened[index] : min(known, happened[index])
+            }
+        }
+        return happened
+    }
+
+    /// Fills the points with those of a step under way since `began` (minutes from `now`); returns
+    /// the base from which its curve counts.
+    private mutating func begin(
+        _ step: Milestone, _ curve: Curve, _ began: Double, _ now: Instant
+    ) -> Double {
+        let base = StepValue.base(step, start: began, planned: planned(step, now))
+        let left = curve.conditioned(elapsed: -base)
+        for j in 0..<Curve.count { points[j] = max(base + Double(left.values[j]), began) }
+        return base
     }
 
     /// Shell's sort: for 64 values in place faster than one that keeps equal ones in order.

@@ -17,6 +17,7 @@ public struct PoolKey: Hashable, Sendable {
     public var level: Level
     public var kind: StepKind
     public var mode: TransportMode
+    public var direction: StepDirection
     public var fromCode: EventCode
     public var toCode: EventCode
     public var fromPlace: UInt32
@@ -25,12 +26,13 @@ public struct PoolKey: Hashable, Sendable {
     public var plannedClass: Int16
 
     public init(
-        level: Level, kind: StepKind, mode: TransportMode, fromCode: EventCode,
-        toCode: EventCode, fromPlace: UInt32 = 0, toPlace: UInt32 = 0, plannedClass: Int16 = -1
+        level: Level, kind: StepKind, mode: TransportMode,
+        direction: StepDirection = .straight, fromCode: EventCode, toCode: EventCode, fromPlace: UInt32 = 0, toPlace: UInt32 = 0, plannedClass: Int16 = -1
     ) {
         self.level = level
         self.kind = kind
         self.mode = mode
+        self.direction = direction
         self.fromCode = fromCode
         self.toCode = toCode
         self.fromPlace = fromPlace
@@ -48,7 +50,10 @@ public struct PoolKey: Hashable, Sendable {
         let sort = (step.kind, step.mode, step.fromCode, step.code)
         func key(_ level: Level, places: Bool, planned: Int16 = -1) -> PoolKey {
             PoolKey(
-                level: level, kind: sort.0, mode: sort.1, fromCode: sort.2, toCode: sort.3,
+                level: level, kind: sort.0, mode: sort.1,
+                // What transits have in common they have on both sides of a join.
+                direction: level == .kind && sort.0 != .dwell ? .straight : step.direction,
+                fromCode: sort.2, toCode: sort.3,
                 fromPlace: places ? step.fromPlace : 0, toPlace: places ? step.place : 0,
                 plannedClass: planned)
         }

@@ -95,6 +95,9 @@ final class FeedHandler: ChannelDuplexHandler {
     var newest = Instant.unset
     var outgoing: [UInt8] = []
     private var isPaused = false
+    /// The inbox has this connection on its list of those that wait for room.
+    private var isParked = false
+    private var lineBegan: NIODeadline?
     private var wantsRead = false
     private var isEnding = false
     private var endLine = 0
@@ -195,12 +198,16 @@ final class FeedHandler: ChannelDuplexHandler {
         let buffer = unwrapInboundIn(data)
         // Taken out while it runs: what a line leads to may come back to this handler.
         var framer = framer
+        var completed = false
         self.framer = LineFramer(maxLine: options.limits.maxLine)
         buffer.readableBytesView.withUnsafeBytes { raw in
-            framer.feed(raw.bindMemory(to: UInt8.self)) { self.take($0, context) }
+            framer.feed(raw.bindMemory(to: UInt8.self)) {
+                completed = true
+                self.take($0, context)
+            }
         }
         self.framer = framer
-        watchLine(context)
+        watchLine(context, completed: completed)
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
@@ -228,19 +235,31 @@ final class FeedHandler: ChannelDuplexHandler {
         }
     }
 
-    /// A begun line has its time to end.
-    private func watchLine(_ context: ChannelHandlerContext) {
-        if framer.isMidLine {
-            guard lineTimer == nil else { return }
-            lineTimer = schedule(context, seconds: options.lineSeconds) { handler in
-                handler.refuse(
-                    "a line was not complete \(handler.options.lineSeconds) s after its first byte",
-                    .idle)
-            }
-        } else if let timer = lineTimer {
-            timer.cancel()
-            lineTimer = nil
+    /// A begun line has its time to end, counted while it is being read.
+    private func watchLine(_ context: ChannelHandlerContext, completed: Bool) {
+        guard framer.isMidLine else {
+            lineBegan = nil
+            return
         }
+        if completed || lineBegan == nil { lineBegan = .now() }
+        if lineTimer == nil { armLineTimer(context) }
+    }
+
+    private func armLineTimer(_ context: ChannelHandlerContext) {
+        lineTimer = schedule(context, seconds: options.lineSeconds) { $0.checkLine() }
+    }
+
+    private func checkLine() {
+        lineTimer = nil
+        guard let context, let began = lineBegan else { return }
+        if isPaused { lineBegan = .now() }
+        if !isPaused, NIODeadline.now() - began >= .seconds(Int64(options.lineSeconds)) {
+            return refuse(
+                "a line was not complete \(options.lineSeconds) s after its first byte", .idle)
+        }
+        let left = TimeAmount.seconds(Int64(options.lineSeconds)) - (.now() - (lineBegan ?? began))
+        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+        lineTimer = context.eventLoop.scheduleTask(in: left) { bound.value.checkLine() }
     }
 
     func take(_ framed: LineFramer.Framed, _ context: ChannelHandlerContext) {
@@ -315,22 +334,32 @@ final class FeedHandler: ChannelDuplexHandler {
         }
         let full = inbox.offer(Intake(content: .lines(chunk), connection: connection))
         chunk = FeedChunk(source: id, origin: origin, scope: permit?.places)
-        if full {
+        if full || lastAnswerable - answered > options.window {
             pause()
-            let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
-            let loop = context.eventLoop
-            inbox.park { loop.execute { bound.value.resume() } }
-        } else if lastAnswerable - answered > options.window {
-            pause()
+            resume()
         }
     }
 
     func pause() { isPaused = true }
 
+    /// Goes on reading once there is room in the inbox and in this connection's window.
     func resume() {
-        guard isPaused, !isHolding, lastAnswerable - answered <= options.window else { return }
+        guard isPaused, !isHolding, !isParked, lastAnswerable - answered <= options.window,
+            let context
+        else { return }
+        isParked = true
+        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+        let loop = context.eventLoop
+        inbox.park { loop.execute { bound.value.unpark() } }
+    }
+
+    private func unpark() {
+        isParked = false
+        guard isPaused, !isHolding, lastAnswerable - answered <= options.window, let context
+        else { return }
         isPaused = false
-        guard wantsRead, let context else { return }
+        lineBegan = lineBegan.map { _ in .now() }
+        guard wantsRead else { return }
         wantsRead = false
         context.read()
     }
@@ -350,7 +379,7 @@ final class FeedHandler: ChannelDuplexHandler {
         }
         finishIfDone(context)
         flushReplies(context)
-        if isPaused, inbox.isRoomy { resume() }
+        resume()
     }
 
     /// No line after this one counts; once all are answered, say bye and close.

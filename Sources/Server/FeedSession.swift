@@ -85,7 +85,7 @@ extension FeedHandler {
         for framed in waiting { framed.with { self.take($0, context) } }
         if endsAfterHolding { end(at: lineCount, context) }
         handOver(context)
-        if inbox.isRoomy { resume() }
+        resume()
         flushReplies(context)
     }
 

@@ -63,6 +63,11 @@ public struct Journey: Sendable, Equatable {
         /// News came in a backlog: until then no alert is raised (`FAULTS`: only final states).
         public var holdUntil: Instant
         public var alerts: [AlertEpisode]
+        /// For each milestone the mean of when it was expected, in minutes from `p50`, when that
+        /// was published: what a change is split by.
+        public var path: [Float]
+        /// The first interval forecast in each class of horizon, until the arrival judges them.
+        public var forecasts: [Forecasted]
         /// Durations that this journey taught the pools, to be taken back on correction.
         public var lessons: [Lesson]
 
@@ -78,6 +83,8 @@ public struct Journey: Sendable, Equatable {
             overdueAt = .never
             holdUntil = .unset
             alerts = []
+            path = []
+            forecasts = []
             lessons = []
         }
 
@@ -89,6 +96,24 @@ public struct Journey: Sendable, Equatable {
             return due
         }
     }
+}
+
+/// An interval that was forecast of the last milestone, and how far ahead.
+public struct Forecasted: Sendable, Equatable {
+    /// Class of the horizon (`IntervalGuard`).
+    public var horizon: UInt8
+    public var p10: Instant
+    public var p50: Instant
+    public var p90: Instant
+
+    public init(horizon: UInt8, p10: Instant, p50: Instant, p90: Instant) {
+        self.horizon = horizon
+        self.p10 = p10
+        self.p50 = p50
+        self.p90 = p90
+    }
+
+    public func covers(_ actual: Instant) -> Bool { p10 <= actual && actual <= p90 }
 }
 
 /// An observed step, as it was taught: which milestone, and the value in minutes.

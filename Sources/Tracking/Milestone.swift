@@ -40,6 +40,7 @@ public struct Milestone: Sendable, Equatable {
     public var fromPlace: UInt32
     public var fromCode: EventCode
     public var mode: TransportMode
+    public var direction: StepDirection = .straight
     /// By the plan; NaN where it does not say.
     public var plannedMinutes: Double
     /// By the network; NaN where it does not know.
@@ -63,6 +64,9 @@ public struct Milestone: Sendable, Equatable {
         self.priorMinutesP50 = priorMinutesP50
         self.priorMinutesP90 = priorMinutesP90
     }
+
+    /// The place of milestones that another container passes: no event of this one matches it.
+    public static let elsewhere = UInt32.max
 
     static func kind(from: (UInt32, EventCode)?, to: (UInt32, EventCode)) -> StepKind {
         switch to.1 {
@@ -122,25 +126,26 @@ public struct ChainBuilder: Sendable {
         _ plan: ShipmentPlan, _ own: [PlannedMilestone], _ symbols: inout Symbols
     ) -> [Milestone] {
         var chain: [Milestone] = []
-        var before: (place: UInt32, code: EventCode)?
-        var beforeTime = plan.start
-        for planned in own {
-            let place = symbol(planned.place, &symbols)
-            let kind = Milestone.kind(from: before, to: (place, planned.event))
-            var minutes = Double.nan
-            if let beforeTime, let time = planned.time { minutes = time.minutes(since: beforeTime) }
-            let prior = priorMinutes(
-                kind, from: before?.place ?? place, to: place, plan.mode, symbols)
-            chain.append(
-                Milestone(
-                    place: place, code: planned.event, planned: planned.time ?? .unset,
-                    kind: kind, fromPlace: before?.place ?? place,
-                    fromCode: before?.code ?? .stuf, mode: plan.mode, plannedMinutes: minutes,
-                    priorMinutesP50: prior.0, priorMinutesP90: prior.1))
-            before = (place, planned.event)
-            beforeTime = planned.time
-        }
+        for planned in own { chain.append(milestone(planned, after: chain.last, plan, &symbols)) }
         return chain
+    }
+
+    /// A milestone of the plan's own list, with the step that leads to it from the one before.
+    func milestone(
+        _ stated: PlannedMilestone, after last: Milestone?, _ plan: ShipmentPlan,
+        _ symbols: inout Symbols
+    ) -> Milestone {
+        let place = symbol(stated.place, &symbols)
+        let kind = Milestone.kind(
+            from: last.map { ($0.place, $0.code) }, to: (place, stated.event))
+        let began = last.map(\.planned) ?? plan.start ?? .unset
+        var minutes = Double.nan
+        if began != .unset, let time = stated.time { minutes = time.minutes(since: began) }
+        let prior = priorMinutes(kind, from: last?.place ?? place, to: place, plan.mode, symbols)
+        return Milestone(
+            place: place, code: stated.event, planned: stated.time ?? .unset, kind: kind,
+            fromPlace: last?.place ?? place, fromCode: last?.code ?? .stuf, mode: plan.mode,
+            plannedMinutes: minutes, priorMinutesP50: prior.0, priorMinutesP90: prior.1)
     }
 
     /// What the network knows of a direct leg, for a plan that brings its own milestones.

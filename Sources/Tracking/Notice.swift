@@ -7,7 +7,7 @@ public enum Notice: Sendable, Equatable {
 /// One step's share in a change of a forecast.
 public struct Cause: Sendable, Equatable {
     public enum Kind: String, Sendable, CaseIterable {
-        case dwell, transit, departure, closure, correction, plan
+        case dwell, transit, departure, closure, correction, plan, congestion, queue
     }
 
     public var place: String

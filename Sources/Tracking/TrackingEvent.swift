@@ -58,12 +58,12 @@ public struct PlannedMilestone: Sendable, Equatable {
     public var id: String?
     /// Only this container of the plan passes it; nil: all do.
     public var container: ContainerNumber?
-    /// The milestones that must have happened before; empty: the one before it in the list.
-    public var after: [String]
+    /// The milestones that must have happened before; nil: the one before it in the list.
+    public var after: [String]?
 
     public init(
         place: String, event: EventCode, time: Instant? = nil, id: String? = nil,
-        container: ContainerNumber? = nil, after: [String] = []
+        container: ContainerNumber? = nil, after: [String]? = nil
     ) {
         self.place = place
         self.event = event

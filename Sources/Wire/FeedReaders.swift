@@ -283,14 +283,18 @@ struct PlanReader {
         try list(.milestones, "milestones", most: fields.limits.maxMilestones) {
             (slot) throws(LineReject) in
             let next = try milestone(slot)
-            for earlier in next.after where !ids.contains(earlier) {
-                throw LineReject(
-                    .type, field: "after", detail: "no milestone before this one has id \(earlier)")
-            }
             if let id = next.id, !ids.insert(id).inserted {
                 throw LineReject(.type, field: "id", detail: "two milestones have id \(id)")
             }
             found.append(next)
+        }
+        for earlier in found.flatMap({ $0.after ?? [] }) where !ids.contains(earlier) {
+            throw LineReject(
+                .type, field: "after", detail: "no milestone of this plan has id \(earlier)")
+        }
+        guard JoinGraph.isSound(found) else {
+            throw LineReject(
+                .type, field: "after", detail: "some milestones wait for each other in a ring")
         }
         return found
     }
@@ -322,9 +326,11 @@ struct PlanReader {
         }
         if afterSlot.kind == .array {
             var list = JSONScanner(fields.bytes, afterSlot.range)
+            var after: [String] = []
             try list.array { (value) throws(LineReject) in
-                planned.after.append(try inner.text(value, "after"))
+                after.append(try inner.text(value, "after"))
             }
+            planned.after = after
         } else if afterSlot.kind != .absent, afterSlot.kind != .null {
             throw LineReject(.type, field: "after", detail: "after is a list of milestone ids")
         }
@@ -346,7 +352,10 @@ struct PlanReader {
             hash.combine(UInt64(bitPattern: milestone.time?.microseconds ?? -1))
             hash.combine(milestone.id)
             hash.combine(milestone.container?.packed ?? 0)
-            for earlier in milestone.after { hash.combine(earlier) }
+            if let after = milestone.after {
+                hash.combine(UInt64(after.count) + 1)
+                for earlier in after { hash.combine(earlier) }
+            }
         }
         return hash.identity().low
     }

@@ -191,12 +191,12 @@ extension Effects {
         var engine = freshEngine(now: start)
         let origin = Origin(post: "P", stream: "s")
         func lines(_ numbers: [Int]) -> FeedChunk {
-            var made = chunk(
-                numbers.map {
-                    event("e\($0)", "GTIN", "KZHOR", Double($0), extra: ",\"seq\":\($0)")
-                })
-            made.origin = origin
-            return made
+            let texts = numbers.map {
+                event("e\($0)", "GTIN", "KZHOR", Double($0), extra: ",\"seq\":\($0)")
+            }
+            return FeedChunk(
+                source: 1, origin: origin, text: Array(texts.joined(separator: "\n").utf8),
+                parser: FeedParser())
         }
         let first = engine.step([lines([1, 2, 3])], now: at(10))
         #expect(first.counts.stored == 3)

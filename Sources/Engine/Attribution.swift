@@ -1,0 +1,114 @@
+import Forecast
+import Tracking
+
+/// Why a forecast moved: the change split over the steps that caused it.
+extension Engine {
+    /// The means of an outlook as a publication keeps them: minutes from its p50.
+    func path(_ outlook: Outlook) -> [Float] {
+        let middle = outlook.p50.minutes(since: outlook.seenFrom)
+        return outlook.means.map { Float($0 - middle) }
+    }
+
+    /// Splits a change of the p50 over the steps: each gets by how much longer it lasts or is
+    /// expected to last than when the last forecast was published, and the minutes add up to the
+    /// change.
+    func split(
+        _ minutes: Int, _ journey: Journey, _ outlook: Outlook, _ scene: Scene
+    ) -> [Cause] {
+        guard minutes != 0 else { return [] }
+        let said = journey.publication
+        guard said.path.count == outlook.means.count, scene.touch?.planChanged != true else {
+            return causes(outlook, scene, minutes: minutes)
+        }
+        let offset = said.p50.minutes(since: outlook.seenFrom)
+        var changes: [(step: Int, minutes: Double)] = []
+        var steps = outlook.way
+        // The first step begins where the plan does, then as now.
+        var before = (old: 0.0, new: 0.0)
+        steps.removeAll { outlook.means[$0].isNaN || said.path[$0].isNaN }
+        for step in steps {
+            let now = (old: Double(said.path[step]) + offset, new: outlook.means[step])
+            let change = (now.new - now.old) - (before.new - before.old)
+            before = now
+            if abs(change) >= 0.5 { changes.append((step, change)) }
+        }
+        return rounded(changes, minutes, outlook, scene)
+    }
+
+    /// Whole minutes that add up: small parts, and what the median does not share with the mean, go
+    /// to the largest.
+    private func rounded(
+        _ changes: [(step: Int, minutes: Double)], _ total: Int, _ outlook: Outlook, _ scene: Scene
+    ) -> [Cause] {
+        let sorted = changes.sorted {
+            (abs($1.minutes), $0.step) < (abs($0.minutes), $1.step)
+        }
+        guard let largest = sorted.first else {
+            return causes(outlook, scene, minutes: total)
+        }
+        let floor = min(abs(largest.minutes), max(1, abs(largest.minutes) * 0.05))
+        var parts = sorted.prefix(5).filter { abs($0.minutes) >= floor }
+            .map { (step: $0.step, minutes: Int($0.minutes.rounded())) }
+        parts[0].minutes += total - parts.reduce(0) { $0 + $1.minutes }
+        return parts.filter { $0.minutes != 0 }.map {
+            cause($0.step, $0.minutes, outlook, scene)
+        }
+    }
+
+    /// The step that a change is laid on as a whole: the one just finished, or the one that lasts.
+    func causes(_ outlook: Outlook, _ scene: Scene, minutes: Int) -> [Cause] {
+        guard minutes != 0, let at = outlook.blamed, at >= 0, at < outlook.chain.count else {
+            return []
+        }
+        return [cause(at, minutes, outlook, scene)]
+    }
+
+    private func cause(
+        _ at: Int, _ minutes: Int, _ outlook: Outlook, _ scene: Scene
+    ) -> Cause {
+        let step = outlook.chain[at]
+        let next = outlook.expected.next ?? outlook.chain.count
+        let isClosed = windows.contains { $0.holds(step) && $0.until > outlook.seenFrom }
+        let kind: Cause.Kind
+        if scene.touch?.planChanged == true {
+            kind = .plan
+        } else if isClosed && at >= next {
+            kind = .closure
+        } else if scene.touch?.corrected == true && at < next {
+            kind = .correction
+        } else if at > next {
+            kind = .congestion
+        } else if at == next && step.kind == .dwell {
+            kind = .queue
+        } else {
+            switch step.kind {
+            case .departure: kind = .departure
+            case .transit: kind = .transit
+            case .dwell: kind = .dwell
+            }
+        }
+        let place = step.kind == .transit ? step.place : step.fromPlace
+        return Cause(
+            place: symbols[place], minutes: minutes, kind: kind,
+            reason: at < next ? scene.touch?.reason : nil)
+    }
+}
+
+extension Engine.Outlook {
+    /// The steps from the plan's beginning to its end; where ways join, along the one that takes
+    /// longest.
+    var way: [Int] {
+        guard let graph else { return Array(chain.indices) }
+        func later(_ a: Int, _ b: Int) -> Bool {
+            let (x, y) = (means[a].isNaN ? -.infinity : means[a], means[b].isNaN ? -.infinity : means[b])
+            return (x, a) < (y, b)
+        }
+        var way: [Int] = []
+        var at = graph.ends.max(by: later)
+        while let step = at {
+            way.append(step)
+            at = graph.before[step].max(by: later)
+        }
+        return way.reversed()
+    }
+}

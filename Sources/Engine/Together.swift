@@ -1,0 +1,111 @@
+import Forecast
+import Tracking
+
+/// Shipments whose containers depend on each other, and what is expected of any journey.
+extension Engine {
+    /// What is expected of a journey with the companions' progress in it (`together`).
+    mutating func expect(
+        _ journey: Journey, _ shipment: Shipment, _ container: ContainerNumber, now: Instant
+    ) -> Expectation? {
+        guard let graph = shipment.graph else {
+            return composer.expect(
+                shipment.chain, journey.progress, start: shipment.startedAt, now: now, &pools,
+                closures: windows)
+        }
+        return composer.expect(
+            shipment.chain, graph, reached: journey.progress.reached, owner: container,
+            start: shipment.startedAt, now: now, &pools, closures: windows)
+    }
+
+    /// For each milestone the instants at which it may happen, as `Composer.timeline` has them.
+    mutating func timeline(
+        _ shipment: Shipment, _ progress: Journey.Progress, _ container: ContainerNumber,
+        now: Instant
+    ) -> [[Instant]?] {
+        guard let graph = shipment.graph else {
+            return composer.timeline(
+                shipment.chain, progress, start: shipment.startedAt, now: now, &pools,
+                closures: windows)
+        }
+        let isKnown =
+            composer.expect(
+                shipment.chain, graph, reached: progress.reached, owner: container,
+                start: shipment.startedAt, now: now, &pools, closures: windows) != nil
+        return shipment.chain.indices.map { index in
+            if progress.reached[index] != .unset { return [progress.reached[index]] }
+            return isKnown ? composer.points(of: index, now: now) : nil
+        }
+    }
+
+    /// A journey's progress with what its companions under the same plan have reached.
+    func together(
+        _ own: Journey.Progress, _ shipment: Shipment, _ container: ContainerNumber,
+        _ symbol: UInt32
+    ) -> Journey.Progress {
+        guard let graph = shipment.graph else { return own }
+        var all = own
+        for companion in shipment.plan.containers where companion != container {
+            guard let slot = slots[companion],
+                let journey = records[slot].journeys.first(where: { $0.shipment == symbol }),
+                journey.progress.reached.count == all.reached.count
+            else { continue }
+            for index in all.reached.indices {
+                let theirs = journey.progress.reached[index]
+                guard theirs != .unset else { continue }
+                // A milestone that is nobody's own counts from the first report on.
+                let known = all.reached[index]
+                all.reached[index] = known == .unset ? theirs : min(known, theirs)
+            }
+            all.lastTime = max(all.lastTime, journey.progress.lastTime)
+        }
+        // The one that happened last, in the graph's order where several did at once.
+        var furthest = -1
+        for (index, instant) in all.reached.enumerated() where instant != .unset {
+            if furthest < 0 || instant >= all.reached[furthest] { furthest = index }
+        }
+        let happened = Composer.happened(graph, all.reached)
+        let isDone = graph.ends.allSatisfy { happened[$0] != .unset }
+        all.furthest = isDone ? all.reached.count - 1 : min(furthest, all.reached.count - 2)
+        return all
+    }
+
+    /// News of one container is news for those that wait for it.
+    mutating func touchCompanions(_ draft: inout Draft) {
+        var at = 0
+        while at < draft.order.count {
+            let slot = draft.order[at]
+            at += 1
+            for symbol in records[slot].plans {
+                guard let shipment = shipments[symbol], shipment.graph != nil else { continue }
+                let newest = draft.touched[slot]?.newest ?? .unset
+                for companion in shipment.plan.containers {
+                    guard let other = slots[companion], draft.touched[other] == nil else {
+                        continue
+                    }
+                    draft.touch(other) { $0.newest = newest }
+                }
+            }
+        }
+    }
+
+    /// Keeps the first interval of each horizon, and judges them all when the arrival is known.
+    mutating func keepScore(_ journey: inout Journey, _ outlook: Outlook) {
+        if outlook.isComplete {
+            guard !journey.publication.forecasts.isEmpty else { return }
+            intervals.learn(
+                journey.publication.forecasts, arrival: outlook.expected.last[0],
+                place: outlook.chain[outlook.chain.count - 1].place)
+            intervalsDirty = true
+            journey.publication.forecasts = []
+            return
+        }
+        let minutes = outlook.p50.minutes(since: outlook.seenFrom)
+        let horizon = UInt8(IntervalGuard.horizonClass(minutes: minutes))
+        guard !journey.publication.forecasts.contains(where: { $0.horizon == horizon }) else {
+            return
+        }
+        journey.publication.forecasts.append(
+            Forecasted(
+                horizon: horizon, p10: outlook.p10, p50: outlook.p50, p90: outlook.p90))
+    }
+}
