@@ -100,7 +100,9 @@ extension Engine.Outlook {
     var way: [Int] {
         guard let graph else { return Array(chain.indices) }
         func later(_ a: Int, _ b: Int) -> Bool {
-            let (x, y) = (means[a].isNaN ? -.infinity : means[a], means[b].isNaN ? -.infinity : means[b])
+            let (x, y) = (
+                means[a].isNaN ? -.infinity : means[a], means[b].isNaN ? -.infinity : means[b]
+            )
             return (x, a) < (y, b)
         }
         var way: [Int] = []

@@ -352,6 +352,7 @@ enum GuardCoding {
             out.fixed(tally.widthMinutes.bitPattern)
             out.fixed(tally.errorMinutes.bitPattern)
         }
+        out.signed(intervals.scoredDay)
         for horizon in intervals.tallies { tally(horizon) }
         let places = intervals.places.map { (texts[Int($0.key)], $0.value) }
         out.count(places.count)
@@ -377,6 +378,7 @@ enum GuardCoding {
             return tally
         }
         var intervals = IntervalGuard()
+        intervals.scoredDay = try decoder.signed()
         for index in intervals.tallies.indices { intervals.tallies[index] = try tally() }
         for _ in 0..<(try decoder.count()) {
             let place = symbols.number(try decoder.text())

@@ -97,7 +97,8 @@ extension Engine {
             let step = chain[Int(lesson.milestone)]
             pools.learn(
                 step,
-                value: StepValue.observed(step, start: lesson.startedAt, end: lesson.endedAt))
+                value: StepValue.observed(step, start: lesson.startedAt, end: lesson.endedAt),
+                start: lesson.startedAt)
         }
         journey.publication.lessons = lessons
     }
@@ -106,7 +107,8 @@ extension Engine {
         guard Int(lesson.milestone) < chain.count else { return }
         let step = chain[Int(lesson.milestone)]
         pools.unlearn(
-            step, value: StepValue.observed(step, start: lesson.startedAt, end: lesson.endedAt))
+            step, value: StepValue.observed(step, start: lesson.startedAt, end: lesson.endedAt),
+            start: lesson.startedAt)
     }
 
     private mutating func forgetLessons(_ journey: inout Journey, _ chain: [Milestone]) {
@@ -161,10 +163,12 @@ extension Engine {
         outlook.graph = shipment.graph
         outlook.p10 = intervals.quantile(expected, 0.1, now: seenFrom)
         outlook.p90 = intervals.quantile(expected, 0.9, now: seenFrom)
-        if scene.touch != nil { keepScore(&journey, outlook) }
         setTimers(&journey, outlook, scene, clock)
-        publish(&journey, outlook, scene, &draft)
-        judgeLate(&journey, outlook, scene, &draft)
+        if shipment.speaks(scene.container) {
+            if scene.touch != nil { keepScore(&journey, outlook, &draft) }
+            publish(&journey, outlook, scene, &draft)
+            judgeLate(&journey, outlook, scene, &draft)
+        }
         judgeOverdue(&journey, outlook, scene, &draft)
     }
 

@@ -54,6 +54,13 @@ struct Shipment: Sendable {
         return graph.owners[index].map { $0 == container } ?? (plan.containers.first == container)
     }
 
+    /// Whether this container's journey says what is expected of the whole shipment: where boxes
+    /// join one of them does, the one with which it ends.
+    func speaks(_ container: ContainerNumber) -> Bool {
+        guard let graph else { return true }
+        return (graph.ends.last.flatMap { graph.owners[$0] } ?? plan.containers.first) == container
+    }
+
     /// When the step to a milestone began, by what was reached; nil where that is not known.
     func began(_ index: Int, _ reached: [Instant]) -> Instant? {
         guard let graph else {

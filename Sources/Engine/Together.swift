@@ -77,21 +77,29 @@ extension Engine {
             at += 1
             for symbol in records[slot].plans {
                 guard let shipment = shipments[symbol], shipment.graph != nil else { continue }
-                let newest = draft.touched[slot]?.newest ?? .unset
+                let news = draft.touched[slot]
                 for companion in shipment.plan.containers {
                     guard let other = slots[companion], draft.touched[other] == nil else {
                         continue
                     }
-                    draft.touch(other) { $0.newest = newest }
+                    draft.touch(other) {
+                        // What moved the shipment's forecast was this event, whoever reported it.
+                        $0.newest = news?.newest ?? .unset
+                        $0.eventID = news?.eventID
+                        $0.reason = news?.reason
+                    }
                 }
             }
         }
     }
 
     /// Keeps the first interval of each horizon, and judges them all when the arrival is known.
-    mutating func keepScore(_ journey: inout Journey, _ outlook: Outlook) {
+    mutating func keepScore(
+        _ journey: inout Journey, _ outlook: Outlook, _ draft: inout Draft
+    ) {
         if outlook.isComplete {
             guard !journey.publication.forecasts.isEmpty else { return }
+            sayScore(&draft)
             intervals.learn(
                 journey.publication.forecasts, arrival: outlook.expected.last[0],
                 place: outlook.chain[outlook.chain.count - 1].place)
@@ -107,5 +115,27 @@ extension Engine {
         journey.publication.forecasts.append(
             Forecasted(
                 horizon: horizon, p10: outlook.p10, p50: outlook.p50, p90: outlook.p90))
+    }
+
+    /// Once a day, before the first arrival of another day is judged: how good the forecasts have
+    /// been so far.
+    private mutating func sayScore(_ draft: inout Draft) {
+        let day = draft.now.microseconds / 86_400_000_000
+        defer { intervals.scoredDay = max(intervals.scoredDay, day) }
+        guard intervals.scoredDay != 0, day > intervals.scoredDay else { return }
+        let horizons = intervals.tallies.enumerated().filter { $0.element.count > 0 }
+        guard !horizons.isEmpty else { return }
+        draft.notices.append(
+            .score(
+                ScoreNotice(
+                    time: draft.now,
+                    horizons: horizons.map { index, tally in
+                        ScoreNotice.Row(
+                            uptoMinutes: index < IntervalGuard.horizons.count
+                                ? Int(IntervalGuard.horizons[index]) : nil,
+                            arrivals: tally.count, coverage: tally.coverage,
+                            widthMinutes: tally.meanWidthMinutes,
+                            errorMinutes: tally.meanErrorMinutes)
+                    })))
     }
 }

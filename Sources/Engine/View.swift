@@ -109,7 +109,7 @@ extension Engine {
     /// backtests, which ask after every event.
     public mutating func outlook(
         _ container: ContainerNumber, shipment: String, now: Instant
-    ) -> (expected: Expectation, promised: Instant?, stage: Double)? {
+    ) -> ShipmentOutlook? {
         guard let slot = slots[container], let symbol = symbols.known(shipment),
             let plan = shipments[symbol],
             let journey = records[slot].journeys.first(where: { $0.shipment == symbol })
@@ -119,11 +119,53 @@ extension Engine {
         guard let expected = expect(seen, plan, container, now: now) else { return nil }
         let done = seen.progress.reached.count { $0 != .unset }
         let stage = Double(done) / Double(max(plan.chain.count, 1))
-        return (expected, plan.plan.promised, stage)
+        return ShipmentOutlook(
+            expected: expected, promised: plan.plan.promised, stage: stage,
+            naive: naive(plan, seen.progress),
+            shares: (1...9).map { intervals.quantile(expected, Double($0) / 10, now: now) })
+    }
+
+    /// What the plan says, moved by the delay of what happened last: the forecast that costs
+    /// nothing, and that others have to beat.
+    private func naive(_ shipment: Shipment, _ progress: Journey.Progress) -> Instant? {
+        let chain = shipment.chain
+        let ends = shipment.graph?.ends ?? [chain.count - 1]
+        let last = ends.map { chain[$0].planned }.max() ?? .unset
+        guard last != .unset else { return nil }
+        var latest = -1
+        for (index, instant) in progress.reached.enumerated()
+        where instant != .unset && chain[index].planned != .unset {
+            if latest < 0 || instant >= progress.reached[latest] { latest = index }
+        }
+        guard latest >= 0 else { return last }
+        return last.advanced(
+            minutes: progress.reached[latest].minutes(since: chain[latest].planned))
     }
 }
 
+/// What is expected of a shipment's last milestone.
+public struct ShipmentOutlook: Sendable {
+    public var expected: Expectation
+    public var promised: Instant?
+    /// Share of its milestones that have been reached.
+    public var stage: Double
+    /// By the plan and the delay so far; nil where the plan gives no times.
+    public var naive: Instant?
+    /// The nine deciles, held to their promise by experience.
+    public var shares: [Instant]
+}
+
 extension Engine {
+    /// Whether a container's plan is more than one chain.
+    public func isJoined(_ shipment: String) -> Bool {
+        symbols.known(shipment).flatMap { shipments[$0] }?.graph != nil
+    }
+
+    /// The scores kept so far, by the name of the place.
+    public var placeScores: [(place: String, tally: IntervalGuard.Tally)] {
+        intervals.places.map { (symbols[$0.key], $0.value) }.sorted { $0.0 < $1.0 }
+    }
+
     /// The shipment of the journey that a container is on.
     public func latestShipment(_ container: ContainerNumber) -> String? {
         guard let slot = slots[container],

@@ -47,6 +47,9 @@ public struct Composer: Sendable {
 
     public init() { points = Array(repeating: 0, count: Curve.count) }
 
+    /// A step that begins within this is likely to go as the last few did.
+    static let soonMinutes = 1_440.0
+
     /// Shares of the current step at which silence is news: the points after which a forecast is
     /// worth making anew.
     static let reviewPoints = [32, 48, 57, 61, 63]
@@ -79,7 +82,9 @@ public struct Composer: Sendable {
                 last: [reached], next: nil, nextP50: reached, nextP90: reached, reviewAt: .never)
         }
         let began = progress.furthest >= 0 ? progress.reached[progress.furthest] : start
-        guard let current = pools.curve(chain[first]) else { return nil }
+        guard let current = pools.curve(chain[first], start: began, soon: true) else {
+            return nil
+        }
         // Minutes after `now` from here on.
         let base = begin(chain[first], current, began.minutes(since: now), now)
         hold(chain[first], closures, now)
@@ -88,7 +93,8 @@ public struct Composer: Sendable {
         let nextP90 = now.advanced(minutes: points[57])
         var index = first + 1
         while index < chain.count {
-            guard let curve = pools.curve(chain[index]) else { return nil }
+            let soon = means[index - 1] < Composer.soonMinutes
+            guard let curve = pools.curve(chain[index], soon: soon) else { return nil }
             add(chain[index], curve, at: index, now)
             hold(chain[index], closures, now)
             means[index] = mean()
@@ -150,13 +156,16 @@ public struct Composer: Sendable {
                 continue
             }
             let before = graph.before[index]
-            guard let curve = pools.curve(milestones[index]) else { return nil }
-            if before.allSatisfy({ happened[$0] != .unset }) {
-                // Under way: how long it has lasted is known.
-                let began = before.reduce(before.isEmpty ? start : .unset) {
-                    max($0, happened[$1])
-                }.minutes(since: now)
-                let base = begin(milestones[index], curve, began, now)
+            let isUnderWay = before.allSatisfy { happened[$0] != .unset }
+            let began = before.reduce(before.isEmpty ? start : .unset) { max($0, happened[$1]) }
+            let soon = isUnderWay || before.allSatisfy { means[$0] < Composer.soonMinutes }
+            guard
+                let curve = pools.curve(
+                    milestones[index], start: isUnderWay ? began : .unset, soon: soon)
+            else { return nil }
+            if isUnderWay {
+                // How long it has lasted is known.
+                let base = begin(milestones[index], curve, began.minutes(since: now), now)
                 reviewAt = min(reviewAt, review(curve, base: base, now))
             } else {
                 for j in 0..<width {
@@ -168,7 +177,7 @@ public struct Composer: Sendable {
             means[index] = mean()
             for j in 0..<width { rows[index * width + j] = points[j] }
             let isOwn = graph.owners[index].map { $0 == owner } ?? true
-            if before.allSatisfy({ happened[$0] != .unset }), next == nil || isOwn {
+            if isUnderWay, next == nil || isOwn {
                 points.sort()
                 next = (
                     index, now.advanced(minutes: (points[31] + points[32]) / 2),

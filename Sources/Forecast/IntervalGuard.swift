@@ -38,6 +38,9 @@ public struct IntervalGuard: Sendable, Equatable {
     /// By the symbol of the place that was forecast.
     public var places: [UInt32: Tally]
 
+    /// The day (since 1970) of the last daily score; 0: none yet.
+    public var scoredDay: Int64 = 0
+
     public init() {
         tallies = Array(repeating: Tally(), count: IntervalGuard.classCount)
         places = [:]
@@ -70,7 +73,9 @@ public struct IntervalGuard: Sendable, Equatable {
         if alpha == IntervalGuard.target { return expected.quantile(share) }
         let stretched = 0.5 + (share - 0.5) * (1 - alpha) / (1 - IntervalGuard.target)
         let outermost = 0.5 / Double(Curve.count)
-        if stretched >= outermost, stretched <= 1 - outermost { return expected.quantile(stretched) }
+        if stretched >= outermost, stretched <= 1 - outermost {
+            return expected.quantile(stretched)
+        }
         // Beyond the outermost points: as far again as the share reaches beyond them.
         let edge = expected.quantile(stretched < 0.5 ? 0 : 1)
         let reach = abs(stretched - 0.5) / (0.5 - outermost)

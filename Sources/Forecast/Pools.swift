@@ -4,6 +4,10 @@ import Tracking
 /// level from the specific to the general.
 public struct PoolKey: Hashable, Sendable {
     public enum Level: UInt8, Sendable, CaseIterable {
+        /// One step at one place, the last few: how it goes there now.
+        case recent
+        /// One step at one place in one part of the day.
+        case hour
         /// One step at one place (or between two) with one planned duration.
         case planned
         /// One step at one place or between two.
@@ -22,12 +26,13 @@ public struct PoolKey: Hashable, Sendable {
     public var toCode: EventCode
     public var fromPlace: UInt32
     public var toPlace: UInt32
-    /// Planned minutes in classes of about 12 %; -1: none.
+    /// Planned minutes in classes of about 12 %, or of `.hour` the part of the day; -1: none.
     public var plannedClass: Int16
 
     public init(
         level: Level, kind: StepKind, mode: TransportMode,
-        direction: StepDirection = .straight, fromCode: EventCode, toCode: EventCode, fromPlace: UInt32 = 0, toPlace: UInt32 = 0, plannedClass: Int16 = -1
+        direction: StepDirection = .straight, fromCode: EventCode, toCode: EventCode,
+        fromPlace: UInt32 = 0, toPlace: UInt32 = 0, plannedClass: Int16 = -1
     ) {
         self.level = level
         self.kind = kind
@@ -45,8 +50,49 @@ public struct PoolKey: Hashable, Sendable {
         return Int16((Elementary.ln(minutes) * 9).rounded())
     }
 
-    /// The keys of a step from the most specific to the most general.
-    public static func keys(_ step: Milestone) -> [PoolKey] {
+    /// Hours in one part of the day.
+    static let hoursPerPart = 3
+
+    /// The part of the day that matters to a step: of a departure, that of its timetable; at a
+    /// border, that in which the waiting began (minutes since 1970; NaN where that is not known).
+    static func part(_ step: Milestone, startMinutes: Double) -> Int16? {
+        let minutes: Double
+        switch step.code {
+        case _ where step.kind == .departure && step.planned != .unset:
+            minutes = Double(step.planned.microseconds) / 60_000_000
+        case .cusr, .cuss, .cusi, .cros: minutes = startMinutes
+        default: return nil
+        }
+        guard minutes == minutes else { return nil }
+        let day = minutes / 1_440
+        return Int16((day - day.rounded(.down)) * 24) / Int16(hoursPerPart)
+    }
+
+    /// The keys of a step from the most specific to the most general; `startMinutes`: when it began,
+    /// since 1970.
+    public static func keys(_ step: Milestone, startMinutes: Double = .nan) -> [PoolKey] {
+        let all = usual(step)
+        guard let place = all.first(where: { $0.level == .place }) else { return all }
+        var recent = place
+        recent.level = .recent
+        guard let part = part(step, startMinutes: startMinutes) else { return [recent] + all }
+        var hour = place
+        hour.level = .hour
+        hour.plannedClass = part
+        return [recent, hour] + all
+    }
+
+    /// The most specific of the usual keys: what tells steps apart.
+    static func first(_ step: Milestone) -> PoolKey {
+        let isPlanned = step.kind == .dwell && plannedClass(step.plannedMinutes) >= 0
+        return PoolKey(
+            level: isPlanned ? .planned : .place, kind: step.kind, mode: step.mode,
+            direction: step.direction, fromCode: step.fromCode, toCode: step.code,
+            fromPlace: step.fromPlace, toPlace: step.place,
+            plannedClass: isPlanned ? plannedClass(step.plannedMinutes) : -1)
+    }
+
+    private static func usual(_ step: Milestone) -> [PoolKey] {
         let sort = (step.kind, step.mode, step.fromCode, step.code)
         func key(_ level: Level, places: Bool, planned: Int16 = -1) -> PoolKey {
             PoolKey(
@@ -166,9 +212,11 @@ public struct Pools: Sendable {
     /// Observations kept under a key, and under the most general ones.
     public static let limit = 300
     public static let generalLimit = 3_000
+    public static let recentLimit = 24
     /// Observations at which a level and all that is more general weigh the same.
     static let specificWeight = 8.0
     static let generalWeight = 20.0
+    static let recentWeight = 40.0
     /// As how many observations the prior counts, at the least.
     static let priorWeight = 4.0
 
@@ -186,6 +234,9 @@ public struct Pools: Sendable {
         var p90: Double
         /// Held to a timetable: the prior is another one.
         var timed: Bool
+        /// Part of the day, -1 where none is known; and whether the last few count.
+        var part: Int16
+        var recent: Bool
     }
 
     private struct Blend {
@@ -222,19 +273,28 @@ public struct Pools: Sendable {
     }
 
     private static func limit(_ key: PoolKey) -> Int {
-        key.level == .kind ? generalLimit : limit
+        switch key.level {
+        case .kind: generalLimit
+        case .recent: recentLimit
+        default: limit
+        }
     }
 
-    public mutating func learn(_ step: Milestone, value: Double) {
-        for key in PoolKey.keys(step) {
+    /// `start`: when the step began.
+    public mutating func learn(_ step: Milestone, value: Double, start: Instant = .unset) {
+        for key in PoolKey.keys(step, startMinutes: Pools.minutes(start)) {
             let at = slot(key)
             pools[at].learn(Float(value), limit: Pools.limit(key))
             changed.insert(at)
         }
     }
 
-    public mutating func unlearn(_ step: Milestone, value: Double) {
-        for key in PoolKey.keys(step) {
+    private static func minutes(_ instant: Instant) -> Double {
+        instant == .unset ? .nan : Double(instant.microseconds) / 60_000_000
+    }
+
+    public mutating func unlearn(_ step: Milestone, value: Double, start: Instant = .unset) {
+        for key in PoolKey.keys(step, startMinutes: Pools.minutes(start)) {
             let at = slot(key)
             pools[at].unlearn(Float(value))
             changed.insert(at)
@@ -243,17 +303,25 @@ public struct Pools: Sendable {
 
     /// The curve of a step before it has begun: for dwells the duration, for transits actual minus
     /// planned, for departures the deviation (see `StepValue`); minutes. nil where neither plan
-    /// nor network nor experience says anything: unknown is said, not invented.
-    public mutating func curve(_ step: Milestone) -> Curve? {
-        let keys = PoolKey.keys(step)
+    /// nor network nor experience says anything: unknown is said, not invented. `start`: when it
+    /// began, where it has; `soon`: it is near enough for the last few to tell how it will go.
+    public mutating func curve(
+        _ step: Milestone, start: Instant = .unset, soon: Bool = false
+    ) -> Curve? {
+        let startMinutes = Pools.minutes(start)
+        let first = PoolKey.first(step)
         let blendKey = BlendKey(
-            key: keys[0],
+            key: first,
             plannedMinutes: step.plannedMinutes == step.plannedMinutes
                 ? step.plannedMinutes : -1,
             p50: step.priorMinutesP50 == step.priorMinutesP50 ? step.priorMinutesP50 : -1,
             p90: step.priorMinutesP90 == step.priorMinutesP90 ? step.priorMinutesP90 : -1,
-            timed: step.planned != .unset)
+            timed: step.planned != .unset,
+            part: PoolKey.part(step, startMinutes: startMinutes) ?? -1, recent: soon)
         if let known = blends[blendKey], isFresh(known) { return known.curve }
+        let keys = PoolKey.keys(step, startMinutes: startMinutes).filter {
+            soon || $0.level != .recent
+        }
         let made = blend(step, keys)
         if blends.count > 200_000 { blends.removeAll(keepingCapacity: true) }
         blends[blendKey] = made
@@ -272,12 +340,17 @@ public struct Pools: Sendable {
         var parts: [(curve: Curve, weight: Double)] = []
         var rest = 1.0
         var used: [Int] = []
-        for (level, key) in keys.enumerated() {
+        for key in keys {
             guard let slot = slots[key] else { continue }
             used.append(slot)
             guard let curve = pools[slot].curve else { continue }
             let n = Double(pools[slot].drawn)
-            let k = level == 0 && keys.count > 2 ? Pools.specificWeight : Pools.generalWeight
+            let k: Double
+            switch key.level {
+            case .recent: k = Pools.recentWeight
+            case .planned: k = Pools.specificWeight
+            default: k = Pools.generalWeight
+            }
             let weight = rest * n / (n + k)
             parts.append((curve, weight))
             rest -= weight

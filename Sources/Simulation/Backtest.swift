@@ -18,6 +18,8 @@ public struct Backtest {
         public var p90: Instant
         public var lateProbability: Double?
         public var promised: Instant?
+        /// By the plan and the delay so far.
+        public var naive: Instant?
         public var stage: Stage
     }
 
@@ -95,7 +97,11 @@ public struct Backtest {
             predict(shipment, event.container, event.id, sink)
         case .plan(let plan):
             if let promise = plan.promised { promised[plan.shipment] = promise }
-            for container in plan.containers { predict(plan.shipment, container, nil, sink) }
+            // A shipment whose boxes join is forecast as one.
+            let containers =
+                engine.isJoined(plan.shipment)
+                ? Array(plan.containers.prefix(1)) : plan.containers
+            for container in containers { predict(plan.shipment, container, nil, sink) }
         default: break
         }
     }
@@ -118,11 +124,10 @@ public struct Backtest {
         }
         let prediction = Prediction(
             event: event, shipment: shipment, container: container, at: now,
-            deciles: (1...9).map { found.expected.quantile(Double($0) / 10) },
-            p10: found.expected.quantile(0.1), p50: found.expected.quantile(0.5),
-            p90: found.expected.quantile(0.9),
+            deciles: found.shares, p10: found.shares[0], p50: found.shares[4],
+            p90: found.shares[8],
             lateProbability: found.promised.map { found.expected.probability(after: $0) },
-            promised: found.promised, stage: stage)
+            promised: found.promised, naive: found.naive, stage: stage)
         predictions.append(prediction)
         sink?(prediction)
     }

@@ -7,6 +7,11 @@ public struct BacktestScores: Sendable {
         public var name: String
         public var count = 0
         public var maeMinutes = 0.0
+        /// Mean error of "plan + current delay" on those forecasts for which the plan has times, and
+        /// our own on the same ones.
+        public var naiveMaeMinutes = 0.0
+        public var ownMaeMinutes = 0.0
+        public var naiveCount = 0
         public var medianErrorMinutes = 0.0
         /// Mean over the nine deciles.
         public var pinballMinutes = 0.0
@@ -60,6 +65,11 @@ public struct BacktestScores: Sendable {
             guard let happened = actual[prediction.shipment] else { continue }
             row.count += 1
             errors.append(abs(prediction.p50.minutes(since: happened)))
+            if let naive = prediction.naive {
+                row.naiveCount += 1
+                row.naiveMaeMinutes += abs(naive.minutes(since: happened))
+                row.ownMaeMinutes += abs(prediction.p50.minutes(since: happened))
+            }
             var pinball = 0.0
             for (index, decile) in prediction.deciles.enumerated() {
                 let share = Double(index + 1) / 10
@@ -86,6 +96,8 @@ public struct BacktestScores: Sendable {
         let n = Double(row.count)
         errors.sort()
         row.maeMinutes = errors.reduce(0, +) / n
+        row.naiveMaeMinutes /= Double(max(row.naiveCount, 1))
+        row.ownMaeMinutes /= Double(max(row.naiveCount, 1))
         row.medianErrorMinutes = errors[errors.count / 2]
         row.pinballMinutes /= n
         row.coverage /= n

@@ -129,7 +129,9 @@ public enum JourneyFold {
     }
 
     private static func ends(_ chain: [Milestone], _ event: EventRecord) -> Bool {
-        guard let last = chain.last(where: { $0.place != Milestone.elsewhere }) else { return false }
+        guard let last = chain.last(where: { $0.place != Milestone.elsewhere }) else {
+            return false
+        }
         return last.place == event.place && last.code == event.code
     }
 

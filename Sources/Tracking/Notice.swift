@@ -2,6 +2,7 @@
 public enum Notice: Sendable, Equatable {
     case eta(EtaNotice)
     case alert(AlertNotice)
+    case score(ScoreNotice)
 }
 
 /// One step's share in a change of a forecast.
@@ -62,6 +63,40 @@ public struct EtaNotice: Sendable, Equatable {
         self.because = because
         self.event = event
         self.partial = partial
+    }
+}
+
+/// How good the forecasts have been, by how far ahead they looked.
+public struct ScoreNotice: Sendable, Equatable {
+    public struct Row: Sendable, Equatable {
+        /// Upper end of the class of horizons; nil: the farthest.
+        public var uptoMinutes: Int?
+        /// Arrivals that were judged.
+        public var arrivals: Int
+        /// Share of them between p10 and p90.
+        public var coverage: Double
+        /// Mean width of that interval, and mean error of the p50.
+        public var widthMinutes: Double
+        public var errorMinutes: Double
+
+        public init(
+            uptoMinutes: Int?, arrivals: Int, coverage: Double, widthMinutes: Double,
+            errorMinutes: Double
+        ) {
+            self.uptoMinutes = uptoMinutes
+            self.arrivals = arrivals
+            self.coverage = coverage
+            self.widthMinutes = widthMinutes
+            self.errorMinutes = errorMinutes
+        }
+    }
+
+    public var time: Instant
+    public var horizons: [Row]
+
+    public init(time: Instant, horizons: [Row]) {
+        self.time = time
+        self.horizons = horizons
     }
 }
 

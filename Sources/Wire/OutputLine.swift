@@ -39,7 +39,28 @@ public struct OutputLine: Sendable, Equatable {
                 seq: seq, kind: "alert", type: alert.type.code, severity: alert.severity,
                 container: alert.container.description, shipment: alert.shipment,
                 place: alert.place, bytes: OutputLine.encode(seq, alert))
+        case .score(let score):
+            self.init(
+                seq: seq, kind: "score", type: nil, severity: nil, container: nil, shipment: nil,
+                place: nil, bytes: OutputLine.encode(seq, score))
         }
+    }
+
+    private static func encode(_ seq: Int, _ score: ScoreNotice) -> [UInt8] {
+        var out = JSONWriter(reserving: 400)
+        out.begin()
+        out.field("seq", seq)
+        out.field("kind", "score")
+        out.field("time", score.time)
+        out.objects("horizons", score.horizons) { row, out in
+            out.field("uptoMinutes", row.uptoMinutes)
+            out.field("arrivals", row.arrivals)
+            out.share("coverage", row.coverage)
+            out.field("widthMinutes", Int(row.widthMinutes.rounded()))
+            out.field("errorMinutes", Int(row.errorMinutes.rounded()))
+        }
+        out.end()
+        return out.bytes
     }
 
     private static func encode(_ seq: Int, _ eta: EtaNotice) -> [UInt8] {

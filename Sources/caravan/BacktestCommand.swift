@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Settings
 import Simulation
 import Tracking
 import Wire
@@ -15,6 +16,7 @@ struct BacktestCommand: AsyncParsableCommand {
             EXAMPLES
               caravan backtest --lines lines.ndjson --truth truth.csv
               zcat lines.ndjson.gz | caravan backtest --lines - --forecasts forecasts.ndjson
+              caravan backtest --lines lines.ndjson --compare strict.yaml
             """)
 
     @Option(name: .long, help: "Feed lines in the order of time; - for standard input.")
@@ -29,54 +31,93 @@ struct BacktestCommand: AsyncParsableCommand {
     @Option(name: .long, help: "Network file; the shipped one otherwise.")
     var network: String?
 
+    @Option(
+        name: .long,
+        help: "A second configuration (YAML) to replay under; the difference is printed.")
+    var compare: String?
+
+    @Option(
+        name: .long, help: "The configuration (YAML) whose rules count; the defaults otherwise.")
+    var config: String?
+
     func run() async throws {
         try await Console.failing {
-            var networkBytes = NetworkFile.shippedBytes
-            if let network {
-                guard let data = FileManager.default.contents(atPath: network) else {
-                    throw Failure("\(network) cannot be read")
-                }
-                networkBytes = Array(data)
-            }
-            guard
-                let input = lines == "-"
-                    ? FileHandle.standardInput : FileHandle(forReadingAtPath: lines)
-            else { throw Failure("\(lines) cannot be read") }
-            var sink: FileHandle?
-            if let forecasts {
-                _ = FileManager.default.createFile(atPath: forecasts, contents: nil)
-                sink = FileHandle(forWritingAtPath: forecasts)
-                if sink == nil { throw Failure("\(forecasts) cannot be written") }
-            }
+            let input: [UInt8] = try read()
             let truths = try truth.map { try readTruth($0) } ?? [:]
-            var backtest = Backtest(network: networkBytes)
-            let progress = Progress()
-            var pending = Data()
-            var rest: [UInt8] = []
-            let started = Date()
-            while let data = try input.read(upToCount: 1 << 20), !data.isEmpty {
-                rest += data
-                var start = 0
-                while let end = rest[start...].firstIndex(of: 0x0A) {
-                    backtest.take(Array(rest[start..<end])) { prediction in
-                        if sink != nil { pending.append(contentsOf: Backtest.line(prediction)) }
-                    }
-                    start = end + 1
-                }
-                rest.removeFirst(start)
-                if let sink {
-                    try sink.write(contentsOf: pending)
-                    pending.removeAll(keepingCapacity: true)
-                }
+            let first = try await replay(input, config, forecasts)
+            let scores = first.backtest.scores(truth: truths)
+            report(first.backtest, scores, first.seconds)
+            guard let compare else { return }
+            let second = try await replay(input, compare, nil)
+            let others = second.backtest.scores(truth: truths)
+            print("\nunder \(compare)")
+            report(second.backtest, others, second.seconds)
+            difference(scores, others)
+        }
+    }
+
+    private func read() throws -> [UInt8] {
+        guard
+            let input = lines == "-"
+                ? FileHandle.standardInput : FileHandle(forReadingAtPath: lines),
+            let data = try input.readToEnd()
+        else { throw Failure("\(lines) cannot be read, or is empty") }
+        return Array(data)
+    }
+
+    private func replay(
+        _ input: [UInt8], _ config: String?, _ forecasts: String?
+    ) async throws -> (backtest: Backtest, seconds: Double) {
+        let settings = try await Settings.load(
+            file: config, overrides: network.map { ["network.file=\($0)"] } ?? [], environment: [:])
+        var networkBytes = NetworkFile.shippedBytes
+        let file = settings.text("network.file")
+        if !file.isEmpty {
+            guard let data = FileManager.default.contents(atPath: file) else {
+                throw Failure("\(file) cannot be read")
+            }
+            networkBytes = Array(data)
+        }
+        var sink: FileHandle?
+        if let forecasts {
+            _ = FileManager.default.createFile(atPath: forecasts, contents: nil)
+            sink = FileHandle(forWritingAtPath: forecasts)
+            if sink == nil { throw Failure("\(forecasts) cannot be written") }
+        }
+        var backtest = Backtest(network: networkBytes, rules: try settings.rules())
+        let progress = Progress()
+        var pending = Data()
+        let started = Date()
+        var start = 0
+        while start < input.count {
+            let end = input[start...].firstIndex(of: 0x0A) ?? input.count
+            backtest.take(Array(input[start..<end])) { prediction in
+                if sink != nil { pending.append(contentsOf: Backtest.line(prediction)) }
+            }
+            start = end + 1
+            if let sink, pending.count > 1 << 20 {
+                try sink.write(contentsOf: pending)
+                pending.removeAll(keepingCapacity: true)
+            }
+            if backtest.lines % 1_000 == 0 {
                 progress.show("\(backtest.lines) lines, \(backtest.predictions.count) forecasts")
             }
-            if !rest.isEmpty {
-                backtest.take(rest) { pending.append(contentsOf: Backtest.line($0)) }
-                try sink?.write(contentsOf: pending)
-            }
-            progress.end()
-            report(backtest, backtest.scores(truth: truths), Date().timeIntervalSince(started))
         }
+        try sink?.write(contentsOf: pending)
+        progress.end()
+        return (backtest, Date().timeIntervalSince(started))
+    }
+
+    private func difference(_ a: BacktestScores, _ b: BacktestScores) {
+        guard let x = a.rows.last, let y = b.rows.last else { return }
+        print(
+            String(
+                format: "difference: MAE %+.1f min, pinball %+.1f min, coverage %+.3f, MCC %+.3f; "
+                    + "alerts %+d raised, precision %+.3f, recall %+.3f, %+.2f toggles per shipment",
+                y.maeMinutes - x.maeMinutes, y.pinballMinutes - x.pinballMinutes,
+                y.coverage - x.coverage, y.mcc - x.mcc, b.alerts.raised - a.alerts.raised,
+                b.alerts.precision - a.alerts.precision, b.alerts.recall - a.alerts.recall,
+                b.alerts.togglesPerShipment - a.alerts.togglesPerShipment))
     }
 
     private func readTruth(_ path: String) throws -> [String: Instant] {
@@ -85,9 +126,9 @@ struct BacktestCommand: AsyncParsableCommand {
         }
         let rows = text.split(whereSeparator: \.isNewline).map { $0.split(separator: ",") }
         guard let header = rows.first,
-            let plan = header.firstIndex(of: "plan"),
+            let plan = header.firstIndex(where: { $0 == "plan" || $0 == "shipment" }),
             let delivered = header.firstIndex(of: "delivered")
-        else { throw Failure("\(path) has no columns plan and delivered") }
+        else { throw Failure("\(path) has no columns plan (or shipment) and delivered") }
         var found: [String: Instant] = [:]
         for row in rows.dropFirst() where row.count > max(plan, delivered) {
             if let time = TimeText.parse(String(row[delivered]))?.instant {
@@ -112,6 +153,12 @@ struct BacktestCommand: AsyncParsableCommand {
                         row.count, row.maeMinutes, row.medianErrorMinutes, row.pinballMinutes,
                         row.coverage, row.widthMinutes, row.brier, row.mcc, row.precision,
                         row.recall))
+        }
+        if let all = scores.rows.last, all.naiveCount > 0 {
+            print(
+                String(
+                    format: "plan + current delay: MAE %.1f; ours on the same %d forecasts: %.1f",
+                    all.naiveMaeMinutes, all.naiveCount, all.ownMaeMinutes))
         }
         let alerts = scores.alerts
         print(

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Engine
+import Forecast
 import Foundation
 import Store
 import Tracking
@@ -16,10 +17,14 @@ struct Show: AsyncParsableCommand {
             EXAMPLES
               caravan show MSKU0308961
               caravan show SHP-1 --config /etc/caravan/caravan.yaml
+              caravan show --scores
             """)
 
     @Argument(help: "A container number or a shipment.")
-    var name: String
+    var name: String?
+
+    @Flag(name: .long, help: "How good the forecasts have been so far, by horizon and by place.")
+    var scores = false
 
     @OptionGroup var options: DatabaseOptions
 
@@ -27,11 +32,25 @@ struct Show: AsyncParsableCommand {
         name: .long, help: "Seen from this moment (RFC 3339); otherwise now, or the last batch.")
     var at: String?
 
+    func validate() throws {
+        guard scores || name != nil else {
+            throw ValidationError("say what to show: a container, a shipment, or --scores")
+        }
+    }
+
     func run() async throws {
         try await Console.failing {
+            if scores {
+                let store = PostgresLog(
+                    StoreOptions(conninfo: try await options.conninfo(), clock: wallNow))
+                var engine = Engine()
+                try engine.restore(try await fresh(store, about: ""))
+                return showScores(engine)
+            }
+            let name = name ?? ""
             let store = PostgresLog(
                 StoreOptions(conninfo: try await options.conninfo(), clock: wallNow))
-            let snapshot = try await fresh(store)
+            let snapshot = try await fresh(store, about: name)
             var engine = Engine()
             try engine.restore(snapshot)
             var seen = wallNow()
@@ -53,9 +72,40 @@ struct Show: AsyncParsableCommand {
         }
     }
 
+    private func showScores(_ engine: Engine) {
+        func row(_ kind: StaticString, _ name: String, _ tally: IntervalGuard.Tally) {
+            if Terminal.isTerminal {
+                print(
+                    Terminal.padded(name, 22)
+                        + String(
+                            format: "%7d arrivals, %5.1f %% within p10…p90, ", tally.count,
+                            tally.coverage * 100)
+                        + "interval \(Terminal.span(tally.meanWidthMinutes)), "
+                        + "error \(Terminal.span(tally.meanErrorMinutes))")
+                return
+            }
+            var out = JSONWriter()
+            out.begin()
+            out.field(kind, name)
+            out.field("arrivals", tally.count)
+            out.share("coverage", tally.coverage)
+            out.field("widthMinutes", Int(tally.meanWidthMinutes.rounded()))
+            out.field("errorMinutes", Int(tally.meanErrorMinutes.rounded()))
+            out.endLine()
+            Console.write(out.bytes)
+        }
+        for (index, tally) in engine.intervals.tallies.enumerated() {
+            let name =
+                index < IntervalGuard.horizons.count
+                ? "up to " + Terminal.span(IntervalGuard.horizons[index]) + " ahead" : "beyond"
+            row("horizon", name, tally)
+        }
+        for score in engine.placeScores { row("place", score.place, score.tally) }
+    }
+
     /// The snapshots, once they hold what the log held when we asked; or after three seconds as
     /// they are.
-    private func fresh(_ store: PostgresLog) async throws -> Snapshot {
+    private func fresh(_ store: PostgresLog, about name: String) async throws -> Snapshot {
         let head = try await store.headBatch()
         for _ in 0..<30 {
             let snapshot = try await store.snapshot(about: name)
