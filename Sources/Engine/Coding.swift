@@ -131,6 +131,8 @@ enum RecordCoding {
             body.instant(forecast.p10)
             body.instant(forecast.p50)
             body.instant(forecast.p90)
+            body.float(forecast.lower)
+            body.float(forecast.upper)
         }
         body.count(publication.lessons.count)
         for lesson in publication.lessons {
@@ -229,7 +231,8 @@ enum RecordCoding {
             said.forecasts.append(
                 Forecasted(
                     horizon: try decoder.byte(), p10: try decoder.instant(),
-                    p50: try decoder.instant(), p90: try decoder.instant()))
+                    p50: try decoder.instant(), p90: try decoder.instant(),
+                    lower: try decoder.float(), upper: try decoder.float()))
         }
         for _ in 0..<(try decoder.count()) {
             said.lessons.append(
@@ -346,7 +349,8 @@ enum GuardCoding {
         var out = ByteEncoder()
         out.byte(version)
         func tally(_ tally: IntervalGuard.Tally) {
-            out.fixed(tally.alpha.bitPattern)
+            out.fixed(tally.lower.bitPattern)
+            out.fixed(tally.upper.bitPattern)
             out.count(tally.count)
             out.count(tally.covered)
             out.fixed(tally.widthMinutes.bitPattern)
@@ -370,7 +374,8 @@ enum GuardCoding {
         guard try decoder.byte() == version else { throw CodingFlaw("the scores are damaged") }
         func tally() throws(CodingFlaw) -> IntervalGuard.Tally {
             var tally = IntervalGuard.Tally()
-            tally.alpha = Double(bitPattern: try decoder.fixed())
+            tally.lower = Double(bitPattern: try decoder.fixed())
+            tally.upper = Double(bitPattern: try decoder.fixed())
             tally.count = Int(truncatingIfNeeded: try decoder.unsigned())
             tally.covered = Int(truncatingIfNeeded: try decoder.unsigned())
             tally.widthMinutes = Double(bitPattern: try decoder.fixed())

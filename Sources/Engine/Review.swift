@@ -161,8 +161,10 @@ extension Engine {
         outlook.blamed = finished ? journey.progress.furthest : expected.next
         outlook.means = composer.means
         outlook.graph = shipment.graph
-        outlook.p10 = intervals.quantile(expected, 0.1, now: seenFrom)
-        outlook.p90 = intervals.quantile(expected, 0.9, now: seenFrom)
+        outlook.p10 = intervals.quantile(
+            expected, 0.1, now: seenFrom, isLastStep: outlook.isLastStep)
+        outlook.p90 = intervals.quantile(
+            expected, 0.9, now: seenFrom, isLastStep: outlook.isLastStep)
         setTimers(&journey, outlook, scene, clock)
         if shipment.speaks(scene.container) {
             if scene.touch != nil { keepScore(&journey, outlook, &draft) }
@@ -205,6 +207,7 @@ extension Engine {
 
         var p50: Instant { expected.quantile(0.5) }
         var isComplete: Bool { expected.next == nil }
+        var isLastStep: Bool { expected.next == chain.count - 1 }
         var lateProbability: Double? { promised.map { expected.probability(after: $0) } }
         var delayMinutes: Double? { promised.map { p50.minutes(since: $0) } }
     }

@@ -93,7 +93,10 @@ extension Engine {
         }
     }
 
-    /// Keeps the first interval of each horizon, and judges them all when the arrival is known.
+    /// Intervals of one class of horizon that one journey keeps.
+    private static let forecastsPerHorizon = 4
+
+    /// Keeps the first few intervals of each horizon, and judges them all when the arrival is known.
     mutating func keepScore(
         _ journey: inout Journey, _ outlook: Outlook, _ draft: inout Draft
     ) {
@@ -108,13 +111,15 @@ extension Engine {
             return
         }
         let minutes = outlook.p50.minutes(since: outlook.seenFrom)
-        let horizon = UInt8(IntervalGuard.horizonClass(minutes: minutes))
-        guard !journey.publication.forecasts.contains(where: { $0.horizon == horizon }) else {
-            return
-        }
+        let horizon = UInt8(
+            IntervalGuard.horizonClass(minutes: minutes, isLastStep: outlook.isLastStep))
+        let known = journey.publication.forecasts.count { $0.horizon == horizon }
+        guard known < Engine.forecastsPerHorizon else { return }
         journey.publication.forecasts.append(
             Forecasted(
-                horizon: horizon, p10: outlook.p10, p50: outlook.p50, p90: outlook.p90))
+                horizon: horizon, p10: outlook.p10, p50: outlook.p50, p90: outlook.p90,
+                lower: Float(intervals.tallies[Int(horizon)].lower),
+                upper: Float(intervals.tallies[Int(horizon)].upper)))
     }
 
     /// Once a day, before the first arrival of another day is judged: how good the forecasts have
@@ -123,7 +128,7 @@ extension Engine {
         let day = draft.now.microseconds / 86_400_000_000
         defer { intervals.scoredDay = max(intervals.scoredDay, day) }
         guard intervals.scoredDay != 0, day > intervals.scoredDay else { return }
-        let horizons = intervals.tallies.enumerated().filter { $0.element.count > 0 }
+        let horizons = intervals.byHorizon.enumerated().filter { $0.element.count > 0 }
         guard !horizons.isEmpty else { return }
         draft.notices.append(
             .score(

@@ -116,13 +116,21 @@ extension Engine {
         else { return nil }
         var seen = journey
         seen.progress = together(journey.progress, plan, container, symbol)
+        // As the daemon sees it: news that was old when it came is seen from its own time.
+        let held = journey.publication.holdUntil > now
+        let clock = max(seen.progress.lastTime, plan.startedAt)
+        let now = held ? min(now, clock) : now
         guard let expected = expect(seen, plan, container, now: now) else { return nil }
         let done = seen.progress.reached.count { $0 != .unset }
         let stage = Double(done) / Double(max(plan.chain.count, 1))
         return ShipmentOutlook(
             expected: expected, promised: plan.plan.promised, stage: stage,
             naive: naive(plan, seen.progress),
-            shares: (1...9).map { intervals.quantile(expected, Double($0) / 10, now: now) })
+            shares: (1...9).map {
+                intervals.quantile(
+                    expected, Double($0) / 10, now: now,
+                    isLastStep: expected.next == plan.chain.count - 1)
+            })
     }
 
     /// What the plan says, moved by the delay of what happened last: the forecast that costs

@@ -1,19 +1,22 @@
 import Tracking
 
 /// Holds the intervals to their promise: per class of horizon it watches how many arrivals fall
-/// outside the 80 % interval and moves the interval's share until two in ten do (adaptive conformal
-/// inference, Gibbs and Candès 2021), and keeps the score.
+/// before the 80 % interval and how many behind it, and moves each side until it is one in ten
+/// (after the adaptive conformal inference of Gibbs and Candès 2021, each side by itself, because
+/// what is late is late by more than what is early is early). It keeps the score, too.
 public struct IntervalGuard: Sendable, Equatable {
     /// Upper ends of the horizon classes, minutes; the last class has none.
     public static let horizons: [Double] = [120, 360, 1_440, 4_320, 10_080, 20_160]
-    public static var classCount: Int { horizons.count + 1 }
-    /// How fast the share moves, and the share that may fall outside.
-    static let step = 0.005
-    static let target = 0.2
+    /// Each class of horizon twice: with several steps to go, and with the last one under way.
+    public static var classCount: Int { 2 * (horizons.count + 1) }
+    /// How fast a side moves, and the share that may fall outside it.
+    static let step = 0.01
+    static let target = 0.1
 
     public struct Tally: Sendable, Equatable {
-        /// The share left outside the interval that would keep the promise.
-        public var alpha = IntervalGuard.target
+        /// Logarithms of the factors by which what lies before and behind the middle is stretched.
+        public var lower = 0.0
+        public var upper = 0.0
         public var count = 0
         public var covered = 0
         public var widthMinutes = 0.0
@@ -46,8 +49,22 @@ public struct IntervalGuard: Sendable, Equatable {
         places = [:]
     }
 
-    public static func horizonClass(minutes: Double) -> Int {
-        horizons.firstIndex { minutes < $0 } ?? horizons.count
+    public static func horizonClass(minutes: Double, isLastStep: Bool) -> Int {
+        (horizons.firstIndex { minutes < $0 } ?? horizons.count)
+            + (isLastStep ? horizons.count + 1 : 0)
+    }
+
+    /// The scores by horizon alone.
+    public var byHorizon: [Tally] {
+        (0...IntervalGuard.horizons.count).map { index in
+            var sum = tallies[index]
+            let last = tallies[index + IntervalGuard.horizons.count + 1]
+            sum.count += last.count
+            sum.covered += last.covered
+            sum.widthMinutes += last.widthMinutes
+            sum.errorMinutes += last.errorMinutes
+            return sum
+        }
     }
 
     /// An arrival at `place` that had been forecast in these classes.
@@ -55,30 +72,37 @@ public struct IntervalGuard: Sendable, Equatable {
         for forecast in forecasts {
             let at = Int(forecast.horizon)
             guard at < tallies.count else { continue }
-            let miss = forecast.covers(arrival) ? 0.0 : 1.0
-            let moved = tallies[at].alpha + IntervalGuard.step * (IntervalGuard.target - miss)
-            tallies[at].alpha = min(max(moved, 0.005), 0.6)
+            // Judged is not what was said weeks ago but what would be said today of the same: else
+            // everything under way would push on after the sides are right.
+            let gap = arrival.minutes(since: forecast.p50)
+            let lower = forecast.p10.minutes(since: forecast.p50)
+                * Elementary.exp(tallies[at].lower - Double(forecast.lower))
+            let upper = forecast.p90.minutes(since: forecast.p50)
+                * Elementary.exp(tallies[at].upper - Double(forecast.upper))
+            IntervalGuard.move(&tallies[at].lower, gap < lower)
+            IntervalGuard.move(&tallies[at].upper, gap > upper)
             tallies[at].add(forecast, arrival)
             places[place, default: Tally()].add(forecast, arrival)
         }
     }
 
+    private static func move(_ side: inout Double, _ missed: Bool) {
+        side = min(max(side + step * ((missed ? 1 : 0) - target), -2), 2)
+    }
+
     /// The instant that an expectation seen from `now` gives for a share, stretched or pressed
     /// around the middle as experience with this horizon demands. With nothing learned it is the
     /// plain quantile.
-    public func quantile(_ expected: Expectation, _ share: Double, now: Instant) -> Instant {
+    public func quantile(
+        _ expected: Expectation, _ share: Double, now: Instant, isLastStep: Bool
+    ) -> Instant {
         guard expected.last.count > 1 else { return expected.last[0] }
         let middle = expected.quantile(0.5)
-        let alpha = tallies[IntervalGuard.horizonClass(minutes: middle.minutes(since: now))].alpha
-        if alpha == IntervalGuard.target { return expected.quantile(share) }
-        let stretched = 0.5 + (share - 0.5) * (1 - alpha) / (1 - IntervalGuard.target)
-        let outermost = 0.5 / Double(Curve.count)
-        if stretched >= outermost, stretched <= 1 - outermost {
-            return expected.quantile(stretched)
-        }
-        // Beyond the outermost points: as far again as the share reaches beyond them.
-        let edge = expected.quantile(stretched < 0.5 ? 0 : 1)
-        let reach = abs(stretched - 0.5) / (0.5 - outermost)
-        return middle.advanced(minutes: edge.minutes(since: middle) * reach)
+        let horizon = IntervalGuard.horizonClass(
+            minutes: middle.minutes(since: now), isLastStep: isLastStep)
+        let plain = expected.quantile(share)
+        let side = plain < middle ? tallies[horizon].lower : tallies[horizon].upper
+        guard side != 0, plain != middle else { return plain }
+        return middle.advanced(minutes: plain.minutes(since: middle) * Elementary.exp(side))
     }
 }

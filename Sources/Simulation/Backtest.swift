@@ -132,6 +132,9 @@ public struct Backtest {
         sink?(prediction)
     }
 
+    /// The score that the engine kept itself, by class of horizon.
+    public var ownScores: IntervalGuard { engine.intervals }
+
     /// One forecast as the line of `--forecasts`.
     public static func line(_ prediction: Prediction) -> [UInt8] {
         var out = JSONWriter(reserving: 500)

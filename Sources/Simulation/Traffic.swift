@@ -13,6 +13,9 @@ public struct TrafficOptions: Sendable {
     public var duplicateShare = 0.01
     public var lateShare = 0.02
     public var wrongDigitShare = 0.002
+    public var noOffsetShare = 0.01
+    /// Whether closures that somebody knew of are told.
+    public var announcesClosures = true
     /// Shipments held up somewhere for days.
     public var heldShare = 0.08
 
@@ -50,18 +53,26 @@ public struct Traffic: Sendable {
     private let network: Network
     private var symbols = Symbols()
     private var serial = 0
+    private var trips: [Trip] = []
+    private var world: World
+    /// The chain of each relation: the same for all its shipments.
+    private var chains: [Int: [Milestone]] = [:]
 
     /// Everything at once, in the order in which it reaches the feed.
     public init(_ options: TrafficOptions, network: Network = NetworkFile.shipped) {
         self.options = options
         self.network = network
         random = SeededGenerator(seed: options.seed)
+        world = World(
+            seed: options.seed, start: options.start, days: options.days, network: network)
         let total = Int((options.days * options.shipmentsPerDay).rounded(.up))
         for number in 0..<total {
             let share = (Double(number) + random.share()) / Double(max(total, 1))
             let start = options.start.advanced(minutes: share * options.days * 1_440)
             addShipment(number, start: start)
         }
+        run()
+        announce()
         lines.sort { ($0.at, $0.line.count) < ($1.at, $1.line.count) }
     }
 
@@ -87,19 +98,37 @@ public struct Traffic: Sendable {
         Relation(from: "CNKSS", to: "KGFRU", mode: .road, via: ["TORUGART"], weight: 4),
     ]
 
-    private mutating func relation() -> Relation {
+    /// Closures that somebody knew of come as lines, two days before.
+    private mutating func announce() {
+        guard options.announcesClosures else { return }
+        for (number, shut) in world.shuts.enumerated() where shut.isAnnounced {
+            let known = max(options.start, shut.from.advanced(minutes: -2_880))
+            guard shut.from < options.start.advanced(minutes: options.days * 1_440) else { continue }
+            var out = JSONWriter()
+            out.begin()
+            out.field("closure", "SIM-\(options.seed)-C\(number + 1)")
+            out.field("place", shut.place)
+            out.field("from", Instant(seconds: shut.from.microseconds / 1_000_000))
+            out.field("until", Instant(seconds: shut.until.microseconds / 1_000_000))
+            out.field("updated", Instant(seconds: known.microseconds / 1_000_000))
+            out.end()
+            send(out.bytes, at: known)
+        }
+    }
+
+    private mutating func relation() -> (index: Int, relation: Relation) {
         let total = Traffic.relations.reduce(0) { $0 + $1.weight }
         var pick = Int(random.share() * Double(total))
-        var found = Traffic.relations[0]
-        for relation in Traffic.relations where pick >= 0 {
+        var found = 0
+        for (index, relation) in Traffic.relations.enumerated() where pick >= 0 {
             pick -= relation.weight
-            found = relation
+            found = index
         }
-        return found
+        return (found, Traffic.relations[found])
     }
 
     private mutating func addShipment(_ number: Int, start: Instant) {
-        let relation = relation()
+        let (index, relation) = relation()
         let name = "SIM-\(options.seed)-\(number + 1)"
         let owners = ["ARCU", "BLXU", "CRVU", "DTSU"]
         serial += 1
@@ -111,46 +140,95 @@ public struct Traffic: Sendable {
         var plan = ShipmentPlan(
             shipment: name, containers: [container], origin: relation.from,
             destination: relation.to, mode: relation.mode, via: relation.via, start: start)
-        let chain = ChainBuilder(network: network).chain(plan, container: container, &symbols)
+        if chains[index] == nil {
+            chains[index] = ChainBuilder(network: network).chain(
+                plan, container: container, &symbols)
+        }
+        let chain = chains[index] ?? []
         guard !chain.isEmpty else { return }
         let typical = chain.reduce(0) { $0 + Traffic.typicalMinutes($1) }
         plan.promised = start.advanced(minutes: typical * (1.12 + 0.1 * random.share()) + 720)
         send(planLine(plan, start), at: start)
-        travel(plan, container, chain, start)
+        let held = random.chance(options.heldShare) ? Int(random.share() * Double(chain.count)) : -1
+        trips.append(Trip(plan: plan, chain: chain, start: start, heldAt: held))
+    }
+
+    /// A shipment under way.
+    private struct Trip {
+        var plan: ShipmentPlan
+        var chain: [Milestone]
+        var start: Instant
+        /// The step at which it is held up for days; -1: none.
+        var heldAt: Int
+        var step = 0
+    }
+
+    /// What happens when, earliest first; at one instant in the order of the shipments.
+    private struct Agenda {
+        private var heap: [(at: Instant, trip: Int)] = []
+
+        private func precedes(_ a: Int, _ b: Int) -> Bool {
+            (heap[a].at, heap[a].trip) < (heap[b].at, heap[b].trip)
+        }
+
+        mutating func add(_ at: Instant, _ trip: Int) {
+            heap.append((at, trip))
+            var child = heap.count - 1
+            while child > 0, precedes(child, (child - 1) / 2) {
+                heap.swapAt(child, (child - 1) / 2)
+                child = (child - 1) / 2
+            }
+        }
+
+        mutating func next() -> (at: Instant, trip: Int)? {
+            guard let first = heap.first else { return nil }
+            heap.swapAt(0, heap.count - 1)
+            heap.removeLast()
+            var parent = 0
+            while true {
+                var least = parent
+                for child in [2 * parent + 1, 2 * parent + 2]
+                where child < heap.count && precedes(child, least) { least = child }
+                if least == parent { return first }
+                heap.swapAt(parent, least)
+                parent = least
+            }
+        }
     }
 
     private static func typicalMinutes(_ step: Milestone) -> Double {
         step.priorMinutesP50 == step.priorMinutesP50 ? step.priorMinutesP50 : 60
     }
 
-    private mutating func travel(
-        _ plan: ShipmentPlan, _ container: ContainerNumber, _ chain: [Milestone], _ start: Instant
-    ) {
-        var at = start
-        let held = random.chance(options.heldShare) ? Int(random.share() * Double(chain.count)) : -1
-        for (index, step) in chain.enumerated() {
+    /// Moves every shipment from milestone to milestone in the order of time, so that they meet in
+    /// the same queues.
+    private mutating func run() {
+        var agenda = Agenda()
+        for index in trips.indices { agenda.add(trips[index].start, index) }
+        while let (at, index) = agenda.next() {
+            let trip = trips[index]
+            let step = trip.chain[trip.step]
+            let place = symbols[step.kind == .transit ? step.place : step.fromPlace]
             let normal = Elementary.normalQuantile(min(max(random.share(), 1e-6), 1 - 1e-6))
             let p50 = Traffic.typicalMinutes(step)
             let p90 = step.priorMinutesP90 == step.priorMinutesP90 ? step.priorMinutesP90 : p50 * 2
             let sigma = Elementary.ln(max(p90 / p50, 1.05)) / 1.2816 * 0.6
-            var minutes = p50 * Elementary.exp(sigma * normal)
-            if step.kind != .transit { minutes *= congestion(step.place, at) }
-            if index == held { minutes += 2_000 + 4_000 * random.share() }
-            at = at.advanced(minutes: minutes)
-            report(plan, container, step, at, index)
+            var end = world.pass(
+                step, place, start: at, minutes: p50 * Elementary.exp(sigma * normal))
+            if trip.step == trip.heldAt {
+                end = end.advanced(minutes: 2_000 + 4_000 * random.share())
+            }
+            report(trip.plan, trip.plan.containers[0], step, end, trip.step)
+            trips[index].step += 1
+            if trips[index].step < trip.chain.count {
+                agenda.add(end, index)
+            } else {
+                truths.append(
+                    ShipmentTruth(
+                        plan: trip.plan.shipment, events: trip.chain.count, start: trip.start,
+                        promised: trip.plan.promised ?? end, delivered: end))
+            }
         }
-        truths.append(
-            ShipmentTruth(
-                plan: plan.shipment, events: chain.count, start: start,
-                promised: plan.promised ?? at, delivered: at))
-    }
-
-    /// A wave of some two weeks at each place, out of step with the others.
-    private func congestion(_ place: UInt32, _ at: Instant) -> Double {
-        let days = Double(at.microseconds) / 86_400_000_000
-        let phase = days / 13 + Double(place) * 0.37
-        let wave = phase - phase.rounded(.down)
-        return 0.8 + 0.5 * (wave < 0.5 ? wave * 2 : 2 - wave * 2)
     }
 
     private mutating func report(
@@ -160,7 +238,8 @@ public struct Traffic: Sendable {
         var out = JSONWriter()
         let place = symbols[step.place]
         let offset = network.place(place).map { network.places[$0].zone.offset(at: at) } ?? 0
-        let whole = Instant(seconds: at.microseconds / 1_000_000)
+        let shown = world.shown(at, place)
+        let whole = Instant(seconds: shown.microseconds / 1_000_000)
         var number = container.description
         if random.chance(options.wrongDigitShare) {
             let last = number.removeLast()
@@ -171,14 +250,17 @@ public struct Traffic: Sendable {
         out.field("container", number)
         out.field("event", step.code.code)
         out.field("place", place)
-        out.field("time", TimeText.string(whole, offsetMinutes: offset))
+        var time = TimeText.string(whole, offsetMinutes: offset)
+        // Without an offset it is the place's own time.
+        if random.chance(options.noOffsetShare) { time = String(time.prefix(19)) }
+        out.field("time", time)
         if step.mode != .unknown { out.field("mode", step.mode.code) }
         out.field("shipment", plan.shipment)
         out.end()
         let delay =
             random.chance(options.lateShare)
             ? 60 + 600 * random.share() : 1 + 4 * random.share()
-        let received = at.advanced(minutes: delay)
+        let received = world.delivered(at.advanced(minutes: delay), place)
         send(out.bytes, at: received)
         if random.chance(options.duplicateShare) {
             send(out.bytes, at: received.advanced(minutes: 30 * random.share()))

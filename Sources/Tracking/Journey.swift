@@ -105,8 +105,15 @@ public struct Forecasted: Sendable, Equatable {
     public var p10: Instant
     public var p50: Instant
     public var p90: Instant
+    /// By how much (logarithm of a factor) experience had stretched its two sides.
+    public var lower: Float
+    public var upper: Float
 
-    public init(horizon: UInt8, p10: Instant, p50: Instant, p90: Instant) {
+    public init(
+        horizon: UInt8, p10: Instant, p50: Instant, p90: Instant, lower: Float, upper: Float
+    ) {
+        self.lower = lower
+        self.upper = upper
         self.horizon = horizon
         self.p10 = p10
         self.p50 = p50

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Forecast
 import Foundation
 import Settings
 import Simulation
@@ -159,6 +160,17 @@ struct BacktestCommand: AsyncParsableCommand {
                 String(
                     format: "plan + current delay: MAE %.1f; ours on the same %d forecasts: %.1f",
                     all.naiveMaeMinutes, all.naiveCount, all.ownMaeMinutes))
+        }
+        for (index, tally) in backtest.ownScores.byHorizon.enumerated() where tally.count > 0 {
+            let name =
+                index < IntervalGuard.horizons.count
+                ? "up to " + Terminal.span(IntervalGuard.horizons[index]) + " ahead" : "beyond"
+            print(
+                Terminal.padded(name, 18)
+                    + String(
+                        format: "%7d judged, coverage %.3f, width %.0f, error %.0f",
+                        tally.count, tally.coverage, tally.meanWidthMinutes,
+                        tally.meanErrorMinutes))
         }
         let alerts = scores.alerts
         print(

@@ -94,7 +94,7 @@ struct Show: AsyncParsableCommand {
             out.endLine()
             Console.write(out.bytes)
         }
-        for (index, tally) in engine.intervals.tallies.enumerated() {
+        for (index, tally) in engine.intervals.byHorizon.enumerated() {
             let name =
                 index < IntervalGuard.horizons.count
                 ? "up to " + Terminal.span(IntervalGuard.horizons[index]) + " ahead" : "beyond"
