@@ -166,6 +166,10 @@ extension Engine {
         outlook.p90 = intervals.quantile(
             expected, 0.9, now: seenFrom, isLastStep: outlook.isLastStep)
         setTimers(&journey, outlook, scene, clock)
+        outlook.lateProbability = shipment.plan.promised.map {
+            intervals.probability(
+                expected, after: $0, now: seenFrom, isLastStep: outlook.isLastStep)
+        }
         if shipment.speaks(scene.container) {
             if scene.touch != nil { keepScore(&journey, outlook, &draft) }
             publish(&journey, outlook, scene, &draft)
@@ -208,7 +212,7 @@ extension Engine {
         var p50: Instant { expected.quantile(0.5) }
         var isComplete: Bool { expected.next == nil }
         var isLastStep: Bool { expected.next == chain.count - 1 }
-        var lateProbability: Double? { promised.map { expected.probability(after: $0) } }
+        var lateProbability: Double?
         var delayMinutes: Double? { promised.map { p50.minutes(since: $0) } }
     }
 

@@ -125,7 +125,11 @@ extension Engine {
         let stage = Double(done) / Double(max(plan.chain.count, 1))
         return ShipmentOutlook(
             expected: expected, promised: plan.plan.promised, stage: stage,
-            naive: naive(plan, seen.progress),
+            lateProbability: plan.plan.promised.map {
+                intervals.probability(
+                    expected, after: $0, now: now,
+                    isLastStep: expected.next == plan.chain.count - 1)
+            }, naive: naive(plan, seen.progress),
             shares: (1...9).map {
                 intervals.quantile(
                     expected, Double($0) / 10, now: now,
@@ -157,6 +161,7 @@ public struct ShipmentOutlook: Sendable {
     public var promised: Instant?
     /// Share of its milestones that have been reached.
     public var stage: Double
+    public var lateProbability: Double?
     /// By the plan and the delay so far; nil where the plan gives no times.
     public var naive: Instant?
     /// The nine deciles, held to their promise by experience.

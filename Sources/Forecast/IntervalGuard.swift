@@ -75,15 +75,31 @@ public struct IntervalGuard: Sendable, Equatable {
             // Judged is not what was said weeks ago but what would be said today of the same: else
             // everything under way would push on after the sides are right.
             let gap = arrival.minutes(since: forecast.p50)
-            let lower = forecast.p10.minutes(since: forecast.p50)
+            let lower =
+                forecast.p10.minutes(since: forecast.p50)
                 * Elementary.exp(tallies[at].lower - Double(forecast.lower))
-            let upper = forecast.p90.minutes(since: forecast.p50)
+            let upper =
+                forecast.p90.minutes(since: forecast.p50)
                 * Elementary.exp(tallies[at].upper - Double(forecast.upper))
             IntervalGuard.move(&tallies[at].lower, gap < lower)
             IntervalGuard.move(&tallies[at].upper, gap > upper)
             tallies[at].add(forecast, arrival)
             places[place, default: Tally()].add(forecast, arrival)
         }
+    }
+
+    /// The probability of an arrival after `promised`, by the same experience.
+    public func probability(
+        _ expected: Expectation, after promised: Instant, now: Instant, isLastStep: Bool
+    ) -> Double {
+        guard expected.last.count > 1 else { return expected.probability(after: promised) }
+        let middle = expected.quantile(0.5)
+        let horizon = IntervalGuard.horizonClass(
+            minutes: middle.minutes(since: now), isLastStep: isLastStep)
+        let gap = promised.minutes(since: middle)
+        let side = gap < 0 ? tallies[horizon].lower : tallies[horizon].upper
+        return expected.probability(
+            after: middle.advanced(minutes: gap * Elementary.exp(-side)))
     }
 
     private static func move(_ side: inout Double, _ missed: Bool) {

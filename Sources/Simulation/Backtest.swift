@@ -126,7 +126,7 @@ public struct Backtest {
             event: event, shipment: shipment, container: container, at: now,
             deciles: found.shares, p10: found.shares[0], p50: found.shares[4],
             p90: found.shares[8],
-            lateProbability: found.promised.map { found.expected.probability(after: $0) },
+            lateProbability: found.lateProbability,
             promised: found.promised, naive: found.naive, stage: stage)
         predictions.append(prediction)
         sink?(prediction)

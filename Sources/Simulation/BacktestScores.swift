@@ -117,6 +117,7 @@ public struct BacktestScores: Sendable {
     private mutating func scoreAlerts(
         _ notices: [OutputLine], _ actual: [String: Instant], _ promised: [String: Instant]
     ) {
+        // A toggle is a change of mind: a clear before the arrival, and a raise after one.
         var raisedAt: [String: Instant] = [:]
         var toggles = 0
         for notice in notices where notice.kind == "alert" && notice.type == "late" {
@@ -126,9 +127,9 @@ public struct BacktestScores: Sendable {
             switch object.text("state") {
             case "raised":
                 alerts.raised += 1
-                toggles += 1
-                if raisedAt[shipment] == nil { raisedAt[shipment] = time }
-            case "cleared", "withdrawn": toggles += 1
+                if raisedAt[shipment] == nil { raisedAt[shipment] = time } else { toggles += 1 }
+            case "cleared", "withdrawn":
+                if let arrival = actual[shipment], time < arrival { toggles += 1 }
             default: break
             }
         }

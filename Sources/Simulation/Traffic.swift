@@ -103,7 +103,9 @@ public struct Traffic: Sendable {
         guard options.announcesClosures else { return }
         for (number, shut) in world.shuts.enumerated() where shut.isAnnounced {
             let known = max(options.start, shut.from.advanced(minutes: -2_880))
-            guard shut.from < options.start.advanced(minutes: options.days * 1_440) else { continue }
+            guard shut.from < options.start.advanced(minutes: options.days * 1_440) else {
+                continue
+            }
             var out = JSONWriter()
             out.begin()
             out.field("closure", "SIM-\(options.seed)-C\(number + 1)")
