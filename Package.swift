@@ -113,7 +113,7 @@ let package = Package(
         tests("TrackingTests", ["Tracking", "Wire", "Simulation"]),
         tests("ForecastTests", ["Forecast", "Tracking", "Simulation"]),
         tests("WireTests", ["Wire", "Tracking", "Simulation"]),
-        tests("EngineTests", ["Engine", "Wire", "Tracking", "Simulation", "TestKit"]),
+        tests("EngineTests", ["Engine", "Forecast", "Wire", "Tracking", "Simulation", "TestKit"]),
         tests("StoreTests", ["Store", "Engine", "Wire", "Tracking", "Simulation", "TestKit"]),
         tests("TLSTests", ["TLS", "TestKit"]),
         tests(

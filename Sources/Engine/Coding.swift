@@ -300,6 +300,8 @@ enum PoolCoding {
         out.count(pool.drawn)
         out.byte(pool.curve == nil ? 0 : 1)
         for value in pool.curve?.values ?? [] { out.float(value) }
+        out.byte(pool.recent == nil ? 0 : 1)
+        for value in pool.recent?.values ?? [] { out.float(value) }
         return out.bytes
     }
 
@@ -326,17 +328,20 @@ enum PoolCoding {
         let pending = Int(try decoder.unsigned())
         let version = UInt32(truncatingIfNeeded: try decoder.unsigned())
         let drawn = Int(try decoder.unsigned())
-        var curve: Curve?
-        if try decoder.byte() == 1 {
-            var points: [Float] = []
-            for _ in 0..<Curve.count { points.append(try decoder.float()) }
-            curve = Curve(values: points)
-        }
+        let curve = try self.curve(&decoder)
+        let recent = try self.curve(&decoder)
         guard head <= values.count, decoder.isAtEnd else { throw CodingFlaw("a pool is damaged") }
         let pool = Pool(
-            values: values, head: head, curve: curve, pending: pending, version: version,
-            drawn: drawn)
+            values: values, head: head, curve: curve, recent: recent, pending: pending,
+            version: version, drawn: drawn)
         return (key, pool)
+    }
+
+    private static func curve(_ decoder: inout ByteDecoder) throws(CodingFlaw) -> Curve? {
+        guard try decoder.byte() == 1 else { return nil }
+        var points: [Float] = []
+        for _ in 0..<Curve.count { points.append(try decoder.float()) }
+        return Curve(values: points)
     }
 }
 

@@ -13,6 +13,17 @@ public struct Expectation: Sendable, Equatable {
     /// The next moment at which silence alone would change this.
     public var reviewAt: Instant
 
+    /// `last` ascending.
+    public init(
+        last: [Instant], next: Int?, nextP50: Instant, nextP90: Instant, reviewAt: Instant
+    ) {
+        self.last = last
+        self.next = next
+        self.nextP50 = nextP50
+        self.nextP90 = nextP90
+        self.reviewAt = reviewAt
+    }
+
     /// The instant under which `share` of the possible ones lie.
     public func quantile(_ share: Double) -> Instant { Expectation.quantile(last, share) }
 

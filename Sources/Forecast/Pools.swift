@@ -4,8 +4,6 @@ import Tracking
 /// level from the specific to the general.
 public struct PoolKey: Hashable, Sendable {
     public enum Level: UInt8, Sendable, CaseIterable {
-        /// One step at one place, the last few: how it goes there now.
-        case recent
         /// One step at one place in one part of the day.
         case hour
         /// One step at one place (or between two) with one planned duration.
@@ -73,13 +71,11 @@ public struct PoolKey: Hashable, Sendable {
     public static func keys(_ step: Milestone, startMinutes: Double = .nan) -> [PoolKey] {
         let all = usual(step)
         guard let place = all.first(where: { $0.level == .place }) else { return all }
-        var recent = place
-        recent.level = .recent
-        guard let part = part(step, startMinutes: startMinutes) else { return [recent] + all }
+        guard let part = part(step, startMinutes: startMinutes) else { return all }
         var hour = place
         hour.level = .hour
         hour.plannedClass = part
-        return [recent, hour] + all
+        return [hour] + all
     }
 
     /// The most specific of the usual keys: what tells steps apart.
@@ -124,6 +120,8 @@ public struct Pool: Sendable, Equatable {
     private var ascending: [Float]
     public private(set) var head: Int
     public private(set) var curve: Curve?
+    /// The same through the latest values alone; nil while there are too few.
+    public private(set) var recent: Curve?
     /// Observations learned or taken back since the curve was drawn.
     public private(set) var pending: Int
     /// Counts the curves drawn, for caches.
@@ -137,14 +135,17 @@ public struct Pool: Sendable, Equatable {
         ascending = []
         head = 0
         curve = nil
+        recent = nil
         pending = 0
         version = 0
         drawn = 0
     }
 
     public init(
-        values: [Float], head: Int, curve: Curve?, pending: Int, version: UInt32, drawn: Int
+        values: [Float], head: Int, curve: Curve?, recent: Curve?, pending: Int, version: UInt32,
+        drawn: Int
     ) {
+        self.recent = recent
         self.values = values
         ascending = values.sorted()
         self.head = head
@@ -196,11 +197,19 @@ public struct Pool: Sendable, Equatable {
 
     private mutating func touched() {
         pending += 1
-        if curve == nil || pending * 16 >= values.count { redraw() }
+        // The first few each count; later a sixteenth, and at least four, make a difference.
+        let due = values.count < 8 ? 1 : max(4, values.count > Pools.limit ? values.count / 16 : 6)
+        if curve == nil || pending >= due { redraw() }
     }
 
     private mutating func redraw() {
         curve = values.isEmpty ? nil : Curve.ofSorted(ascending)
+        recent = nil
+        if values.count >= 8 {
+            let n = values.count
+            let latest = (1...min(n, Pools.recentCount)).map { values[(head + n - $0) % n] }
+            recent = Curve.ofSorted(latest.sorted())
+        }
         pending = 0
         drawn = values.count
         version &+= 1
@@ -212,7 +221,8 @@ public struct Pools: Sendable {
     /// Observations kept under a key, and under the most general ones.
     public static let limit = 300
     public static let generalLimit = 3_000
-    public static let recentLimit = 24
+    /// The latest of a pool's values that say how it goes now.
+    public static let recentCount = 24
     /// Observations at which a level and all that is more general weigh the same.
     static let specificWeight = 8.0
     static let generalWeight = 20.0
@@ -243,6 +253,7 @@ public struct Pools: Sendable {
         var slots: [Int]
         var versions: [UInt32]
         var curve: Curve?
+        var prior: Curve?
         /// Every key had a pool; where one had none, it may have one since.
         var complete: Bool
         /// Pools known when it was made.
@@ -275,7 +286,6 @@ public struct Pools: Sendable {
     private static func limit(_ key: PoolKey) -> Int {
         switch key.level {
         case .kind: generalLimit
-        case .recent: recentLimit
         default: limit
         }
     }
@@ -318,11 +328,10 @@ public struct Pools: Sendable {
             p90: step.priorMinutesP90 == step.priorMinutesP90 ? step.priorMinutesP90 : -1,
             timed: step.planned != .unset,
             part: PoolKey.part(step, startMinutes: startMinutes) ?? -1, recent: soon)
-        if let known = blends[blendKey], isFresh(known) { return known.curve }
-        let keys = PoolKey.keys(step, startMinutes: startMinutes).filter {
-            soon || $0.level != .recent
-        }
-        let made = blend(step, keys)
+        let known = blends[blendKey]
+        if let known, isFresh(known) { return known.curve }
+        let keys = PoolKey.keys(step, startMinutes: startMinutes)
+        let made = blend(keys, known.map(\.prior) ?? StepValue.prior(step), soon: soon)
         if blends.count > 200_000 { blends.removeAll(keepingCapacity: true) }
         blends[blendKey] = made
         return made.curve
@@ -336,10 +345,19 @@ public struct Pools: Sendable {
         return blend.complete || blend.slotCount == pools.count
     }
 
-    private func blend(_ step: Milestone, _ keys: [PoolKey]) -> Blend {
+    private func blend(_ keys: [PoolKey], _ prior: Curve?, soon: Bool) -> Blend {
         var parts: [(curve: Curve, weight: Double)] = []
         var rest = 1.0
         var used: [Int] = []
+        // How the step has gone there of late comes before all that was ever seen of it.
+        if soon, let place = keys.first(where: { $0.level == .place }),
+            let slot = slots[place], let recent = pools[slot].recent
+        {
+            let n = Double(min(pools[slot].drawn, Pools.recentCount))
+            let weight = n / (n + Pools.recentWeight)
+            parts.append((recent, weight))
+            rest -= weight
+        }
         for key in keys {
             guard let slot = slots[key] else { continue }
             used.append(slot)
@@ -347,7 +365,6 @@ public struct Pools: Sendable {
             let n = Double(pools[slot].drawn)
             let k: Double
             switch key.level {
-            case .recent: k = Pools.recentWeight
             case .planned: k = Pools.specificWeight
             default: k = Pools.generalWeight
             }
@@ -355,12 +372,12 @@ public struct Pools: Sendable {
             parts.append((curve, weight))
             rest -= weight
         }
-        if let prior = StepValue.prior(step) {
+        if let prior {
             parts.append((prior, max(rest, 0.01)))
         }
         return Blend(
             slots: used, versions: used.map { pools[$0].version },
-            curve: parts.isEmpty ? nil : Curve.mixture(parts),
+            curve: parts.isEmpty ? nil : Curve.mixture(parts), prior: prior,
             complete: used.count == keys.count, slotCount: pools.count)
     }
 }

@@ -146,11 +146,6 @@ actor Keeper {
 
     // MARK: Quarantine
 
-    private static let columns = """
-        select batch, item, received_at, post, stream, code, field, detail, bytes, length, settled
-        from quarantine
-        """
-
     private static func lines(_ answer: borrowing Answer) -> [QuarantinedLine] {
         var found: [QuarantinedLine] = []
         for row in 0..<answer.rows {
@@ -175,11 +170,14 @@ actor Keeper {
         try with { (connection) throws(StoreFailure) in
             Keeper.lines(
                 try connection.query(
-                    Keeper.columns + """
-                         where ($1::text is null or post = $1) and ($2::text is null or code = $2)
+                    """
+                    select batch, item, received_at, post, stream, code, field, detail, bytes,
+                        length, settled
+                    from quarantine
+                    where ($1::text is null or post = $1) and ($2::text is null or code = $2)
                         and ($3::int8 = 1 or settled is null)
-                        order by batch desc, item desc limit $4::int8
-                        """,
+                    order by batch desc, item desc limit $4::int8
+                    """,
                     [
                         .text(post), .text(code), .integer(settledToo ? 1 : 0), .integer(limit),
                     ], "reading the quarantine"))
@@ -190,7 +188,11 @@ actor Keeper {
         try with { (connection) throws(StoreFailure) in
             Keeper.lines(
                 try connection.query(
-                    Keeper.columns + " where batch = $1::int8 and item = $2::int8",
+                    """
+                    select batch, item, received_at, post, stream, code, field, detail, bytes,
+                        length, settled
+                    from quarantine where batch = $1::int8 and item = $2::int8
+                    """,
                     [.integer(batch), .integer(item)], "reading the quarantine")
             ).first
         }
@@ -199,28 +201,35 @@ actor Keeper {
     /// Asks the daemon to judge a line again; false where it is settled or not there.
     func requestReplay(batch: Int, item: Int) throws(StoreFailure) -> Bool {
         try change(
-            "update quarantine set replay_requested_at = now()", batch: batch, item: item)
+            """
+            update quarantine set replay_requested_at = now()
+                where batch = $1::int8 and item = $2::int8 and settled is null returning 1
+            """, batch, item)
     }
 
     func discard(batch: Int, item: Int) throws(StoreFailure) -> Bool {
         try change(
-            "update quarantine set settled = 'discarded', settled_at = now()", batch: batch,
-            item: item)
+            """
+            update quarantine set settled = 'discarded', settled_at = now()
+                where batch = $1::int8 and item = $2::int8 and settled is null returning 1
+            """, batch, item)
     }
 
     func settleReplay(batch: Int, item: Int) throws(StoreFailure) {
         _ = try change(
-            "update quarantine set settled = 'replayed', settled_at = now()", batch: batch,
-            item: item)
+            """
+            update quarantine set settled = 'replayed', settled_at = now()
+                where batch = $1::int8 and item = $2::int8 and settled is null returning 1
+            """, batch, item)
     }
 
-    private func change(_ sql: String, batch: Int, item: Int) throws(StoreFailure) -> Bool {
+    private func change(
+        _ statement: String, _ batch: Int, _ item: Int
+    ) throws(StoreFailure) -> Bool {
         try with { (connection) throws(StoreFailure) in
-            let answer = try connection.query(
-                sql + """
-                     where batch = $1::int8 and item = $2::int8 and settled is null returning 1
-                    """, [.integer(batch), .integer(item)], "changing the quarantine")
-            return answer.rows > 0
+            try connection.query(
+                statement, [.integer(batch), .integer(item)], "changing the quarantine"
+            ).rows > 0
         }
     }
 
@@ -229,10 +238,13 @@ actor Keeper {
         try with { (connection) throws(StoreFailure) in
             Keeper.lines(
                 try connection.query(
-                    Keeper.columns + """
-                         where replay_requested_at is not null and settled is null
-                        order by replay_requested_at, batch, item limit $1::int8
-                        """, [.integer(limit)], "reading the quarantine"))
+                    """
+                    select batch, item, received_at, post, stream, code, field, detail, bytes,
+                        length, settled
+                    from quarantine
+                    where replay_requested_at is not null and settled is null
+                    order by replay_requested_at, batch, item limit $1::int8
+                    """, [.integer(limit)], "reading the quarantine"))
         }
     }
 }

@@ -195,7 +195,8 @@ actor Writer {
         // A COMMIT that was cut off while it waited for a standby is visible here and may still be
         // lost there. A later commit that succeeds without a warning carries it along.
         if found >= commit.batch {
-            try fresh.run("BEGIN; UPDATE head SET batch = batch", "confirming batch \(found)")
+            try fresh.run(
+                "BEGIN; UPDATE head SET batch = batch", "confirming the head")
             try fresh.commit()
         }
         durable = found

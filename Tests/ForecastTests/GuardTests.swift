@@ -1,0 +1,88 @@
+import Forecast
+import Simulation
+import Testing
+import Tracking
+
+private let now = Instant(seconds: 1_767_225_600)
+
+@Suite struct GuardTests {
+    /// A forecast of a day or so, whatever really happens.
+    private func expectation() -> Forecast.Expectation {
+        let curve = Curve.logNormal(p50: 1_000, p90: 1_300)
+        return Forecast.Expectation(
+            last: curve.values.map { now.advanced(minutes: Double($0)) }, next: 0, nextP50: now,
+            nextP90: now, reviewAt: .never)
+    }
+
+    private func forecast(_ intervals: IntervalGuard, _ expected: Forecast.Expectation) -> Forecasted {
+        let quantile = { (share: Double) in
+            intervals.quantile(expected, share, now: now, isLastStep: false)
+        }
+        let middle = expected.quantile(0.5)
+        let horizon = IntervalGuard.horizonClass(
+            minutes: middle.minutes(since: now), isLastStep: false)
+        return Forecasted(
+            horizon: UInt8(horizon), p10: quantile(0.1), p50: middle, p90: quantile(0.9),
+            lower: Float(intervals.tallies[horizon].lower),
+            upper: Float(intervals.tallies[horizon].upper))
+    }
+
+    @Test func withNothingLearnedItIsThePlainQuantile() {
+        let expected = expectation()
+        for share in stride(from: 0.05, through: 0.95, by: 0.05) {
+            #expect(
+                IntervalGuard().quantile(expected, share, now: now, isLastStep: true)
+                    == expected.quantile(share))
+        }
+    }
+
+    /// Arrivals from known distributions that the forecast does not know: twice as wide, half as
+    /// wide, and later than it thinks on one side only. What is under way when it learns (300
+    /// forecasts) does not make it overshoot.
+    @Test(arguments: [(2.0, 2.0), (0.5, 0.5), (1.0, 3.0)])
+    func eightInTenFallInside(_ stretch: (lower: Double, upper: Double)) {
+        var random = SeededGenerator(seed: 11)
+        var intervals = IntervalGuard()
+        let expected = expectation()
+        let middle = expected.quantile(0.5)
+        var underWay: [Forecasted] = []
+        var covered = 0
+        var judged = 0
+        for round in 0..<6_000 {
+            underWay.append(forecast(intervals, expected))
+            guard underWay.count > 300 else { continue }
+            let gap = expected.quantile(random.share()).minutes(since: middle)
+            let arrival = middle.advanced(
+                minutes: gap * (gap < 0 ? stretch.lower : stretch.upper))
+            let first = underWay.removeFirst()
+            intervals.learn([first], arrival: arrival, place: 1)
+            if round > 3_000 {
+                judged += 1
+                if first.covers(arrival) { covered += 1 }
+            }
+        }
+        let coverage = Double(covered) / Double(judged)
+        #expect(coverage > 0.76 && coverage < 0.84, "\(coverage)")
+    }
+
+    @Test func quantilesStayInOrderAndTheProbabilityIsTheirInverse() {
+        var random = SeededGenerator(seed: 5)
+        var intervals = IntervalGuard()
+        let expected = expectation()
+        for _ in 0..<500 {
+            let arrival = now.advanced(minutes: 4_000 * random.share())
+            intervals.learn([forecast(intervals, expected)], arrival: arrival, place: 1)
+        }
+        let shares = stride(from: 0.05, through: 0.95, by: 0.05).map {
+            intervals.quantile(expected, $0, now: now, isLastStep: false)
+        }
+        #expect(shares == shares.sorted())
+        for (index, instant) in shares.enumerated() {
+            let share = 0.05 * Double(index + 1)
+            let later = intervals.probability(
+                expected, after: instant, now: now, isLastStep: false)
+            #expect(abs(later - (1 - share)) < 0.03)
+        }
+        #expect(intervals.byHorizon.reduce(0) { $0 + $1.count } == 500)
+    }
+}
