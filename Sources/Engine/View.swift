@@ -129,12 +129,29 @@ extension Engine {
                 intervals.probability(
                     expected, after: $0, now: now,
                     isLastStep: expected.next == plan.chain.count - 1)
-            }, naive: naive(plan, seen.progress),
+            }, naive: naive(plan, seen.progress), medians: medians(plan, seen.progress),
             shares: (1...9).map {
                 intervals.quantile(
                     expected, Double($0) / 10, now: now,
                     isLastStep: expected.next == plan.chain.count - 1)
             })
+    }
+
+    /// The medians of the steps still ahead, one after the other, from what happened last: without
+    /// the time that has passed since, congestion or closures. nil where ways join.
+    private mutating func medians(
+        _ shipment: Shipment, _ progress: Journey.Progress
+    ) -> Instant? {
+        guard shipment.graph == nil else { return nil }
+        let done = progress.furthest
+        var at = done >= 0 ? progress.reached[done] : shipment.startedAt
+        for step in shipment.chain.dropFirst(done + 1) {
+            guard let curve = pools.curve(step) else { return nil }
+            let planned = step.planned == .unset ? .nan : step.planned.minutes(since: at)
+            let base = StepValue.base(step, start: 0, planned: planned)
+            at = at.advanced(minutes: max(0, base + curve.quantile(0.5)))
+        }
+        return at
     }
 
     /// What the plan says, moved by the delay of what happened last: the forecast that costs
@@ -164,6 +181,8 @@ public struct ShipmentOutlook: Sendable {
     public var lateProbability: Double?
     /// By the plan and the delay so far; nil where the plan gives no times.
     public var naive: Instant?
+    /// By the medians of the steps ahead.
+    public var medians: Instant?
     /// The nine deciles, held to their promise by experience.
     public var shares: [Instant]
 }

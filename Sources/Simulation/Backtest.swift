@@ -20,6 +20,8 @@ public struct Backtest {
         public var promised: Instant?
         /// By the plan and the delay so far.
         public var naive: Instant?
+        /// By the medians of the steps ahead.
+        public var medians: Instant?
         public var stage: Stage
     }
 
@@ -127,7 +129,8 @@ public struct Backtest {
             deciles: found.shares, p10: found.shares[0], p50: found.shares[4],
             p90: found.shares[8],
             lateProbability: found.lateProbability,
-            promised: found.promised, naive: found.naive, stage: stage)
+            promised: found.promised, naive: found.naive, medians: found.medians,
+            stage: stage)
         predictions.append(prediction)
         sink?(prediction)
     }

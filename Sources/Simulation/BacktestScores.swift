@@ -12,6 +12,10 @@ public struct BacktestScores: Sendable {
         public var naiveMaeMinutes = 0.0
         public var ownMaeMinutes = 0.0
         public var naiveCount = 0
+        /// The same for "medians of the steps ahead".
+        public var mediansMaeMinutes = 0.0
+        public var ownBesideMediansMinutes = 0.0
+        public var mediansCount = 0
         public var medianErrorMinutes = 0.0
         /// Mean over the nine deciles.
         public var pinballMinutes = 0.0
@@ -70,6 +74,11 @@ public struct BacktestScores: Sendable {
                 row.naiveMaeMinutes += abs(naive.minutes(since: happened))
                 row.ownMaeMinutes += abs(prediction.p50.minutes(since: happened))
             }
+            if let medians = prediction.medians {
+                row.mediansCount += 1
+                row.mediansMaeMinutes += abs(medians.minutes(since: happened))
+                row.ownBesideMediansMinutes += abs(prediction.p50.minutes(since: happened))
+            }
             var pinball = 0.0
             for (index, decile) in prediction.deciles.enumerated() {
                 let share = Double(index + 1) / 10
@@ -98,6 +107,8 @@ public struct BacktestScores: Sendable {
         row.maeMinutes = errors.reduce(0, +) / n
         row.naiveMaeMinutes /= Double(max(row.naiveCount, 1))
         row.ownMaeMinutes /= Double(max(row.naiveCount, 1))
+        row.mediansMaeMinutes /= Double(max(row.mediansCount, 1))
+        row.ownBesideMediansMinutes /= Double(max(row.mediansCount, 1))
         row.medianErrorMinutes = errors[errors.count / 2]
         row.pinballMinutes /= n
         row.coverage /= n

@@ -161,6 +161,13 @@ struct BacktestCommand: AsyncParsableCommand {
                     format: "plan + current delay: MAE %.1f; ours on the same %d forecasts: %.1f",
                     all.naiveMaeMinutes, all.naiveCount, all.ownMaeMinutes))
         }
+        if let all = scores.rows.last, all.mediansCount > 0 {
+            print(
+                String(
+                    format:
+                        "medians of the steps ahead: MAE %.1f; ours on the same %d forecasts: %.1f",
+                    all.mediansMaeMinutes, all.mediansCount, all.ownBesideMediansMinutes))
+        }
         for (index, tally) in backtest.ownScores.byHorizon.enumerated() where tally.count > 0 {
             let name =
                 index < IntervalGuard.horizons.count
