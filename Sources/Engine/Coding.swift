@@ -133,6 +133,7 @@ enum RecordCoding {
             body.instant(forecast.p90)
             body.float(forecast.lower)
             body.float(forecast.upper)
+            body.float(forecast.center)
         }
         body.count(publication.lessons.count)
         for lesson in publication.lessons {
@@ -232,7 +233,8 @@ enum RecordCoding {
                 Forecasted(
                     horizon: try decoder.byte(), p10: try decoder.instant(),
                     p50: try decoder.instant(), p90: try decoder.instant(),
-                    lower: try decoder.float(), upper: try decoder.float()))
+                    lower: try decoder.float(), upper: try decoder.float(),
+                    center: try decoder.float()))
         }
         for _ in 0..<(try decoder.count()) {
             said.lessons.append(
@@ -356,6 +358,7 @@ enum GuardCoding {
         func tally(_ tally: IntervalGuard.Tally) {
             out.fixed(tally.lower.bitPattern)
             out.fixed(tally.upper.bitPattern)
+            out.fixed(tally.center.bitPattern)
             out.count(tally.count)
             out.count(tally.covered)
             out.fixed(tally.widthMinutes.bitPattern)
@@ -381,6 +384,7 @@ enum GuardCoding {
             var tally = IntervalGuard.Tally()
             tally.lower = Double(bitPattern: try decoder.fixed())
             tally.upper = Double(bitPattern: try decoder.fixed())
+            tally.center = Double(bitPattern: try decoder.fixed())
             tally.count = Int(truncatingIfNeeded: try decoder.unsigned())
             tally.covered = Int(truncatingIfNeeded: try decoder.unsigned())
             tally.widthMinutes = Double(bitPattern: try decoder.fixed())

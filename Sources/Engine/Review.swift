@@ -156,13 +156,15 @@ extension Engine {
         }
         var outlook = Outlook(
             expected: expected, chain: chain, promised: shipment.plan.promised,
-            seenFrom: seenFrom, held: held, p10: .unset, p90: .unset)
+            seenFrom: seenFrom, held: held, p10: .unset, p50: .unset, p90: .unset)
         let finished = journey.progress.furthest > journey.publication.furthest
         outlook.blamed = finished ? journey.progress.furthest : expected.next
         outlook.means = composer.means
         outlook.graph = shipment.graph
         outlook.p10 = intervals.quantile(
             expected, 0.1, now: seenFrom, isLastStep: outlook.isLastStep)
+        outlook.p50 = intervals.quantile(
+            expected, 0.5, now: seenFrom, isLastStep: outlook.isLastStep)
         outlook.p90 = intervals.quantile(
             expected, 0.9, now: seenFrom, isLastStep: outlook.isLastStep)
         setTimers(&journey, outlook, scene, clock)
@@ -204,12 +206,12 @@ extension Engine {
         var means: [Double] = []
         /// Held to their promise by experience.
         var p10: Instant
+        var p50: Instant
         var p90: Instant
         /// Index of the milestone whose step moved the forecast: the one just finished, or the
         /// one that still lasts.
         var blamed: Int?
 
-        var p50: Instant { expected.quantile(0.5) }
         var isComplete: Bool { expected.next == nil }
         var isLastStep: Bool { expected.next == chain.count - 1 }
         var lateProbability: Double?
@@ -257,7 +259,8 @@ extension Engine {
         else { return }
         let outlook = Outlook(
             expected: expected, chain: chain, promised: nil, seenFrom: seenFrom, held: false,
-            partial: true, p10: expected.quantile(0.1), p90: expected.quantile(0.9))
+            partial: true, p10: expected.quantile(0.1), p50: expected.quantile(0.5),
+            p90: expected.quantile(0.9))
         publish(&journey, outlook, scene, &draft)
     }
 

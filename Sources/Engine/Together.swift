@@ -110,7 +110,7 @@ extension Engine {
             journey.publication.forecasts = []
             return
         }
-        let minutes = outlook.p50.minutes(since: outlook.seenFrom)
+        let minutes = outlook.expected.quantile(0.5).minutes(since: outlook.seenFrom)
         let horizon = UInt8(
             IntervalGuard.horizonClass(minutes: minutes, isLastStep: outlook.isLastStep))
         let known = journey.publication.forecasts.count { $0.horizon == horizon }
@@ -119,7 +119,8 @@ extension Engine {
             Forecasted(
                 horizon: horizon, p10: outlook.p10, p50: outlook.p50, p90: outlook.p90,
                 lower: Float(intervals.tallies[Int(horizon)].lower),
-                upper: Float(intervals.tallies[Int(horizon)].upper)))
+                upper: Float(intervals.tallies[Int(horizon)].upper),
+                center: Float(intervals.tallies[Int(horizon)].center)))
     }
 
     /// Once a day, before the first arrival of another day is judged: how good the forecasts have

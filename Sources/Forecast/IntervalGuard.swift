@@ -17,6 +17,8 @@ public struct IntervalGuard: Sendable, Equatable {
         /// Logarithms of the factors by which what lies before and behind the middle is stretched.
         public var lower = 0.0
         public var upper = 0.0
+        /// By how much of half the interval's width the middle is moved.
+        public var center = 0.0
         public var count = 0
         public var covered = 0
         public var widthMinutes = 0.0
@@ -72,20 +74,42 @@ public struct IntervalGuard: Sendable, Equatable {
         for forecast in forecasts {
             let at = Int(forecast.horizon)
             guard at < tallies.count else { continue }
-            // Judged is not what was said weeks ago but what would be said today of the same: else
-            // everything under way would push on after the sides are right.
-            let gap = arrival.minutes(since: forecast.p50)
-            let lower =
-                forecast.p10.minutes(since: forecast.p50)
-                * Elementary.exp(tallies[at].lower - Double(forecast.lower))
-            let upper =
-                forecast.p90.minutes(since: forecast.p50)
-                * Elementary.exp(tallies[at].upper - Double(forecast.upper))
-            IntervalGuard.move(&tallies[at].lower, gap < lower)
-            IntervalGuard.move(&tallies[at].upper, gap > upper)
+            judge(forecast, arrival, at)
             tallies[at].add(forecast, arrival)
             places[place, default: Tally()].add(forecast, arrival)
         }
+    }
+
+    /// Judged is not what was said weeks ago but what would be said today of the same: else
+    /// everything under way would push on after the sides are right.
+    private mutating func judge(_ forecast: Forecasted, _ arrival: Instant, _ at: Int) {
+        let before =
+            forecast.p50.minutes(since: forecast.p10) * Elementary.exp(-Double(forecast.lower))
+        let behind =
+            forecast.p90.minutes(since: forecast.p50) * Elementary.exp(-Double(forecast.upper))
+        let width = (before + behind) / 2
+        let moved = (tallies[at].center - Double(forecast.center)) * width
+        let gap = arrival.minutes(since: forecast.p50) - moved
+        let step = IntervalGuard.step
+        let target = IntervalGuard.target
+        let isEarly = gap < -before * Elementary.exp(tallies[at].lower)
+        let isLate = gap > behind * Elementary.exp(tallies[at].upper)
+        func move(_ side: inout Double, _ by: Double, _ most: Double) {
+            side = min(max(side + by, -most), most)
+        }
+        move(&tallies[at].lower, step * ((isEarly ? 1 : 0) - target), 2)
+        move(&tallies[at].upper, step * ((isLate ? 1 : 0) - target), 2)
+        move(&tallies[at].center, step * (gap > 0 ? 0.04 : -0.04), 1)
+    }
+
+    private func tally(_ middle: Instant, _ now: Instant, _ isLastStep: Bool) -> Tally {
+        tallies[
+            IntervalGuard.horizonClass(minutes: middle.minutes(since: now), isLastStep: isLastStep)]
+    }
+
+    /// Half the width of the plain interval, minutes.
+    private static func width(_ expected: Expectation) -> Double {
+        expected.quantile(0.9).minutes(since: expected.quantile(0.1)) / 2
     }
 
     /// The probability of an arrival after `promised`, by the same experience.
@@ -94,31 +118,29 @@ public struct IntervalGuard: Sendable, Equatable {
     ) -> Double {
         guard expected.last.count > 1 else { return expected.probability(after: promised) }
         let middle = expected.quantile(0.5)
-        let horizon = IntervalGuard.horizonClass(
-            minutes: middle.minutes(since: now), isLastStep: isLastStep)
-        let gap = promised.minutes(since: middle)
-        let side = gap < 0 ? tallies[horizon].lower : tallies[horizon].upper
+        let tally = tally(middle, now, isLastStep)
+        let gap =
+            promised.minutes(since: middle) - tally.center * IntervalGuard.width(expected)
+        let side = gap < 0 ? tally.lower : tally.upper
         return expected.probability(
             after: middle.advanced(minutes: gap * Elementary.exp(-side)))
     }
 
-    private static func move(_ side: inout Double, _ missed: Bool) {
-        side = min(max(side + step * ((missed ? 1 : 0) - target), -2), 2)
-    }
-
-    /// The instant that an expectation seen from `now` gives for a share, stretched or pressed
-    /// around the middle as experience with this horizon demands. With nothing learned it is the
-    /// plain quantile.
+    /// The instant that an expectation seen from `now` gives for a share, moved and stretched around
+    /// the middle as experience with this horizon demands, and never before `now`. With nothing
+    /// learned it is the plain quantile.
     public func quantile(
         _ expected: Expectation, _ share: Double, now: Instant, isLastStep: Bool
     ) -> Instant {
         guard expected.last.count > 1 else { return expected.last[0] }
         let middle = expected.quantile(0.5)
-        let horizon = IntervalGuard.horizonClass(
-            minutes: middle.minutes(since: now), isLastStep: isLastStep)
+        let tally = tally(middle, now, isLastStep)
         let plain = expected.quantile(share)
-        let side = plain < middle ? tallies[horizon].lower : tallies[horizon].upper
-        guard side != 0, plain != middle else { return plain }
-        return middle.advanced(minutes: plain.minutes(since: middle) * Elementary.exp(side))
+        let side = plain < middle ? tally.lower : tally.upper
+        if side == 0, tally.center == 0 { return plain }
+        let found = middle.advanced(
+            minutes: tally.center * IntervalGuard.width(expected)
+                + plain.minutes(since: middle) * Elementary.exp(side))
+        return max(found, min(now, expected.last[0]))
     }
 }

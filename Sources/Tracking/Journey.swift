@@ -108,10 +108,14 @@ public struct Forecasted: Sendable, Equatable {
     /// By how much (logarithm of a factor) experience had stretched its two sides.
     public var lower: Float
     public var upper: Float
+    /// And by how much of half its width it had moved the middle.
+    public var center: Float
 
     public init(
-        horizon: UInt8, p10: Instant, p50: Instant, p90: Instant, lower: Float, upper: Float
+        horizon: UInt8, p10: Instant, p50: Instant, p90: Instant, lower: Float, upper: Float,
+        center: Float
     ) {
+        self.center = center
         self.lower = lower
         self.upper = upper
         self.horizon = horizon

@@ -14,7 +14,9 @@ private let now = Instant(seconds: 1_767_225_600)
             nextP90: now, reviewAt: .never)
     }
 
-    private func forecast(_ intervals: IntervalGuard, _ expected: Forecast.Expectation) -> Forecasted {
+    private func forecast(_ intervals: IntervalGuard, _ expected: Forecast.Expectation)
+        -> Forecasted
+    {
         let quantile = { (share: Double) in
             intervals.quantile(expected, share, now: now, isLastStep: false)
         }
@@ -22,9 +24,10 @@ private let now = Instant(seconds: 1_767_225_600)
         let horizon = IntervalGuard.horizonClass(
             minutes: middle.minutes(since: now), isLastStep: false)
         return Forecasted(
-            horizon: UInt8(horizon), p10: quantile(0.1), p50: middle, p90: quantile(0.9),
+            horizon: UInt8(horizon), p10: quantile(0.1), p50: quantile(0.5), p90: quantile(0.9),
             lower: Float(intervals.tallies[horizon].lower),
-            upper: Float(intervals.tallies[horizon].upper))
+            upper: Float(intervals.tallies[horizon].upper),
+            center: Float(intervals.tallies[horizon].center))
     }
 
     @Test func withNothingLearnedItIsThePlainQuantile() {
