@@ -7,7 +7,8 @@ struct BareSender {
     let servers: ServerList
     let window: Int
     let patience: Double
-    let input: Int32
+    /// Held, because a handle that is let go closes its file.
+    let input: FileHandle
     let quiet: Bool
 
     private(set) var acknowledged = 0
@@ -23,7 +24,7 @@ struct BareSender {
     private let started = LineSocket.now()
     private let progress = Progress()
 
-    init(servers: ServerList, window: Int, patience: Double, input: Int32, quiet: Bool) {
+    init(servers: ServerList, window: Int, patience: Double, input: FileHandle, quiet: Bool) {
         self.servers = servers
         self.window = window
         self.patience = patience
@@ -85,7 +86,9 @@ struct BareSender {
             let idle = isInputAtEnd || unacknowledged.count >= window
             let ready = socket.wait(write: wantsWrite, milliseconds: idle ? 1_000 : 20)
             if ready.canRead {
-                guard try socket.fill() else { throw Failure("the server closed the connection") }
+                guard try socket.fill() else {
+                    throw SocketFailure(message: "\(servers.current) hung up")
+                }
                 while let line = socket.bufferedLine() { try take(line) }
             }
             if ready.canWrite, wantsWrite {
@@ -115,17 +118,20 @@ struct BareSender {
                 progress.end()
                 Console.error("line \(base + number): \(raw)")
             }
-        case .error(_, let raw): throw SocketFailure(message: raw)
+        case .error(let code, let raw):
+            // No patience mends this.
+            if code == "unauthorised" { throw Failure(raw) }
+            throw SocketFailure(message: raw)
         case .bye, .other: break
         }
     }
 
     /// Reads what there is of the input and cuts it into lines.
     private mutating func readInput(wait: Bool) {
-        var wish = pollfd(fd: input, events: Int16(POLLIN), revents: 0)
+        var wish = pollfd(fd: input.fileDescriptor, events: Int16(POLLIN), revents: 0)
         guard poll(&wish, 1, wait ? 200 : 0) > 0 else { return }
         var space = [UInt8](repeating: 0, count: 1 << 17)
-        let count = read(input, &space, space.count)
+        let count = read(input.fileDescriptor, &space, space.count)
         guard count > 0 else {
             isInputAtEnd = true
             if !rest.isEmpty { unacknowledged.append(rest) }

@@ -102,7 +102,7 @@ struct Push: AsyncParsableCommand {
             if spool != nil { return try sendSpool(list) }
             var sender = BareSender(
                 servers: list, window: window, patience: patience,
-                input: try input().fileDescriptor, quiet: quiet)
+                input: try input(), quiet: quiet)
             try sender.run()
             if sender.rejected > 0 { throw ExitCode(1) }
         }

@@ -199,6 +199,10 @@ func check(_ sender: TestSender, _ cluster: TestCluster, _ daemon: DaemonProcess
             + #""time":"2026-01-01T10:15:00Z"}"# + "\n"
         let said = try caravan(["push", "--server", daemon.feed], input: text)
         #expect(said.contains("1 lines acknowledged, 0 rejected"))
+        let file = cluster.folder.path + "/lines"
+        try text.write(toFile: file, atomically: true, encoding: .utf8)
+        let again = try caravan(["push", "--server", daemon.feed, file])
+        #expect(again.contains("1 lines acknowledged, 0 rejected"))
         let rejected = try caravan(
             ["push", "--server", daemon.feed], status: 1, input: text + "rubbish\n")
         #expect(rejected.contains("2 lines acknowledged, 1 rejected"))
