@@ -17,7 +17,10 @@ extension Engine {
             $0.type == .late && $0.phase != .closed
         }
         let level = rules.severity(delayMinutes: delay)
-        let holds = probability >= rules.raiseProbability && level != nil && !outlook.isComplete
+        if outlook.isComplete { judgeAlerts(journey, cameTrue: delay > 0) }
+        // Where too few alerts came true, more certainty is asked for.
+        let bar = rules.raiseProbability + intervals.tallies[outlook.horizon].margin
+        let holds = probability >= bar && level != nil && !outlook.isComplete
         guard let at else {
             guard holds else { return }
             var episode = AlertEpisode(
@@ -66,12 +69,22 @@ extension Engine {
             return
         }
         episode.phase = .open
+        episode.horizon = UInt8(outlook.horizon)
         episode.confirmAt = .never
         episode.severity = rules.severity(delayMinutes: delay) ?? .info
         episode.delayMinutes = Engine.clamped(delay)
         episode.probability = Float(outlook.lateProbability ?? 1)
         journey.publication.alerts[at] = episode
         say(&journey, at, .raised, lateText(journey, outlook, scene), outlook, scene, &draft)
+    }
+
+    /// Now that it has arrived, every `late` alert of the journey has come true, or has not.
+    private mutating func judgeAlerts(_ journey: Journey, cameTrue: Bool) {
+        for episode in journey.publication.alerts
+        where episode.type == .late && episode.rev > 0 && !journey.publication.forecasts.isEmpty {
+            intervals.learn(alert: Int(episode.horizon), cameTrue: cameTrue)
+            intervalsDirty = true
+        }
     }
 
     private mutating func followLate(
@@ -88,7 +101,7 @@ extension Engine {
             return
         }
         let low = rules.levelMinutes[0] * rules.clearShare
-        if probability <= rules.clearProbability || delay <= low {
+        if probability <= rules.clearProbability || (delay <= low && probability < 0.5) {
             if scene.touch?.corrected == true || scene.touch?.planChanged == true {
                 let plan = scene.touch?.planChanged == true
                 let text =

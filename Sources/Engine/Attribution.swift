@@ -6,7 +6,7 @@ extension Engine {
     /// The means of an outlook as a publication keeps them: minutes from its p50.
     func path(_ outlook: Outlook) -> [Float] {
         let middle = outlook.p50.minutes(since: outlook.seenFrom)
-        return outlook.means.map { Float($0 - middle) }
+        return outlook.means.map { $0 - Float(middle) }
     }
 
     /// Splits a change of the p50 over the steps: each gets by how much longer it lasts or is
@@ -27,7 +27,7 @@ extension Engine {
         var before = (old: 0.0, new: 0.0)
         steps.removeAll { outlook.means[$0].isNaN || said.path[$0].isNaN }
         for step in steps {
-            let now = (old: Double(said.path[step]) + offset, new: outlook.means[step])
+            let now = (old: Double(said.path[step]) + offset, new: Double(outlook.means[step]))
             let change = (now.new - now.old) - (before.new - before.old)
             before = now
             if abs(change) >= 0.5 { changes.append((step, change)) }

@@ -53,7 +53,7 @@ extension ByteDecoder {
 /// A container's record as bytes that mean the same in every process: symbols are written as their
 /// texts. What can be derived from events and plans (the progress of journeys) is left out.
 enum RecordCoding {
-    static let version: UInt8 = 1
+    static let version: UInt8 = 2
 
     static func encode(_ record: ContainerRecord, _ texts: [String]) -> [UInt8] {
         var table = TextTable()
@@ -122,25 +122,31 @@ enum RecordCoding {
             body.signed(Int64(alert.delayMinutes))
             body.float(alert.probability)
             body.instant(alert.confirmAt)
+            body.byte(alert.horizon)
         }
         body.count(publication.path.count)
         for minutes in publication.path { body.float(minutes) }
         body.count(publication.forecasts.count)
-        for forecast in publication.forecasts {
-            body.byte(forecast.horizon)
-            body.instant(forecast.p10)
-            body.instant(forecast.p50)
-            body.instant(forecast.p90)
-            body.float(forecast.lower)
-            body.float(forecast.upper)
-            body.float(forecast.center)
-        }
-        body.count(publication.lessons.count)
-        for lesson in publication.lessons {
-            body.unsigned(UInt64(lesson.milestone))
-            body.instant(lesson.startedAt)
-            body.instant(lesson.endedAt)
-        }
+        for forecast in publication.forecasts { encode(forecast, &body) }
+        body.count(publication.next == nil ? 0 : 1)
+        if let next = publication.next { encode(next, &body) }
+        body.count(publication.taught.count)
+        for instant in publication.taught { body.instant(instant) }
+    }
+
+    private static func encode(_ forecast: Forecasted, _ body: inout ByteEncoder) {
+        body.byte(forecast.horizon)
+        body.instant(forecast.p50)
+        body.float(forecast.before)
+        body.float(forecast.behind)
+    }
+
+    private static func forecasted(
+        _ decoder: inout ByteDecoder
+    ) throws(CodingFlaw) -> Forecasted {
+        Forecasted(
+            horizon: try decoder.byte(), p50: try decoder.instant(),
+            before: try decoder.float(), behind: try decoder.float())
     }
 
     /// The shipments whose plans name the container of an encoded record.
@@ -229,19 +235,10 @@ enum RecordCoding {
         for _ in 0..<(try decoder.count()) { said.alerts.append(try alert(&decoder, table)) }
         for _ in 0..<(try decoder.count()) { said.path.append(try decoder.float()) }
         for _ in 0..<(try decoder.count()) {
-            said.forecasts.append(
-                Forecasted(
-                    horizon: try decoder.byte(), p10: try decoder.instant(),
-                    p50: try decoder.instant(), p90: try decoder.instant(),
-                    lower: try decoder.float(), upper: try decoder.float(),
-                    center: try decoder.float()))
+            said.forecasts.append(try forecasted(&decoder))
         }
-        for _ in 0..<(try decoder.count()) {
-            said.lessons.append(
-                Lesson(
-                    milestone: UInt16(truncatingIfNeeded: try decoder.unsigned()),
-                    startedAt: try decoder.instant(), endedAt: try decoder.instant()))
-        }
+        if try decoder.count() == 1 { said.next = try forecasted(&decoder) }
+        for _ in 0..<(try decoder.count()) { said.taught.append(try decoder.instant()) }
         return said
     }
 
@@ -261,6 +258,7 @@ enum RecordCoding {
         alert.delayMinutes = Int32(truncatingIfNeeded: try decoder.signed())
         alert.probability = try decoder.float()
         alert.confirmAt = try decoder.instant()
+        alert.horizon = try decoder.byte()
         return alert
     }
 }
@@ -274,7 +272,7 @@ public enum EncodedRecord {
 
 /// A pool with its key.
 enum PoolCoding {
-    static let version: UInt8 = 1
+    static let version: UInt8 = 2
 
     static func key(_ key: PoolKey, _ texts: [String]) -> [UInt8] {
         var out = ByteEncoder()
@@ -290,7 +288,9 @@ enum PoolCoding {
         return out.bytes
     }
 
-    static func encode(_ key: PoolKey, _ pool: Pool, _ texts: [String]) -> [UInt8] {
+    static func encode(
+        _ key: PoolKey, _ pool: Pool, _ flow: Flow, _ texts: [String]
+    ) -> [UInt8] {
         var out = ByteEncoder()
         out.byte(version)
         out.blob(self.key(key, texts))
@@ -304,12 +304,27 @@ enum PoolCoding {
         for value in pool.curve?.values ?? [] { out.float(value) }
         out.byte(pool.recent == nil ? 0 : 1)
         for value in pool.recent?.values ?? [] { out.float(value) }
+        out.count(pool.longValues.count)
+        for value in pool.longValues { out.float(value) }
+        out.byte(pool.long == nil ? 0 : 1)
+        for value in pool.long?.values ?? [] { out.float(value) }
+        out.count(pool.skipped)
+        encode(pool.memories, &out)
+        out.count(flow.ended.count)
+        for passage in flow.ended {
+            out.instant(passage.start)
+            out.instant(passage.end)
+        }
+        out.instant(flow.frontier)
+        out.signed(Int64(flow.paceStep))
+        out.count(flow.pending)
+        out.instant(flow.takenAt)
         return out.bytes
     }
 
     static func decode(
         _ bytes: [UInt8], _ symbols: inout Symbols
-    ) throws(CodingFlaw) -> (PoolKey, Pool) {
+    ) throws(CodingFlaw) -> (PoolKey, Pool, Flow) {
         var decoder = ByteDecoder(bytes)
         guard try decoder.byte() == version else {
             throw CodingFlaw("a pool of a version that this program does not know")
@@ -332,11 +347,64 @@ enum PoolCoding {
         let drawn = Int(try decoder.unsigned())
         let curve = try self.curve(&decoder)
         let recent = try self.curve(&decoder)
+        var longValues: [Float] = []
+        for _ in 0..<(try decoder.count()) { longValues.append(try decoder.float()) }
+        let long = try self.curve(&decoder)
+        let skipped = Int(try decoder.unsigned())
+        let memories = try memories(&decoder)
+        var ended: [Flow.Passage] = []
+        for _ in 0..<(try decoder.count()) {
+            ended.append(
+                Flow.Passage(start: try decoder.instant(), end: try decoder.instant()))
+        }
+        let flow = Flow(
+            ended: ended, frontier: try decoder.instant(),
+            paceStep: Int(try decoder.signed()), pending: Int(try decoder.unsigned()),
+            takenAt: try decoder.instant())
         guard head <= values.count, decoder.isAtEnd else { throw CodingFlaw("a pool is damaged") }
         let pool = Pool(
-            values: values, head: head, curve: curve, recent: recent, pending: pending,
+            values: values, head: head, curve: curve, recent: recent, longValues: longValues,
+            long: long, skipped: skipped, memories: memories, pending: pending,
             version: version, drawn: drawn)
-        return (key, pool)
+        return (key, pool, flow)
+    }
+
+    private static func encode(_ memories: Memories, _ out: inout ByteEncoder) {
+        func vector(_ vector: SIMD4<Float>) {
+            for span in 0..<Memories.spans { out.float(vector[span]) }
+        }
+        out.count(memories.past.count)
+        for medians in memories.past {
+            out.instant(medians.at)
+            vector(medians.minutes)
+        }
+        for lead in Memories.leadMinutes.indices {
+            vector(memories.errors[lead])
+            out.count(memories.counts[lead])
+        }
+        out.count(memories.weights.count)
+        for weights in memories.weights { vector(weights) }
+    }
+
+    private static func memories(_ decoder: inout ByteDecoder) throws(CodingFlaw) -> Memories {
+        func vector() throws(CodingFlaw) -> SIMD4<Float> {
+            var vector = SIMD4<Float>.zero
+            for span in 0..<Memories.spans { vector[span] = try decoder.float() }
+            return vector
+        }
+        var past: [Memories.Medians] = []
+        for _ in 0..<(try decoder.count()) {
+            past.append(Memories.Medians(at: try decoder.instant(), minutes: try vector()))
+        }
+        var errors: [SIMD4<Float>] = []
+        var counts: [Int] = []
+        for _ in Memories.leadMinutes {
+            errors.append(try vector())
+            counts.append(Int(try decoder.unsigned()))
+        }
+        var weights: [SIMD4<Float>] = []
+        for _ in 0..<(try decoder.count()) { weights.append(try vector()) }
+        return Memories(past: past, errors: errors, counts: counts, weights: weights)
     }
 
     private static func curve(_ decoder: inout ByteDecoder) throws(CodingFlaw) -> Curve? {
@@ -358,7 +426,7 @@ enum GuardCoding {
         func tally(_ tally: IntervalGuard.Tally) {
             out.fixed(tally.lower.bitPattern)
             out.fixed(tally.upper.bitPattern)
-            out.fixed(tally.center.bitPattern)
+            out.fixed(tally.margin.bitPattern)
             out.count(tally.count)
             out.count(tally.covered)
             out.fixed(tally.widthMinutes.bitPattern)
@@ -366,11 +434,13 @@ enum GuardCoding {
         }
         out.signed(intervals.scoredDay)
         for horizon in intervals.tallies { tally(horizon) }
-        let places = intervals.places.map { (texts[Int($0.key)], $0.value) }
-        out.count(places.count)
-        for (place, score) in places.sorted(by: { $0.0 < $1.0 }) {
-            out.text(place)
-            tally(score)
+        for scores in [intervals.places, intervals.steps] {
+            let named = scores.map { (texts[Int($0.key)], $0.value) }
+            out.count(named.count)
+            for (place, score) in named.sorted(by: { $0.0 < $1.0 }) {
+                out.text(place)
+                tally(score)
+            }
         }
         return out.bytes
     }
@@ -384,7 +454,7 @@ enum GuardCoding {
             var tally = IntervalGuard.Tally()
             tally.lower = Double(bitPattern: try decoder.fixed())
             tally.upper = Double(bitPattern: try decoder.fixed())
-            tally.center = Double(bitPattern: try decoder.fixed())
+            tally.margin = Double(bitPattern: try decoder.fixed())
             tally.count = Int(truncatingIfNeeded: try decoder.unsigned())
             tally.covered = Int(truncatingIfNeeded: try decoder.unsigned())
             tally.widthMinutes = Double(bitPattern: try decoder.fixed())
@@ -397,6 +467,10 @@ enum GuardCoding {
         for _ in 0..<(try decoder.count()) {
             let place = symbols.number(try decoder.text())
             intervals.places[place] = try tally()
+        }
+        for _ in 0..<(try decoder.count()) {
+            let place = symbols.number(try decoder.text())
+            intervals.steps[place] = try tally()
         }
         return intervals
     }

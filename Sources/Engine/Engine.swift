@@ -18,9 +18,11 @@ public struct Engine: Sendable {
     public internal(set) var counts = LineCounts()
 
     public let parser: FeedParser
-    var builder: ChainBuilder
+    var chains: Chains
     var symbols = Symbols()
     var records: [ContainerRecord] = []
+    /// For each slot the step that its container waits in, as the pools know of it.
+    var waits: [Wait] = []
     var slots: [ContainerNumber: Int] = [:]
     var freeSlots: [Int] = []
     /// Containers whose records rest in the store.
@@ -50,7 +52,7 @@ public struct Engine: Sendable {
         rules = AlertRules()
         network = Network()
         networkBytes = []
-        builder = ChainBuilder(network: Network())
+        chains = Chains(network: Network())
     }
 
     /// The earliest moment at which `step` has something to do without any line.
@@ -157,8 +159,10 @@ public struct Engine: Sendable {
         for slot in slots.values { forgetLessons(slot) }
         self.network = network
         networkBytes = bytes
-        builder = ChainBuilder(network: network)
-        for symbol in shipments.keys.sorted() { shipments[symbol]?.build(builder, &symbols) }
+        chains = Chains(network: network)
+        for symbol in shipments.keys.sorted() {
+            shipments[symbol]?.build(&chains, &symbols, &pools)
+        }
         rebuildWindows()
         ordinancesDirty = true
     }
@@ -326,6 +330,7 @@ public struct Engine: Sendable {
         } else {
             slot = records.count
             records.append(ContainerRecord(number: container))
+            waits.append(Wait())
         }
         slots[container] = slot
         return slot
@@ -379,7 +384,7 @@ public struct Engine: Sendable {
             }
         }
         shipments[symbol] = Shipment(
-            plan: plan, received: received, line: line, builder, &symbols)
+            plan: plan, received: received, line: line, &chains, &symbols, &pools)
         dirtyShipments.insert(symbol)
         for container in plan.containers {
             let slot = slot(of: container)
@@ -428,7 +433,7 @@ public struct Engine: Sendable {
     }
 
     private mutating func closurePlace(_ closure: Closure) -> UInt32 {
-        builder.symbol(closure.place, &symbols)
+        chains.builder.symbol(closure.place, &symbols)
     }
 
     mutating func rebuildWindows() {

@@ -13,7 +13,7 @@ public struct Checkpoint: Sendable {
     public let closures: [SourceLine]
     let records: [ContainerRecord]
     let live: [Bool]
-    let pools: [(key: PoolKey, pool: Pool)]
+    let pools: [(key: PoolKey, pool: Pool, flow: Flow)]
     /// nil where no arrival was judged since the last checkpoint.
     let intervals: IntervalGuard?
     let texts: [String]
@@ -47,7 +47,7 @@ public struct Checkpoint: Sendable {
         return pools.map {
             PoolRow(
                 key: PoolCoding.key($0.key, texts),
-                state: PoolCoding.encode($0.key, $0.pool, texts))
+                state: PoolCoding.encode($0.key, $0.pool, $0.flow, texts))
         } + (scores ?? [])
     }
 
@@ -136,6 +136,7 @@ extension Engine {
         }
         record.journeys = folded
         records[slot] = record
+        noteWait(slot, isNews: false)
         due.schedule(slot, at: record.dueAt)
     }
 
@@ -154,7 +155,7 @@ extension Engine {
             }
             let symbol = symbols.number(plan.shipment)
             var shipment = Shipment(
-                plan: plan, received: line.received, line: [], builder, &symbols)
+                plan: plan, received: line.received, line: [], &chains, &symbols, &pools)
             shipment.line = []
             shipments[symbol] = shipment
         }
@@ -171,8 +172,8 @@ extension Engine {
                 intervals = try GuardCoding.decode(bytes, &symbols)
                 continue
             }
-            let (key, pool) = try PoolCoding.decode(bytes, &symbols)
-            pools.restore(key, pool)
+            let (key, pool, flow) = try PoolCoding.decode(bytes, &symbols)
+            pools.restore(key, pool, flow)
         }
         resting = Set(snapshot.resting)
         try admit(snapshot.journeys)
@@ -237,7 +238,8 @@ extension Engine {
             out.blob(RecordCoding.encode(records[slot], symbols.texts))
         }
         let rows = pools.keys.indices.map {
-            PoolCoding.encode(pools.keys[$0], pools.pools[$0], symbols.texts)
+            PoolCoding.encode(
+                pools.keys[$0], pools.pools[$0], pools.flows[$0], symbols.texts)
         }
         for row in rows.sorted(by: { $0.lexicographicallyPrecedes($1) }) { out.blob(row) }
         for symbol in shipments.keys.sorted(by: { symbols[$0] < symbols[$1] }) {

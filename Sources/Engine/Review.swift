@@ -29,8 +29,32 @@ extension Engine {
             record.journeys[index] = journey
         }
         records[slot] = record
+        noteWait(slot, isNews: touch != nil)
         dirtyRecords.insert(slot)
         due.schedule(slot, at: record.dueAt)
+    }
+
+    /// Tells the pools in which step a container waits now, and since when: a function of its
+    /// record, so that a restart leads to the same.
+    mutating func noteWait(_ slot: Int, isNews: Bool) {
+        let now = wait(records[slot])
+        let before = waits[slot]
+        if now == before { return }
+        if let id = before.step { pools.leave(id, from: before.since) }
+        if let id = now.step { pools.wait(id, from: now.since, isNews: isNews) }
+        waits[slot] = now
+    }
+
+    private func wait(_ record: ContainerRecord) -> Wait {
+        if record.isQuiet { return Wait() }
+        for journey in record.journeys.reversed() {
+            guard let shipment = shipments[journey.shipment],
+                let (index, since) = shipment.waiting(record.number, journey.progress)
+            else { continue }
+            guard Pools.queues(shipment.chain[index]) else { return Wait() }
+            return Wait(step: shipment.made.ids[index], since: since)
+        }
+        return Wait()
     }
 
     /// The circumstances of a review.
@@ -68,7 +92,7 @@ extension Engine {
         for var gone in old {
             let scene = Scene(record: record, touch: touch, now: draft.now)
             if let shipment = shipments[gone.shipment] {
-                forgetLessons(&gone, shipment.chain)
+                forgetLessons(&gone, shipment, record.number)
             }
             withdrawAll(&gone, "the journey is no longer known", scene, &draft)
         }
@@ -82,38 +106,45 @@ extension Engine {
     private mutating func learn(
         _ journey: inout Journey, _ shipment: Shipment, _ container: ContainerNumber
     ) {
-        var lessons: [Lesson] = []
-        let chain = shipment.chain
         let reached = journey.progress.reached
-        for at in chain.indices where reached[at] != .unset && shipment.teaches(container, at) {
-            guard let began = shipment.began(at, reached), began <= reached[at] else { continue }
-            lessons.append(
-                Lesson(milestone: UInt16(at), startedAt: began, endedAt: reached[at]))
+        let known = journey.publication.taught
+        if reached == known { return }
+        for at in shipment.chain.indices where shipment.teaches(container, at) {
+            guard let old = shipment.lesson(at, known), shipment.lesson(at, reached) != old else {
+                continue
+            }
+            unlearn(at, shipment, old)
         }
-        let known = journey.publication.lessons
-        if lessons == known { return }
-        for lesson in known where !lessons.contains(lesson) { unlearn(lesson, chain) }
-        for lesson in lessons where !known.contains(lesson) {
-            let step = chain[Int(lesson.milestone)]
+        for at in shipment.chain.indices where shipment.teaches(container, at) {
+            guard let new = shipment.lesson(at, reached), shipment.lesson(at, known) != new else {
+                continue
+            }
+            let step = shipment.chain[at]
             pools.learn(
-                step,
-                value: StepValue.observed(step, start: lesson.startedAt, end: lesson.endedAt),
-                start: lesson.startedAt)
+                shipment.made.ids[at], step,
+                value: StepValue.observed(step, start: new.start, end: new.end),
+                start: new.start, end: new.end)
         }
-        journey.publication.lessons = lessons
+        journey.publication.taught = reached
     }
 
-    private mutating func unlearn(_ lesson: Lesson, _ chain: [Milestone]) {
-        guard Int(lesson.milestone) < chain.count else { return }
-        let step = chain[Int(lesson.milestone)]
+    private mutating func unlearn(_ at: Int, _ shipment: Shipment, _ lesson: Flow.Passage) {
+        let step = shipment.chain[at]
         pools.unlearn(
-            step, value: StepValue.observed(step, start: lesson.startedAt, end: lesson.endedAt),
-            start: lesson.startedAt)
+            shipment.made.ids[at], step,
+            value: StepValue.observed(step, start: lesson.start, end: lesson.end),
+            start: lesson.start, end: lesson.end)
     }
 
-    private mutating func forgetLessons(_ journey: inout Journey, _ chain: [Milestone]) {
-        for lesson in journey.publication.lessons { unlearn(lesson, chain) }
-        journey.publication.lessons = []
+    private mutating func forgetLessons(
+        _ journey: inout Journey, _ shipment: Shipment, _ container: ContainerNumber
+    ) {
+        for at in shipment.chain.indices where shipment.teaches(container, at) {
+            if let lesson = shipment.lesson(at, journey.publication.taught) {
+                unlearn(at, shipment, lesson)
+            }
+        }
+        journey.publication.taught = []
     }
 
     /// Takes back what a container's journeys taught, before their chains change.
@@ -122,9 +153,8 @@ extension Engine {
             let symbol = records[slot].journeys[index].shipment
             if let only, only != symbol { continue }
             guard let shipment = shipments[symbol] else { continue }
-            let chain = shipment.chain
             var journey = records[slot].journeys[index]
-            forgetLessons(&journey, chain)
+            forgetLessons(&journey, shipment, records[slot].number)
             records[slot].journeys[index] = journey
         }
     }
@@ -142,6 +172,7 @@ extension Engine {
         defer { journey.progress = own }
         if scene.touch != nil {
             learn(&journey, shipment, scene.container)
+            judgeNext(&journey, shipment)
             settle(&journey, shipment, scene)
         } else if !isDue(journey, scene.now) {
             return
@@ -173,9 +204,9 @@ extension Engine {
                 expected, after: $0, now: seenFrom, isLastStep: outlook.isLastStep)
         }
         if shipment.speaks(scene.container) {
-            if scene.touch != nil { keepScore(&journey, outlook, &draft) }
             publish(&journey, outlook, scene, &draft)
             judgeLate(&journey, outlook, scene, &draft)
+            if scene.touch != nil { keepScore(&journey, outlook, &draft) }
         }
         judgeOverdue(&journey, outlook, scene, &draft)
     }
@@ -203,7 +234,7 @@ extension Engine {
         let held: Bool
         var partial = false
         /// For each milestone when it is expected, in minutes from `seenFrom`.
-        var means: [Double] = []
+        var means: [Float] = []
         /// Held to their promise by experience.
         var p10: Instant
         var p50: Instant
@@ -213,6 +244,11 @@ extension Engine {
         var blamed: Int?
 
         var isComplete: Bool { expected.next == nil }
+        /// Class of the horizon.
+        var horizon: Int {
+            IntervalGuard.horizonClass(
+                minutes: expected.quantile(0.5).minutes(since: seenFrom), isLastStep: isLastStep)
+        }
         var isLastStep: Bool { expected.next == chain.count - 1 }
         var lateProbability: Double?
         var delayMinutes: Double? { promised.map { p50.minutes(since: $0) } }
@@ -228,10 +264,32 @@ extension Engine {
         if outlook.held { at = at == .never ? .never : max(at, journey.publication.holdUntil) }
         if at != .never, at.minutes(since: clock) > Engine.giveUpMinutes { at = .never }
         journey.publication.reviewAt = at
-        if scene.touch != nil {
-            journey.publication.overdueAt =
-                outlook.isComplete || outlook.partial ? .never : outlook.expected.nextP90
+        guard scene.touch != nil else { return }
+        journey.publication.overdueAt = .never
+        journey.publication.next = nil
+        guard let next = outlook.expected.next, !outlook.partial,
+            outlook.expected.nextP90 != .never
+        else { return }
+        let interval = intervals.next(
+            outlook.expected, place: outlook.chain[next].place, now: outlook.seenFrom)
+        journey.publication.overdueAt = interval.p90
+        journey.publication.next = Forecasted(
+            horizon: UInt8(truncatingIfNeeded: next), p10: interval.p10, p50: interval.p50,
+            p90: interval.p90)
+    }
+
+    /// The milestone that was next has been reached: was it when it was expected?
+    private mutating func judgeNext(_ journey: inout Journey, _ shipment: Shipment) {
+        guard let next = journey.publication.next else { return }
+        let index = Int(next.horizon)
+        guard index < shipment.chain.count, journey.progress.reached[index] != .unset else {
+            return
         }
+        intervals.learn(
+            next: next, reached: journey.progress.reached[index],
+            place: shipment.chain[index].place)
+        intervalsDirty = true
+        journey.publication.next = nil
     }
 
     // MARK: Unplanned journeys
@@ -255,7 +313,8 @@ extension Engine {
         let seenFrom = late ? from : scene.now
         guard
             let expected = composer.expect(
-                chain, open, start: from, now: seenFrom, &pools, closures: windows)
+                Composer.Steps(chain, &pools, closures: windows), open, start: from,
+                now: seenFrom, &pools)
         else { return }
         let outlook = Outlook(
             expected: expected, chain: chain, promised: nil, seenFrom: seenFrom, held: false,
@@ -300,4 +359,10 @@ extension Engine {
                 priorMinutesP90: leg.hoursP90 * 60))
         return chain
     }
+}
+
+/// The step that a container waits in, and since when.
+struct Wait: Equatable, Sendable {
+    var step: StepID?
+    var since: Instant = .unset
 }

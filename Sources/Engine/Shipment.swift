@@ -1,3 +1,4 @@
+import Forecast
 import Tracking
 
 /// A plan in force, with its chains of milestones.
@@ -7,39 +8,39 @@ struct Shipment: Sendable {
     var received: Instant
     /// The line's own bytes: the snapshot.
     var line: [UInt8]
-    /// Its milestones: one chain, or what `graph` says.
-    var chain: [Milestone]
-    /// nil: a chain, which each of the containers passes.
-    var graph: JoinGraph?
+    /// Its milestones: one chain, or what their graph says.
+    private(set) var made = Chains.Made()
     /// Where there is a graph: for each container the milestones with those of others blanked out.
-    private var masked: [ContainerNumber: [Milestone]]
+    private var masked: [ContainerNumber: [Milestone]] = [:]
 
     init(
-        plan: ShipmentPlan, received: Instant, line: [UInt8], _ builder: ChainBuilder,
-        _ symbols: inout Symbols
+        plan: ShipmentPlan, received: Instant, line: [UInt8], _ chains: inout Chains,
+        _ symbols: inout Symbols, _ pools: inout Pools
     ) {
         self.plan = plan
         self.received = received
         self.line = line
-        masked = [:]
-        chain = []
-        build(builder, &symbols)
+        build(&chains, &symbols, &pools)
+    }
+
+    var chain: [Milestone] { made.milestones }
+    var graph: JoinGraph? { made.graph }
+
+    /// What a composition needs of it.
+    func steps(_ closures: [ClosureWindow]) -> Composer.Steps {
+        Composer.Steps(made.milestones, made.ids, closures: closures)
     }
 
     /// Makes the chains anew, as when another network comes into force.
-    mutating func build(_ builder: ChainBuilder, _ symbols: inout Symbols) {
+    mutating func build(
+        _ chains: inout Chains, _ symbols: inout Symbols, _ pools: inout Pools
+    ) {
+        made = chains.make(plan, &symbols, &pools)
         masked = [:]
-        graph = nil
-        guard let first = plan.containers.first else { return }
-        guard let made = builder.graph(plan, &symbols) else {
-            chain = builder.chain(plan, container: first, &symbols)
-            return
-        }
-        chain = made.milestones
-        graph = made.graph
+        guard let graph = made.graph else { return }
         for container in plan.containers {
-            var own = chain
-            for (index, owner) in made.graph.owners.enumerated()
+            var own = made.milestones
+            for (index, owner) in graph.owners.enumerated()
             where owner != nil && owner != container {
                 own[index].place = Milestone.elsewhere
             }
@@ -74,6 +75,33 @@ struct Shipment: Sendable {
             latest = max(latest, reached[earlier])
         }
         return latest
+    }
+
+    /// What a finished step taught, or would teach: when it began and ended.
+    func lesson(_ index: Int, _ reached: [Instant]) -> Flow.Passage? {
+        guard index < reached.count, reached[index] != .unset,
+            let began = began(index, reached), began <= reached[index]
+        else { return nil }
+        return Flow.Passage(start: began, end: reached[index])
+    }
+
+    /// The step that a container waits in, as far as its own reports tell: its index and when it
+    /// began.
+    func waiting(
+        _ container: ContainerNumber, _ progress: Journey.Progress
+    ) -> (index: Int, since: Instant)? {
+        guard let graph else {
+            let next = progress.furthest + 1
+            guard next < chain.count, progress.reached.count == chain.count else { return nil }
+            return began(next, progress.reached).map { (next, $0) }
+        }
+        for index in chain.indices
+        where graph.owners[index] == container && progress.reached[index] == .unset
+            && !graph.before[index].isEmpty
+        {
+            return began(index, progress.reached).map { (index, $0) }
+        }
+        return nil
     }
 
     /// When the first step begins.

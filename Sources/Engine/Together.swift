@@ -9,12 +9,12 @@ extension Engine {
     ) -> Expectation? {
         guard let graph = shipment.graph else {
             return composer.expect(
-                shipment.chain, journey.progress, start: shipment.startedAt, now: now, &pools,
-                closures: windows)
+                shipment.steps(windows), journey.progress, start: shipment.startedAt, now: now,
+                &pools)
         }
         return composer.expect(
-            shipment.chain, graph, reached: journey.progress.reached, owner: container,
-            start: shipment.startedAt, now: now, &pools, closures: windows)
+            shipment.steps(windows), graph, reached: journey.progress.reached, owner: container,
+            start: shipment.startedAt, now: now, &pools)
     }
 
     /// For each milestone the instants at which it may happen, as `Composer.timeline` has them.
@@ -24,13 +24,12 @@ extension Engine {
     ) -> [[Instant]?] {
         guard let graph = shipment.graph else {
             return composer.timeline(
-                shipment.chain, progress, start: shipment.startedAt, now: now, &pools,
-                closures: windows)
+                shipment.steps(windows), progress, start: shipment.startedAt, now: now, &pools)
         }
         let isKnown =
             composer.expect(
-                shipment.chain, graph, reached: progress.reached, owner: container,
-                start: shipment.startedAt, now: now, &pools, closures: windows) != nil
+                shipment.steps(windows), graph, reached: progress.reached, owner: container,
+                start: shipment.startedAt, now: now, &pools) != nil
         return shipment.chain.indices.map { index in
             if progress.reached[index] != .unset { return [progress.reached[index]] }
             return isKnown ? composer.points(of: index, now: now) : nil
@@ -94,7 +93,7 @@ extension Engine {
     }
 
     /// Intervals of one class of horizon that one journey keeps.
-    private static let forecastsPerHorizon = 4
+    private static let forecastsPerHorizon = 2
 
     /// Keeps the first few intervals of each horizon, and judges them all when the arrival is known.
     mutating func keepScore(
@@ -110,17 +109,11 @@ extension Engine {
             journey.publication.forecasts = []
             return
         }
-        let minutes = outlook.expected.quantile(0.5).minutes(since: outlook.seenFrom)
-        let horizon = UInt8(
-            IntervalGuard.horizonClass(minutes: minutes, isLastStep: outlook.isLastStep))
+        let horizon = UInt8(outlook.horizon)
         let known = journey.publication.forecasts.count { $0.horizon == horizon }
         guard known < Engine.forecastsPerHorizon else { return }
         journey.publication.forecasts.append(
-            Forecasted(
-                horizon: horizon, p10: outlook.p10, p50: outlook.p50, p90: outlook.p90,
-                lower: Float(intervals.tallies[Int(horizon)].lower),
-                upper: Float(intervals.tallies[Int(horizon)].upper),
-                center: Float(intervals.tallies[Int(horizon)].center)))
+            Forecasted(horizon: horizon, p10: outlook.p10, p50: outlook.p50, p90: outlook.p90))
     }
 
     /// Once a day, before the first arrival of another day is judged: how good the forecasts have

@@ -129,7 +129,7 @@ extension Engine {
                 intervals.probability(
                     expected, after: $0, now: now,
                     isLastStep: expected.next == plan.chain.count - 1)
-            }, naive: naive(plan, seen.progress), medians: medians(plan, seen.progress),
+            }, naive: naive(plan, seen.progress),
             shares: (1...9).map {
                 intervals.quantile(
                     expected, Double($0) / 10, now: now,
@@ -137,21 +137,15 @@ extension Engine {
             })
     }
 
-    /// The medians of the steps still ahead, one after the other, from what happened last: without
-    /// the time that has passed since, congestion or closures. nil where ways join.
-    private mutating func medians(
-        _ shipment: Shipment, _ progress: Journey.Progress
-    ) -> Instant? {
-        guard shipment.graph == nil else { return nil }
-        let done = progress.furthest
-        var at = done >= 0 ? progress.reached[done] : shipment.startedAt
-        for step in shipment.chain.dropFirst(done + 1) {
-            guard let curve = pools.curve(step) else { return nil }
-            let planned = step.planned == .unset ? .nan : step.planned.minutes(since: at)
-            let base = StepValue.base(step, start: 0, planned: planned)
-            at = at.advanced(minutes: max(0, base + curve.quantile(0.5)))
-        }
-        return at
+    /// The steps of a shipment and what of them is known, for those who forecast by other means;
+    /// nil where ways join, or there is no such journey.
+    public func stepsAhead(_ container: ContainerNumber, shipment: String) -> StepsAhead? {
+        guard let slot = slots[container], let symbol = symbols.known(shipment),
+            let plan = shipments[symbol], plan.graph == nil,
+            let journey = records[slot].journeys.first(where: { $0.shipment == symbol })
+        else { return nil }
+        return StepsAhead(
+            milestones: plan.chain, reached: journey.progress.reached, startedAt: plan.startedAt)
     }
 
     /// What the plan says, moved by the delay of what happened last: the forecast that costs
@@ -172,6 +166,13 @@ extension Engine {
     }
 }
 
+/// A chain of milestones and when those that were reached were.
+public struct StepsAhead: Sendable {
+    public var milestones: [Milestone]
+    public var reached: [Instant]
+    public var startedAt: Instant
+}
+
 /// What is expected of a shipment's last milestone.
 public struct ShipmentOutlook: Sendable {
     public var expected: Expectation
@@ -181,8 +182,6 @@ public struct ShipmentOutlook: Sendable {
     public var lateProbability: Double?
     /// By the plan and the delay so far; nil where the plan gives no times.
     public var naive: Instant?
-    /// By the medians of the steps ahead.
-    public var medians: Instant?
     /// The nine deciles, held to their promise by experience.
     public var shares: [Instant]
 }
@@ -196,6 +195,11 @@ extension Engine {
     /// The scores kept so far, by the name of the place.
     public var placeScores: [(place: String, tally: IntervalGuard.Tally)] {
         intervals.places.map { (symbols[$0.key], $0.value) }.sorted { $0.0 < $1.0 }
+    }
+
+    /// The scores of the milestones that were next, by the name of their place.
+    public var stepScores: [(place: String, tally: IntervalGuard.Tally)] {
+        intervals.steps.map { (symbols[$0.key], $0.value) }.sorted { $0.0 < $1.0 }
     }
 
     /// The shipment of the journey that a container is on.

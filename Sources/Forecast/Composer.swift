@@ -8,6 +8,7 @@ public struct Expectation: Sendable, Equatable {
     /// Index of the next milestone; nil once the last has been reached.
     public var next: Int?
     /// Quantiles of the next milestone.
+    public var nextP10: Instant
     public var nextP50: Instant
     public var nextP90: Instant
     /// The next moment at which silence alone would change this.
@@ -15,8 +16,10 @@ public struct Expectation: Sendable, Equatable {
 
     /// `last` ascending.
     public init(
-        last: [Instant], next: Int?, nextP50: Instant, nextP90: Instant, reviewAt: Instant
+        last: [Instant], next: Int?, nextP10: Instant, nextP50: Instant, nextP90: Instant,
+        reviewAt: Instant
     ) {
+        self.nextP10 = nextP10
         self.last = last
         self.next = next
         self.nextP50 = nextP50
@@ -49,20 +52,23 @@ public struct Expectation: Sendable, Equatable {
 /// Composes steps into expectations with 64 fixed points and a fixed permutation per step: no
 /// random numbers, so the same facts give the same forecast.
 public struct Composer: Sendable {
-    private var points: [Double]
+    /// Minutes from `now` of the milestone that was composed last.
+    private var points: [Float]
+    /// When the step in the points begins; kept only where a closure may hold it.
+    private var starts: [Float]
     /// Of the last composition: for each milestone the mean of when it is expected, in minutes from
     /// the `now` that it was seen from; NaN where it was neither reached nor composed.
-    public private(set) var means: [Double] = []
+    public private(set) var means: [Float] = []
     /// The points of every milestone of a graph, one row each.
-    private var rows: [Double] = []
+    private var rows: [Float] = []
 
-    public init() { points = Array(repeating: 0, count: Curve.count) }
+    public init() {
+        points = Array(repeating: 0, count: Curve.count)
+        starts = points
+    }
 
-    /// A step that begins within this is likely to go as the last few did.
-    static let soonMinutes = 1_440.0
-
-    /// Shares of the current step at which silence is news: the points after which a forecast is
-    /// worth making anew.
+    /// Points of the current step at which silence is news: those after which a forecast is worth
+    /// making anew.
     static let reviewPoints = [32, 48, 57, 61, 63]
 
     /// Permutations of 0…63 for a step's place in the chain, made once by a fixed generator.
@@ -78,133 +84,143 @@ public struct Composer: Sendable {
         return order
     }
 
-    /// When the milestones of `chain` after those reached will happen, seen from `now`; nil where
-    /// nothing is known of a step in between. `start`: when the first step began.
+    /// What a composition needs of the steps of one plan: the milestones and, beside them, their
+    /// numbers in the pools.
+    public struct Steps {
+        public let milestones: [Milestone]
+        public let ids: [StepID]
+        public let closures: [ClosureWindow]
+
+        public init(_ milestones: [Milestone], _ ids: [StepID], closures: [ClosureWindow] = []) {
+            self.milestones = milestones
+            self.ids = ids
+            self.closures = closures
+        }
+
+        /// Of a few steps that nobody keeps numbers of.
+        public init(
+            _ milestones: [Milestone], _ pools: inout Pools, closures: [ClosureWindow] = []
+        ) {
+            self.init(milestones, milestones.map { pools.id($0) }, closures: closures)
+        }
+    }
+
+    /// When the milestones of a chain after those reached will happen, seen from `now`; nil where
+    /// nothing is known of a step in between. `start`: when the first step began; `ends`: how many
+    /// of the milestones are meant, all if nil.
     public mutating func expect(
-        _ chain: [Milestone], _ progress: Journey.Progress, start: Instant, now: Instant,
-        _ pools: inout Pools, closures: [ClosureWindow] = []
+        _ steps: borrowing Steps, _ progress: borrowing Journey.Progress, start: Instant,
+        now: Instant, _ pools: inout Pools, upTo ends: Int? = nil
     ) -> Expectation? {
-        guard !chain.isEmpty else { return nil }
+        let count = ends ?? steps.milestones.count
+        guard count > 0 else { return nil }
         let first = progress.furthest + 1
-        means = progress.reached.map { $0 == .unset ? .nan : $0.minutes(since: now) }
-        guard first < chain.count else {
-            let reached = progress.reached[chain.count - 1]
+        means.removeAll(keepingCapacity: true)
+        for reached in progress.reached {
+            means.append(reached == .unset ? .nan : Float(reached.minutes(since: now)))
+        }
+        guard first < count else {
+            let reached = progress.reached[count - 1]
             return Expectation(
-                last: [reached], next: nil, nextP50: reached, nextP90: reached, reviewAt: .never)
+                last: [reached], next: nil, nextP10: reached, nextP50: reached, nextP90: reached,
+                reviewAt: .never)
         }
         let began = progress.furthest >= 0 ? progress.reached[progress.furthest] : start
-        guard let current = pools.curve(chain[first], start: began, soon: true) else {
-            return nil
-        }
-        // Minutes after `now` from here on.
-        let base = begin(chain[first], current, began.minutes(since: now), now)
-        hold(chain[first], closures, now)
+        guard let reviewAt = begin(steps, first, began: began, now, &pools) else { return nil }
         means[first] = mean()
-        let nextP50 = now.advanced(minutes: (points[31] + points[32]) / 2)
-        let nextP90 = now.advanced(minutes: points[57])
+        let nextP10 = now.advanced(minutes: Double(points[6]))
+        let nextP50 = now.advanced(minutes: Double(points[31] + points[32]) / 2)
+        let nextP90 = now.advanced(minutes: Double(points[57]))
         var index = first + 1
-        while index < chain.count {
-            let soon = means[index - 1] < Composer.soonMinutes
-            guard let curve = pools.curve(chain[index], soon: soon) else { return nil }
-            add(chain[index], curve, at: index, now)
-            hold(chain[index], closures, now)
+        while index < count {
+            guard add(steps, index, after: means[index - 1], now, &pools)
+            else { return nil }
             means[index] = mean()
             index += 1
         }
-        var last = points.map { now.advanced(minutes: $0) }
-        Composer.sort(&last)
         return Expectation(
-            last: last, next: first, nextP50: nextP50,
-            nextP90: nextP90, reviewAt: review(current, base: base, now))
+            last: sorted(now), next: first, nextP10: nextP10, nextP50: nextP50,
+            nextP90: nextP90, reviewAt: reviewAt)
     }
 
     /// For each milestone of the chain its possible instants, ascending: one for those reached, 64
     /// for those to come, none (nil) where nothing is known.
     public mutating func timeline(
-        _ chain: [Milestone], _ progress: Journey.Progress, start: Instant, now: Instant,
-        _ pools: inout Pools, closures: [ClosureWindow] = []
+        _ steps: borrowing Steps, _ progress: Journey.Progress, start: Instant, now: Instant,
+        _ pools: inout Pools
     ) -> [[Instant]?] {
-        (0..<chain.count).map { index in
+        var found: [[Instant]?] = []
+        for index in steps.milestones.indices {
             if index <= progress.furthest {
-                return progress.reached[index] == .unset ? nil : [progress.reached[index]]
+                let reached = progress.reached[index]
+                found.append(reached == .unset ? nil : [reached])
+            } else {
+                found.append(
+                    expect(steps, progress, start: start, now: now, &pools, upTo: index + 1)?.last)
             }
-            var part = progress
-            part.reached = Array(progress.reached[...index])
-            return expect(
-                Array(chain[...index]), part, start: start, now: now, &pools, closures: closures
-            )?.last
         }
-    }
-
-    private func mean() -> Double {
-        var sum = 0.0
-        for point in points { sum += point }
-        return sum / Double(Curve.count)
+        return found
     }
 
     /// As for a chain, where milestones wait for several before them: each happens when the last of
     /// those has happened and its own step is over, and the shipment is done with the last end.
     /// `owner`: whose next milestone is meant.
     public mutating func expect(
-        _ milestones: [Milestone], _ graph: JoinGraph, reached: [Instant],
-        owner: ContainerNumber, start: Instant, now: Instant, _ pools: inout Pools,
-        closures: [ClosureWindow] = []
+        _ steps: borrowing Steps, _ graph: JoinGraph, reached: [Instant], owner: ContainerNumber,
+        start: Instant, now: Instant, _ pools: inout Pools
     ) -> Expectation? {
         let happened = Composer.happened(graph, reached)
-        means = happened.map { $0 == .unset ? .nan : $0.minutes(since: now) }
+        means = happened.map { $0 == .unset ? .nan : Float($0.minutes(since: now)) }
         if graph.ends.allSatisfy({ happened[$0] != .unset }) {
             let last = graph.ends.reduce(Instant.unset) { max($0, happened[$1]) }
             return Expectation(
-                last: [last], next: nil, nextP50: last, nextP90: last, reviewAt: .never)
+                last: [last], next: nil, nextP10: last, nextP50: last, nextP90: last,
+                reviewAt: .never)
         }
         let width = Curve.count
-        rows = Array(repeating: 0, count: milestones.count * width)
-        var next: (index: Int, p50: Instant, p90: Instant)?
+        rows = Array(repeating: 0, count: steps.milestones.count * width)
+        var next: (index: Int, p10: Instant, p50: Instant, p90: Instant)?
         var reviewAt = Instant.never
-        for index in milestones.indices {
+        for index in steps.milestones.indices {
             if happened[index] != .unset {
                 for j in 0..<width { rows[index * width + j] = means[index] }
                 continue
             }
             let before = graph.before[index]
             let isUnderWay = before.allSatisfy { happened[$0] != .unset }
-            let began = before.reduce(before.isEmpty ? start : .unset) { max($0, happened[$1]) }
-            let soon = isUnderWay || before.allSatisfy { means[$0] < Composer.soonMinutes }
-            guard
-                let curve = pools.curve(
-                    milestones[index], start: isUnderWay ? began : .unset, soon: soon)
-            else { return nil }
             if isUnderWay {
                 // How long it has lasted is known.
-                let base = begin(milestones[index], curve, began.minutes(since: now), now)
-                reviewAt = min(reviewAt, review(curve, base: base, now))
-            } else {
-                for j in 0..<width {
-                    points[j] = before.reduce(-Double.infinity) { max($0, rows[$1 * width + j]) }
+                let began = before.reduce(before.isEmpty ? start : .unset) {
+                    max($0, happened[$1])
                 }
-                add(milestones[index], curve, at: index, now)
+                guard let at = begin(steps, index, began: began, now, &pools) else { return nil }
+                reviewAt = min(reviewAt, at)
+            } else {
+                let after = before.reduce(0) { max($0, means[$1]) }
+                for j in 0..<width {
+                    points[j] = before.reduce(-Float.infinity) { max($0, rows[$1 * width + j]) }
+                }
+                guard add(steps, index, after: after, now, &pools) else { return nil }
             }
-            hold(milestones[index], closures, now)
             means[index] = mean()
             for j in 0..<width { rows[index * width + j] = points[j] }
             let isOwn = graph.owners[index].map { $0 == owner } ?? true
             if isUnderWay, next == nil || isOwn {
                 points.sort()
                 next = (
-                    index, now.advanced(minutes: (points[31] + points[32]) / 2),
-                    isOwn ? now.advanced(minutes: points[57]) : .never
+                    index, now.advanced(minutes: Double(points[6])),
+                    now.advanced(minutes: Double(points[31] + points[32]) / 2),
+                    isOwn ? now.advanced(minutes: Double(points[57])) : .never
                 )
             }
         }
-        var last = (0..<width).map { j in
-            now.advanced(
-                minutes: graph.ends.reduce(-Double.infinity) { max($0, rows[$1 * width + j]) })
+        for j in 0..<width {
+            points[j] = graph.ends.reduce(-Float.infinity) { max($0, rows[$1 * width + j]) }
         }
-        Composer.sort(&last)
         guard let next else { return nil }
         return Expectation(
-            last: last, next: next.index, nextP50: next.p50, nextP90: next.p90,
-            reviewAt: reviewAt)
+            last: sorted(now), next: next.index, nextP10: next.p10, nextP50: next.p50,
+            nextP90: next.p90, reviewAt: reviewAt)
     }
 
     /// The instants at which a milestone of the last composed graph may happen; nil where it has
@@ -212,7 +228,7 @@ public struct Composer: Sendable {
     public func points(of index: Int, now: Instant) -> [Instant]? {
         let row = rows[(index * Curve.count)..<((index + 1) * Curve.count)]
         guard row.min() != row.max() else { return nil }
-        return row.sorted().map { now.advanced(minutes: $0) }
+        return row.sorted().map { now.advanced(minutes: Double($0)) }
     }
 
     /// When each milestone happened; one that was never reported, but behind which something
@@ -229,19 +245,93 @@ public struct Composer: Sendable {
         return happened
     }
 
-    /// Fills the points with those of a step under way since `began` (minutes from `now`); returns
-    /// the base from which its curve counts.
+    // MARK: Steps
+
+    /// Fills the points with those of a step under way since `began`; returns when silence alone
+    /// would change them, nil where nothing is known.
     private mutating func begin(
-        _ step: Milestone, _ curve: Curve, _ began: Double, _ now: Instant
-    ) -> Double {
-        let base = StepValue.base(step, start: began, planned: planned(step, now))
-        let left = curve.conditioned(elapsed: -base)
-        for j in 0..<Curve.count { points[j] = max(base + Double(left.values[j]), began) }
-        return base
+        _ steps: borrowing Steps, _ index: Int, began: Instant, _ now: Instant,
+        _ pools: inout Pools
+    ) -> Instant? {
+        let step = steps.milestones[index]
+        let id = steps.ids[index]
+        guard let blend = pools.blend(id, step, start: began, lead: 0) else { return nil }
+        let curve = pools.curve(blend)
+        // The time in which the place was shut does not count.
+        let shut = Composer.shutMinutes(step, steps.closures, from: began, until: now)
+        let start = began.minutes(since: now) + shut
+        let base = StepValue.base(step, start: start, planned: Composer.planned(step, now))
+        let left = curve.conditioned(elapsed: -base, pace: pools.pace(id))
+        let least = Float(start)
+        let from = Float(base)
+        points.withUnsafeMutableBufferPointer { points in
+            for j in 0..<Curve.count { points[j] = max(from + left.points[j], least) }
+        }
+        hold(step, id, steps.closures, began: began, now, pools)
+        return review(curve, base: base, now)
+    }
+
+    /// Adds a step that begins when the one in the points is over, about `minutes` from now; false
+    /// where nothing is known.
+    private mutating func add(
+        _ steps: borrowing Steps, _ index: Int, after minutes: Float, _ now: Instant,
+        _ pools: inout Pools
+    ) -> Bool {
+        let step = steps.milestones[index]
+        let lead = Memories.lead(minutes: Double(minutes))
+        guard let blend = pools.blend(steps.ids[index], step, start: .unset, lead: lead) else {
+            return false
+        }
+        let position = index % Composer.permutations.count
+        if !steps.closures.isEmpty { starts = points }
+        let planned = Float(Composer.planned(step, now))
+        let late = Float(max(0, step.plannedMinutes))
+        points.withUnsafeMutableBufferPointer { points in
+            pools.withShuffled(blend, for: position) { curve in
+                if planned == planned, step.kind == .departure {
+                    for j in 0..<Curve.count {
+                        let start = points[j]
+                        let base = start <= planned ? planned : start + late
+                        points[j] = max(base + curve[j], start)
+                    }
+                } else {
+                    let usual = Float(step.kind == .transit ? StepValue.transitMinutes(step) : 0)
+                    for j in 0..<Curve.count {
+                        let start = points[j]
+                        points[j] = max(start + usual + curve[j], start)
+                    }
+                }
+            }
+        }
+        hold(step, steps.ids[index], steps.closures, began: nil, now, pools)
+        return true
+    }
+
+    @inline(__always)
+    private static func planned(_ step: Milestone, _ now: Instant) -> Double {
+        step.planned == .unset ? .nan : step.planned.minutes(since: now)
+    }
+
+    /// In eight sums, so that the processor can take several at a time.
+    private func mean() -> Float {
+        points.withUnsafeBufferPointer { points in
+            var sums = InlineArray<8, Float>(repeating: 0)
+            for row in 0..<(Curve.count / 8) {
+                for column in 0..<8 { sums[column] += points[row * 8 + column] }
+            }
+            var sum: Float = 0
+            for column in 0..<8 { sum += sums[column] }
+            return sum / Float(Curve.count)
+        }
+    }
+
+    private mutating func sorted(_ now: Instant) -> [Instant] {
+        Composer.sort(&points)
+        return points.map { now.advanced(minutes: Double($0)) }
     }
 
     /// Shell's sort: for 64 values in place faster than one that keeps equal ones in order.
-    private static func sort(_ values: inout [Instant]) {
+    private static func sort(_ values: inout [Float]) {
         values.withUnsafeMutableBufferPointer { values in
             for gap in [23, 10, 4, 1] {
                 for index in gap..<max(gap, values.count) {
@@ -257,41 +347,49 @@ public struct Composer: Sendable {
         }
     }
 
-    @inline(__always)
-    private func planned(_ step: Milestone, _ now: Instant) -> Double {
-        step.planned == .unset ? .nan : step.planned.minutes(since: now)
-    }
-
-    private mutating func add(_ step: Milestone, _ curve: Curve, at index: Int, _ now: Instant) {
-        let order = Composer.permutations[index % Composer.permutations.count]
-        let planned = planned(step, now)
-        for j in 0..<Curve.count {
-            let start = points[j]
-            let base = StepValue.base(step, start: start, planned: planned)
-            points[j] = max(base + Double(curve.values[Int(order[j])]), start)
-        }
-    }
-
-    /// A closed place lets go only when it opens again.
-    @inline(__always)
-    private mutating func hold(_ step: Milestone, _ closures: [ClosureWindow], _ now: Instant) {
-        if closures.isEmpty { return }
-        for window in closures where window.holds(step) && window.until > now {
-            let from = window.from.minutes(since: now)
-            let until = window.until.minutes(since: now)
-            for j in 0..<Curve.count where points[j] >= from && points[j] < until {
-                points[j] = until
-            }
-        }
-    }
-
     /// The next of the current step's review points to pass; beyond all of them, again after a
     /// quarter of the time waited.
     private func review(_ curve: Curve, base: Double, _ now: Instant) -> Instant {
         for point in Composer.reviewPoints {
-            let at = base + Double(curve.values[point])
+            let at = base + Double(curve.points[point])
             if at > 0 { return now.advanced(minutes: at + 0.001) }
         }
         return now.advanced(minutes: max(5, -base * 0.25))
+    }
+
+    // MARK: Closures
+
+    /// Minutes between two instants in which a closure held a step.
+    private static func shutMinutes(
+        _ step: Milestone, _ closures: [ClosureWindow], from: Instant, until: Instant
+    ) -> Double {
+        var minutes = 0.0
+        for window in closures where window.holds(step) {
+            let begin = max(window.from, from)
+            let end = min(window.until, until)
+            if end > begin { minutes += end.minutes(since: begin) }
+        }
+        return minutes
+    }
+
+    /// A closure stops the clock: what would last into it ends by as much later, and what it held
+    /// not before those that have waited longer are through, one after the other. `began`: when the
+    /// step under way did; nil where it begins with `starts`.
+    private mutating func hold(
+        _ step: Milestone, _ id: StepID, _ closures: [ClosureWindow], began: Instant?,
+        _ now: Instant, _ pools: borrowing Pools
+    ) {
+        for window in closures where window.until > now && window.holds(step) {
+            let from = Float(max(0, window.from.minutes(since: now)))
+            let until = Float(window.until.minutes(since: now))
+            let ahead = Float(pools.backlogMinutes(id, before: began ?? .never))
+            for j in 0..<Curve.count {
+                let start = began == nil ? starts[j] : 0
+                guard start < until, points[j] >= from else { continue }
+                let isHeld = points[j] < until
+                points[j] += until - max(from, start)
+                if isHeld { points[j] = max(points[j], until + ahead) }
+            }
+        }
     }
 }

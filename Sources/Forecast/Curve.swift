@@ -1,20 +1,29 @@
-/// A distribution of minutes as 64 values at the middles of 64 equal shares, ascending.
-public struct Curve: Sendable, Equatable {
+/// A distribution of minutes as 64 values at the middles of 64 equal shares, ascending. Its points
+/// lie inline: a curve is copied without counting references.
+public struct Curve: Sendable {
     public static let count = 64
 
-    /// `values[j]` is the quantile at (j + ½) / 64; minutes.
-    public var values: [Float]
+    /// `points[j]` is the quantile at (j + ½) / 64; minutes.
+    public var points: InlineArray<64, Float>
 
-    @inlinable public init(values: [Float]) { self.values = values }
+    @inlinable public init(points: InlineArray<64, Float>) { self.points = points }
+
+    /// Of 64 values.
+    public init(values: [Float]) {
+        points = InlineArray(repeating: 0)
+        for j in 0..<Curve.count { points[j] = values[j] }
+    }
+
+    public var values: [Float] { (0..<Curve.count).map { points[$0] } }
 
     /// The quantile at `share` (0…1), linear between the points, flat beyond the outermost.
-    @inlinable public func quantile(_ share: Double) -> Double {
+    public func quantile(_ share: Double) -> Double {
         let at = share * Double(Curve.count) - 0.5
-        if at <= 0 { return Double(values[0]) }
-        if at >= Double(Curve.count - 1) { return Double(values[Curve.count - 1]) }
+        if at <= 0 { return Double(points[0]) }
+        if at >= Double(Curve.count - 1) { return Double(points[Curve.count - 1]) }
         let low = Int(at)
         let part = at - Double(low)
-        return Double(values[low]) * (1 - part) + Double(values[low + 1]) * part
+        return Double(points[low]) * (1 - part) + Double(points[low + 1]) * part
     }
 
     /// Standard normal quantiles at the 64 points.
@@ -34,75 +43,163 @@ public struct Curve: Sendable, Equatable {
     /// The 64 points of a sample, sorted already; needs at least one value.
     public static func ofSorted(_ sample: [Float]) -> Curve {
         let n = sample.count
-        return Curve(
-            values: (0..<count).map { j in
-                let at = (Double(j) + 0.5) / Double(count) * Double(n) - 0.5
-                if at <= 0 { return sample[0] }
-                if at >= Double(n - 1) { return sample[n - 1] }
+        var points = InlineArray<64, Float>(repeating: 0)
+        for j in 0..<count {
+            let at = (Double(j) + 0.5) / Double(count) * Double(n) - 0.5
+            if at <= 0 {
+                points[j] = sample[0]
+            } else if at >= Double(n - 1) {
+                points[j] = sample[n - 1]
+            } else {
                 let low = Int(at)
                 let part = Float(at - Double(low))
-                return sample[low] * (1 - part) + sample[low + 1] * part
-            })
+                points[j] = sample[low] * (1 - part) + sample[low + 1] * part
+            }
+        }
+        return Curve(points: points)
     }
 
     /// The mixture of curves with weights that add up to about one.
     public static func mixture(_ parts: [(curve: Curve, weight: Double)]) -> Curve {
         if parts.count == 1 { return parts[0].curve }
-        var at = [Int](repeating: 0, count: parts.count)
         let total = parts.reduce(0) { $0 + $1.weight }
-        var out: [Float] = []
-        out.reserveCapacity(count)
+        let step = total / Double(count)
+        var out = InlineArray<64, Float>(repeating: 0)
+        // The next value of each part, and how many have been taken of it.
+        var heads = InlineArray<12, Float>(repeating: .infinity)
+        var taken = InlineArray<12, Int>(repeating: 0)
+        var shares = InlineArray<12, Double>(repeating: 0)
+        let used = min(parts.count, 12)
+        for part in 0..<used {
+            heads[part] = parts[part].curve.points[0]
+            shares[part] = parts[part].weight / Double(count)
+        }
         var passed = 0.0
-        var target = 0.5 / Double(count) * total
-        while out.count < count {
-            var least = -1
-            for part in parts.indices where at[part] < count {
-                if least < 0
-                    || parts[part].curve.values[at[part]] < parts[least].curve.values[at[least]]
-                {
-                    least = part
-                }
-            }
-            guard least >= 0 else {
-                out.append(out.last ?? 0)
+        var target = 0.5 * step
+        var filled = 0
+        var value: Float = 0
+        while filled < count {
+            var least = 0
+            for part in 1..<used where heads[part] < heads[least] { least = part }
+            // All taken: what is left of the rounding goes to the last value.
+            if heads[least] == .infinity {
+                out[filled] = value
+                filled += 1
                 continue
             }
-            let value = parts[least].curve.values[at[least]]
-            passed += parts[least].weight / Double(count)
-            at[least] += 1
-            while out.count < count, passed >= target {
-                out.append(value)
-                target += total / Double(count)
+            value = heads[least]
+            passed += shares[least]
+            let next = taken[least] + 1
+            taken[least] = next
+            heads[least] = next < count ? parts[least].curve.points[next] : .infinity
+            while filled < count, passed >= target {
+                out[filled] = value
+                filled += 1
+                target += step
             }
         }
-        return Curve(values: out)
+        return Curve(points: out)
     }
 
     /// What is left to expect, as values from the same origin, given that `elapsed` minutes have
-    /// passed without the end: the points beyond it stretched over the whole range, and beyond
-    /// everything known an exponential tail as wide as the upper part of the curve.
-    public func conditioned(elapsed: Double) -> Curve {
-        let values = values
-        guard elapsed > Double(values[0]) else { return self }
-        let spread = max(
-            Double(values[57]) - Double(values[32]), 0.1 * abs(Double(values[32])), 1)
-        if elapsed >= Double(values[Curve.count - 2]) {
-            return Curve(
-                values: (0..<Curve.count).map { j in
-                    let share = (Double(j) + 0.5) / Double(Curve.count)
-                    return Float(elapsed - spread * Elementary.ln(1 - share))
-                })
+    /// passed without the end and that things go at `pace` now: the points beyond `elapsed`
+    /// stretched over the whole range, and beyond everything known an exponential tail as wide as
+    /// the upper part of the curve.
+    public func conditioned(elapsed: Double, pace: Pace = .usual) -> Curve {
+        if elapsed <= Double(points[0]), pace == .usual { return self }
+        // The share still open: of the whole at the start, less with every point passed.
+        var open = 1.0
+        if elapsed > Double(points[0]) {
+            var passed = 0
+            while passed < Curve.count, Double(points[passed]) <= elapsed { passed += 1 }
+            if passed >= Curve.count - 1 {
+                return beyond(elapsed, pace)
+            }
+            let below = Double(points[passed - 1])
+            let above = Double(points[passed])
+            let part = above > below ? (elapsed - below) / (above - below) : 1
+            open = 1 - (Double(passed) - 0.5 + part) / Double(Curve.count)
         }
-        var passed = 0
-        while Double(values[passed]) <= elapsed { passed += 1 }
-        let below = Double(values[passed - 1])
-        let above = Double(values[passed])
-        let part = above > below ? (elapsed - below) / (above - below) : 1
-        let start = (Double(passed) - 0.5 + part) / Double(Curve.count)
-        return Curve(
-            values: (0..<Curve.count).map { j in
-                let share = start + (1 - start) * (Double(j) + 0.5) / Double(Curve.count)
-                return Float(max(quantile(share), elapsed))
-            })
+        var out = InlineArray<64, Float>(repeating: 0)
+        let shares = pace.shares
+        let floor = Float(elapsed)
+        for j in 0..<Curve.count {
+            let at = (1 - open * shares[j]) * Double(Curve.count) - 0.5
+            let value: Float
+            if at <= 0 {
+                value = points[0]
+            } else if at >= Double(Curve.count - 1) {
+                value = tail(open * shares[j])
+            } else {
+                let low = Int(at)
+                let part = Float(at - Double(low))
+                value = points[low] * (1 - part) + points[low + 1] * part
+            }
+            out[j] = elapsed > 0 && value < floor ? floor : value
+        }
+        return Curve(points: out)
+    }
+
+    /// Minutes in which what outlasts the curve shrinks to 1/e.
+    private var spread: Double {
+        max(Double(points[57]) - Double(points[32]), 0.1 * abs(Double(points[32])), 1)
+    }
+
+    private func beyond(_ elapsed: Double, _ pace: Pace) -> Curve {
+        var out = InlineArray<64, Float>(repeating: 0)
+        let shares = pace.logarithms
+        for j in 0..<Curve.count { out[j] = Float(elapsed - spread * shares[j]) }
+        return Curve(points: out)
+    }
+
+    /// The value that only `share` of the curve outlasts, less than the last point's own.
+    private func tail(_ share: Double) -> Float {
+        let last = 0.5 / Double(Curve.count)
+        if share >= last { return points[Curve.count - 1] }
+        return points[Curve.count - 1] + Float(spread * Elementary.ln(last / max(share, 1e-9)))
+    }
+}
+
+extension Curve: Equatable {
+    public static func == (a: Curve, b: Curve) -> Bool {
+        for j in 0..<count where a.points[j] != b.points[j] { return false }
+        return true
+    }
+}
+
+/// How fast things end compared with the usual: a factor on the rate at which what is open ends
+/// (a proportional hazard), in steps of a tenth of its logarithm, so that its powers are tables.
+public struct Pace: Equatable, Sendable {
+    let step: Int
+
+    public static let usual = Pace(step: 0)
+    /// From a sixth of the usual rate to three times it.
+    static let lowest = -18
+    static let highest = 11
+
+    init(step: Int) { self.step = min(max(step, Pace.lowest), Pace.highest) }
+
+    public init(factor: Double) {
+        self.init(step: Int((Elementary.ln(max(factor, 1e-3)) * 10).rounded()))
+    }
+
+    public var factor: Double { Elementary.exp(Double(step) / 10) }
+
+    /// (1 - u)^(1 / factor) at the 64 points, and its logarithm.
+    var shares: [Double] { Pace.tables[step - Pace.lowest].shares }
+    var logarithms: [Double] { Pace.tables[step - Pace.lowest].logarithms }
+
+    private static let tables: [(shares: [Double], logarithms: [Double])] = (lowest...highest).map {
+        step in
+        let factor = Elementary.exp(Double(step) / 10)
+        let logarithms = (0..<Curve.count).map { j in
+            Elementary.ln(1 - (Double(j) + 0.5) / Double(Curve.count)) / factor
+        }
+        return (
+            step == 0
+                ? (0..<Curve.count).map { 1 - (Double($0) + 0.5) / Double(Curve.count) }
+                : logarithms.map { Elementary.exp($0) },
+            logarithms
+        )
     }
 }

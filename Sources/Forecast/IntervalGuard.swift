@@ -1,24 +1,30 @@
 import Tracking
 
-/// Holds the intervals to their promise: per class of horizon it watches how many arrivals fall
-/// before the 80 % interval and how many behind it, and moves each side until it is one in ten
-/// (after the adaptive conformal inference of Gibbs and Candès 2021, each side by itself, because
-/// what is late is late by more than what is early is early). It keeps the score, too.
+/// Holds what is said to its promise. Per class of horizon it watches how many arrivals fall before
+/// the 80 % interval and how many behind it, and moves each side until it is one in ten (the adaptive
+/// conformal inference of Gibbs and Candès 2021, each side by itself, because what is late is late by
+/// more than what is early is early). It watches how many `late` alerts come true, too, and asks for
+/// more certainty where too few do. And it keeps the score.
 public struct IntervalGuard: Sendable, Equatable {
     /// Upper ends of the horizon classes, minutes; the last class has none.
     public static let horizons: [Double] = [120, 360, 1_440, 4_320, 10_080, 20_160]
     /// Each class of horizon twice: with several steps to go, and with the last one under way.
     public static var classCount: Int { 2 * (horizons.count + 1) }
     /// How fast a side moves, and the share that may fall outside it.
-    static let step = 0.01
+    static let step = 0.004
     static let target = 0.1
+    /// How fast the certainty asked for moves, the share of alerts that shall come true, and by how
+    /// much more certainty may be asked for than the rules do.
+    static let marginStep = 0.01
+    static let alertTarget = 0.85
+    static let mostMargin = 0.35
 
     public struct Tally: Sendable, Equatable {
         /// Logarithms of the factors by which what lies before and behind the middle is stretched.
         public var lower = 0.0
         public var upper = 0.0
-        /// By how much of half the interval's width the middle is moved.
-        public var center = 0.0
+        /// Added to the probability from which `late` is raised.
+        public var margin = 0.0
         public var count = 0
         public var covered = 0
         public var widthMinutes = 0.0
@@ -33,15 +39,29 @@ public struct IntervalGuard: Sendable, Equatable {
         mutating func add(_ interval: Forecasted, _ actual: Instant) {
             count += 1
             if interval.covers(actual) { covered += 1 }
-            widthMinutes += interval.p90.minutes(since: interval.p10)
+            widthMinutes += Double(interval.before + interval.behind)
             errorMinutes += abs(interval.p50.minutes(since: actual))
+        }
+
+        /// After each arrival a side moves a little: out where it fell beyond it, in where not. Over
+        /// time the share beyond it is the target, whatever the model behind it does.
+        mutating func judge(_ interval: Forecasted, _ actual: Instant) {
+            let gap = Float(actual.minutes(since: interval.p50))
+            func move(_ side: inout Double, isBeyond: Bool) {
+                let by = IntervalGuard.step * ((isBeyond ? 1 : 0) - IntervalGuard.target)
+                side = min(max(side + by, -2), 2)
+            }
+            move(&lower, isBeyond: gap < -interval.before)
+            move(&upper, isBeyond: gap > interval.behind)
         }
     }
 
     /// By horizon class.
     public var tallies: [Tally]
-    /// By the symbol of the place that was forecast.
+    /// By the symbol of the place of the delivery.
     public var places: [UInt32: Tally]
+    /// By the symbol of the place of the milestone that was next.
+    public var steps: [UInt32: Tally]
 
     /// The day (since 1970) of the last daily score; 0: none yet.
     public var scoredDay: Int64 = 0
@@ -49,6 +69,7 @@ public struct IntervalGuard: Sendable, Equatable {
     public init() {
         tallies = Array(repeating: Tally(), count: IntervalGuard.classCount)
         places = [:]
+        steps = [:]
     }
 
     public static func horizonClass(minutes: Double, isLastStep: Bool) -> Int {
@@ -74,42 +95,29 @@ public struct IntervalGuard: Sendable, Equatable {
         for forecast in forecasts {
             let at = Int(forecast.horizon)
             guard at < tallies.count else { continue }
-            judge(forecast, arrival, at)
+            tallies[at].judge(forecast, arrival)
             tallies[at].add(forecast, arrival)
             places[place, default: Tally()].add(forecast, arrival)
         }
     }
 
-    /// Judged is not what was said weeks ago but what would be said today of the same: else
-    /// everything under way would push on after the sides are right.
-    private mutating func judge(_ forecast: Forecasted, _ arrival: Instant, _ at: Int) {
-        let before =
-            forecast.p50.minutes(since: forecast.p10) * Elementary.exp(-Double(forecast.lower))
-        let behind =
-            forecast.p90.minutes(since: forecast.p50) * Elementary.exp(-Double(forecast.upper))
-        let width = (before + behind) / 2
-        let moved = (tallies[at].center - Double(forecast.center)) * width
-        let gap = arrival.minutes(since: forecast.p50) - moved
-        let step = IntervalGuard.step
-        let target = IntervalGuard.target
-        let isEarly = gap < -before * Elementary.exp(tallies[at].lower)
-        let isLate = gap > behind * Elementary.exp(tallies[at].upper)
-        func move(_ side: inout Double, _ by: Double, _ most: Double) {
-            side = min(max(side + by, -most), most)
-        }
-        move(&tallies[at].lower, step * ((isEarly ? 1 : 0) - target), 2)
-        move(&tallies[at].upper, step * ((isLate ? 1 : 0) - target), 2)
-        move(&tallies[at].center, step * (gap > 0 ? 0.04 : -0.04), 1)
+    /// A milestone at `place` that had been forecast as the next one.
+    public mutating func learn(next forecast: Forecasted, reached: Instant, place: UInt32) {
+        steps[place, default: Tally()].judge(forecast, reached)
+        steps[place, default: Tally()].add(forecast, reached)
+    }
+
+    /// A `late` alert raised in this class came true, or not.
+    public mutating func learn(alert horizon: Int, cameTrue: Bool) {
+        guard horizon < tallies.count else { return }
+        let by = IntervalGuard.marginStep * (IntervalGuard.alertTarget - (cameTrue ? 1 : 0))
+        tallies[horizon].margin = min(
+            max(tallies[horizon].margin + by, 0), IntervalGuard.mostMargin)
     }
 
     private func tally(_ middle: Instant, _ now: Instant, _ isLastStep: Bool) -> Tally {
         tallies[
             IntervalGuard.horizonClass(minutes: middle.minutes(since: now), isLastStep: isLastStep)]
-    }
-
-    /// Half the width of the plain interval, minutes.
-    private static func width(_ expected: Expectation) -> Double {
-        expected.quantile(0.9).minutes(since: expected.quantile(0.1)) / 2
     }
 
     /// The probability of an arrival after `promised`, by the same experience.
@@ -119,28 +127,44 @@ public struct IntervalGuard: Sendable, Equatable {
         guard expected.last.count > 1 else { return expected.probability(after: promised) }
         let middle = expected.quantile(0.5)
         let tally = tally(middle, now, isLastStep)
-        let gap =
-            promised.minutes(since: middle) - tally.center * IntervalGuard.width(expected)
+        let gap = promised.minutes(since: middle)
         let side = gap < 0 ? tally.lower : tally.upper
         return expected.probability(
             after: middle.advanced(minutes: gap * Elementary.exp(-side)))
     }
 
-    /// The instant that an expectation seen from `now` gives for a share, moved and stretched around
-    /// the middle as experience with this horizon demands, and never before `now`. With nothing
-    /// learned it is the plain quantile.
+    /// The instant that an expectation seen from `now` gives for a share, stretched around the
+    /// middle as experience with this horizon demands, and never before `now`. With nothing learned
+    /// it is the plain quantile.
     public func quantile(
         _ expected: Expectation, _ share: Double, now: Instant, isLastStep: Bool
     ) -> Instant {
         guard expected.last.count > 1 else { return expected.last[0] }
         let middle = expected.quantile(0.5)
         let tally = tally(middle, now, isLastStep)
-        let plain = expected.quantile(share)
+        return IntervalGuard.stretched(
+            expected.quantile(share), middle, tally, least: min(now, expected.last[0]))
+    }
+
+    private static func stretched(
+        _ plain: Instant, _ middle: Instant, _ tally: Tally, least: Instant
+    ) -> Instant {
         let side = plain < middle ? tally.lower : tally.upper
-        if side == 0, tally.center == 0 { return plain }
-        let found = middle.advanced(
-            minutes: tally.center * IntervalGuard.width(expected)
-                + plain.minutes(since: middle) * Elementary.exp(side))
-        return max(found, min(now, expected.last[0]))
+        if side == 0 { return max(plain, least) }
+        return max(
+            middle.advanced(minutes: plain.minutes(since: middle) * Elementary.exp(side)), least)
+    }
+
+    /// p10, p50 and p90 of the next milestone at `place`, by the experience with that place.
+    public func next(
+        _ expected: Expectation, place: UInt32, now: Instant
+    ) -> (p10: Instant, p50: Instant, p90: Instant) {
+        let tally = steps[place] ?? Tally()
+        let least = min(now, expected.nextP10)
+        return (
+            IntervalGuard.stretched(expected.nextP10, expected.nextP50, tally, least: least),
+            expected.nextP50,
+            IntervalGuard.stretched(expected.nextP90, expected.nextP50, tally, least: least)
+        )
     }
 }

@@ -1,219 +1,9 @@
 import Tracking
 
-/// What a pool of observations is about; unused parts are 0, so that the same type serves every
-/// level from the specific to the general.
-public struct PoolKey: Hashable, Sendable {
-    public enum Level: UInt8, Sendable, CaseIterable {
-        /// One step at one place in one part of the day.
-        case hour
-        /// One step at one place (or between two) with one planned duration.
-        case planned
-        /// One step at one place or between two.
-        case place
-        /// One kind of step with one planned duration, anywhere.
-        case plannedAnywhere
-        /// One kind of step, anywhere.
-        case kind
-    }
-
-    public var level: Level
-    public var kind: StepKind
-    public var mode: TransportMode
-    public var direction: StepDirection
-    public var fromCode: EventCode
-    public var toCode: EventCode
-    public var fromPlace: UInt32
-    public var toPlace: UInt32
-    /// Planned minutes in classes of about 12 %, or of `.hour` the part of the day; -1: none.
-    public var plannedClass: Int16
-
-    public init(
-        level: Level, kind: StepKind, mode: TransportMode,
-        direction: StepDirection = .straight, fromCode: EventCode, toCode: EventCode,
-        fromPlace: UInt32 = 0, toPlace: UInt32 = 0, plannedClass: Int16 = -1
-    ) {
-        self.level = level
-        self.kind = kind
-        self.mode = mode
-        self.direction = direction
-        self.fromCode = fromCode
-        self.toCode = toCode
-        self.fromPlace = fromPlace
-        self.toPlace = toPlace
-        self.plannedClass = plannedClass
-    }
-
-    static func plannedClass(_ minutes: Double) -> Int16 {
-        guard minutes == minutes, minutes >= 1 else { return -1 }
-        return Int16((Elementary.ln(minutes) * 9).rounded())
-    }
-
-    /// Hours in one part of the day.
-    static let hoursPerPart = 3
-
-    /// The part of the day that matters to a step: of a departure, that of its timetable; at a
-    /// border, that in which the waiting began (minutes since 1970; NaN where that is not known).
-    static func part(_ step: Milestone, startMinutes: Double) -> Int16? {
-        let minutes: Double
-        switch step.code {
-        case _ where step.kind == .departure && step.planned != .unset:
-            minutes = Double(step.planned.microseconds) / 60_000_000
-        case .cusr, .cuss, .cusi, .cros: minutes = startMinutes
-        default: return nil
-        }
-        guard minutes == minutes else { return nil }
-        let day = minutes / 1_440
-        return Int16((day - day.rounded(.down)) * 24) / Int16(hoursPerPart)
-    }
-
-    /// The keys of a step from the most specific to the most general; `startMinutes`: when it began,
-    /// since 1970.
-    public static func keys(_ step: Milestone, startMinutes: Double = .nan) -> [PoolKey] {
-        let all = usual(step)
-        guard let place = all.first(where: { $0.level == .place }) else { return all }
-        guard let part = part(step, startMinutes: startMinutes) else { return all }
-        var hour = place
-        hour.level = .hour
-        hour.plannedClass = part
-        return [hour] + all
-    }
-
-    /// The most specific of the usual keys: what tells steps apart.
-    static func first(_ step: Milestone) -> PoolKey {
-        let isPlanned = step.kind == .dwell && plannedClass(step.plannedMinutes) >= 0
-        return PoolKey(
-            level: isPlanned ? .planned : .place, kind: step.kind, mode: step.mode,
-            direction: step.direction, fromCode: step.fromCode, toCode: step.code,
-            fromPlace: step.fromPlace, toPlace: step.place,
-            plannedClass: isPlanned ? plannedClass(step.plannedMinutes) : -1)
-    }
-
-    private static func usual(_ step: Milestone) -> [PoolKey] {
-        let sort = (step.kind, step.mode, step.fromCode, step.code)
-        func key(_ level: Level, places: Bool, planned: Int16 = -1) -> PoolKey {
-            PoolKey(
-                level: level, kind: sort.0, mode: sort.1,
-                // What transits have in common they have on both sides of a join.
-                direction: level == .kind && sort.0 != .dwell ? .straight : step.direction,
-                fromCode: sort.2, toCode: sort.3,
-                fromPlace: places ? step.fromPlace : 0, toPlace: places ? step.place : 0,
-                plannedClass: planned)
-        }
-        guard step.kind == .dwell else {
-            return [key(.place, places: true), key(.kind, places: false)]
-        }
-        let planned = plannedClass(step.plannedMinutes)
-        guard planned >= 0 else { return [key(.place, places: true), key(.kind, places: false)] }
-        return [
-            key(.planned, places: true, planned: planned), key(.place, places: true),
-            key(.plannedAnywhere, places: false, planned: planned), key(.kind, places: false),
-        ]
-    }
-}
-
-/// The last observations under one key, and a curve through them that is brought up to date when
-/// enough has come in since.
-public struct Pool: Sendable, Equatable {
-    /// In order of learning, oldest at `head` once the pool is full; minutes.
-    public private(set) var values: [Float]
-    /// The same, ascending, kept so that a curve is drawn without sorting.
-    private var ascending: [Float]
-    public private(set) var head: Int
-    public private(set) var curve: Curve?
-    /// The same through the latest values alone; nil while there are too few.
-    public private(set) var recent: Curve?
-    /// Observations learned or taken back since the curve was drawn.
-    public private(set) var pending: Int
-    /// Counts the curves drawn, for caches.
-    public private(set) var version: UInt32
-    /// Observations that the curve was drawn through: its weight in a blend. Not the present
-    /// count, or a blend would depend on when it was made.
-    public private(set) var drawn: Int
-
-    public init() {
-        values = []
-        ascending = []
-        head = 0
-        curve = nil
-        recent = nil
-        pending = 0
-        version = 0
-        drawn = 0
-    }
-
-    public init(
-        values: [Float], head: Int, curve: Curve?, recent: Curve?, pending: Int, version: UInt32,
-        drawn: Int
-    ) {
-        self.recent = recent
-        self.values = values
-        ascending = values.sorted()
-        self.head = head
-        self.curve = curve
-        self.pending = pending
-        self.version = version
-        self.drawn = drawn
-    }
-
-    mutating func learn(_ value: Float, limit: Int) {
-        if values.count < limit {
-            values.append(value)
-        } else {
-            ascending.remove(at: rank(values[head]))
-            values[head] = value
-            head = head + 1 == limit ? 0 : head + 1
-        }
-        ascending.insert(value, at: rank(value))
-        touched()
-    }
-
-    /// How many kept values are smaller.
-    private func rank(_ value: Float) -> Int {
-        var low = 0
-        var high = ascending.count
-        while low < high {
-            let middle = (low + high) / 2
-            if ascending[middle] < value { low = middle + 1 } else { high = middle }
-        }
-        return low
-    }
-
-    /// Takes one observation of `value` back, the latest; nothing where it has been pushed out.
-    mutating func unlearn(_ value: Float) {
-        let n = values.count
-        for back in 0..<n {
-            let index = (head + n - 1 - back) % n
-            guard values[index] == value else { continue }
-            // Back to oldest-first order, so that the ring stays one.
-            var ordered = Array(values[head...] + values[..<head])
-            ordered.remove(at: (index + n - head) % n)
-            ascending.remove(at: rank(value))
-            values = ordered
-            head = 0
-            touched()
-            return
-        }
-    }
-
-    private mutating func touched() {
-        pending += 1
-        // The first few each count; later a sixteenth, and at least four, make a difference.
-        let due = values.count < 8 ? 1 : max(4, values.count > Pools.limit ? values.count / 16 : 6)
-        if curve == nil || pending >= due { redraw() }
-    }
-
-    private mutating func redraw() {
-        curve = values.isEmpty ? nil : Curve.ofSorted(ascending)
-        recent = nil
-        if values.count >= 8 {
-            let n = values.count
-            let latest = (1...min(n, Pools.recentCount)).map { values[(head + n - $0) % n] }
-            recent = Curve.ofSorted(latest.sorted())
-        }
-        pending = 0
-        drawn = values.count
-        version &+= 1
-    }
+/// A step as the pools know it: everything that tells its distribution from those of others, as a
+/// small number. Valid for the life of the `Pools` that gave it.
+public struct StepID: Hashable, Sendable {
+    let number: Int32
 }
 
 /// Everything learned about how long steps take.
@@ -226,51 +16,87 @@ public struct Pools: Sendable {
     /// Observations at which a level and all that is more general weigh the same.
     static let specificWeight = 8.0
     static let generalWeight = 20.0
-    static let recentWeight = 40.0
-    /// As how many observations the prior counts, at the least.
-    static let priorWeight = 4.0
+    /// Blends kept ready; each takes some 600 bytes.
+    static let blendLimit = 65_536
 
     public private(set) var slots: [PoolKey: Int] = [:]
     public private(set) var keys: [PoolKey] = []
     public private(set) var pools: [Pool] = []
+    /// Beside each pool of one step at one place; elsewhere empty.
+    public private(set) var flows: [Flow] = []
     /// Slots changed since `takeChanged`.
     private var changed: Set<Int> = []
-    private var blends: [BlendKey: Blend] = [:]
 
-    private struct BlendKey: Hashable {
+    private var numbers: [Identity: Int32] = [:]
+    private var models: [Model] = []
+    private var blends: [Blend] = []
+    private var blendPoints: [Float] = []
+    /// Of each pool, how often its curve has been drawn.
+    private var versions: [UInt32] = []
+
+    /// What tells one step's distribution from another's.
+    private struct Identity: Hashable {
         var key: PoolKey
-        var plannedMinutes: Double
+        var plannedClass: Int32
         var p50: Double
         var p90: Double
         /// Held to a timetable: the prior is another one.
-        var timed: Bool
-        /// Part of the day, -1 where none is known; and whether the last few count.
-        var part: Int16
-        var recent: Bool
+        var isTimed: Bool
+
+        /// Planned durations in classes of 2 %: near enough for a prior, few enough to keep.
+        init(_ step: Milestone) {
+            key = PoolKey.first(step)
+            let minutes = step.plannedMinutes
+            plannedClass =
+                minutes == minutes ? Int32((Elementary.ln(max(minutes, 1)) * 50).rounded()) : -1
+            p50 = step.priorMinutesP50 == step.priorMinutesP50 ? step.priorMinutesP50 : -1
+            p90 = step.priorMinutesP90 == step.priorMinutesP90 ? step.priorMinutesP90 : -1
+            isTimed = step.planned != .unset
+        }
     }
 
+    /// One step: where its observations go, and the blends made of them so far.
+    private struct Model {
+        let keys: [PoolKey]
+        /// The pool of each key; -1: not there yet.
+        var slots: [Int32]
+        let placeAt: Int
+        let calendar: PoolKey.Calendar
+        let prior: Curve?
+        /// By part of the day, weekday and whether it is soon; -1: not made yet.
+        var variants: [Int32]
+    }
+
+    /// One step under one set of circumstances: what its blend was made of. Its points lie in
+    /// `blendPoints`: in order, then shuffled for one place in the chain.
     private struct Blend {
-        var slots: [Int]
-        var versions: [UInt32]
-        var curve: Curve?
-        var prior: Curve?
+        var shuffledFor: Int32 = -1
+        /// False where nothing at all is known.
+        var isKnown = false
         /// Every key had a pool; where one had none, it may have one since.
-        var complete: Bool
+        var isComplete = false
+        var used: Int32 = 0
         /// Pools known when it was made.
-        var slotCount: Int
+        var slotCount: Int32 = 0
+        var slots = SIMD8<Int32>(repeating: 0)
+        var versions = SIMD8<UInt32>(repeating: 0)
     }
 
     public init() {}
 
     /// Puts a pool back as a snapshot kept it.
-    public mutating func restore(_ key: PoolKey, _ pool: Pool) {
+    public mutating func restore(_ key: PoolKey, _ pool: Pool, _ flow: Flow) {
         let slot = slot(key)
         pools[slot] = pool
+        versions[slot] = pool.version
+        let open = flows[slot].open
+        flows[slot] = flow
+        flows[slot].open = open
     }
 
     /// The pools changed since the last call.
-    public mutating func takeChanged() -> [(key: PoolKey, pool: Pool)] {
-        let taken = changed.sorted().map { (keys[$0], pools[$0]) }
+    public mutating func takeChanged() -> [(key: PoolKey, pool: Pool, flow: Flow)] {
+        let taken = changed.sorted().map { (keys[$0], pools[$0], flows[$0]) }
         changed = []
         return taken
     }
@@ -280,6 +106,8 @@ public struct Pools: Sendable {
         slots[key] = pools.count
         keys.append(key)
         pools.append(Pool())
+        versions.append(0)
+        flows.append(Flow())
         return pools.count - 1
     }
 
@@ -290,94 +118,289 @@ public struct Pools: Sendable {
         }
     }
 
-    /// `start`: when the step began.
-    public mutating func learn(_ step: Milestone, value: Double, start: Instant = .unset) {
-        for key in PoolKey.keys(step, startMinutes: Pools.minutes(start)) {
-            let at = slot(key)
-            pools[at].learn(Float(value), limit: Pools.limit(key))
-            changed.insert(at)
+    // MARK: Steps
+
+    /// The number of a milestone's step.
+    public mutating func id(_ step: Milestone) -> StepID {
+        let identity = Identity(step)
+        if let known = numbers[identity] { return StepID(number: known) }
+        let number = Int32(models.count)
+        numbers[identity] = number
+        let keys = PoolKey.usual(step)
+        let calendar = PoolKey.calendar(step)
+        let variants: Int
+        switch calendar {
+        case .none: variants = 1
+        case .timetable: variants = 9
+        case .border: variants = 9 * 8
+        }
+        models.append(
+            Model(
+                keys: keys, slots: Array(repeating: -1, count: keys.count),
+                placeAt: keys.firstIndex { $0.level == .place } ?? 0, calendar: calendar,
+                prior: StepValue.prior(step),
+                variants: Array(repeating: -1, count: variants * Memories.leadMinutes.count)))
+        return StepID(number: number)
+    }
+
+    /// The pool of one of a step's keys, made where there is none.
+    private mutating func slot(_ id: StepID, _ at: Int) -> Int {
+        let known = models[Int(id.number)].slots[at]
+        if known >= 0 { return Int(known) }
+        let made = slot(models[Int(id.number)].keys[at])
+        models[Int(id.number)].slots[at] = Int32(made)
+        return made
+    }
+
+    /// The calendar's keys of a step that began at `start`, or leaves by its timetable.
+    private func calendarKeys(_ id: StepID, _ step: Milestone, _ start: Instant) -> [PoolKey] {
+        let model = models[Int(id.number)]
+        let place = model.keys[model.placeAt]
+        switch model.calendar {
+        case .none: return []
+        case .timetable:
+            return step.planned == .unset ? [] : [place.at(.hour, PoolKey.part(step.planned))]
+        case .border:
+            return start == .unset
+                ? []
+                : [
+                    place.at(.hour, PoolKey.part(start)),
+                    place.at(.weekday, PoolKey.weekday(start)),
+                ]
         }
     }
 
-    private static func minutes(_ instant: Instant) -> Double {
-        instant == .unset ? .nan : Double(instant.microseconds) / 60_000_000
+    // MARK: Learning
+
+    /// A step that began at `start` and is over; `value` as `StepValue` defines it.
+    public mutating func learn(
+        _ id: StepID, _ step: Milestone, value: Double, start: Instant = .unset,
+        end: Instant = .unset
+    ) {
+        each(id, step, start) { pools, slot, limit, isPlace in
+            if isPlace {
+                pools[slot].learn(Float(value), limit: limit, start: start, end: end)
+            } else {
+                pools[slot].learn(Float(value), limit: limit)
+            }
+        }
+        guard Pools.queues(step), end != .unset, start != .unset else { return }
+        let place = slot(id, models[Int(id.number)].placeAt)
+        flows[place].add(Flow.Passage(start: start, end: end))
+        flows[place].heard(at: end, pools[place].curve)
     }
 
-    public mutating func unlearn(_ step: Milestone, value: Double, start: Instant = .unset) {
-        for key in PoolKey.keys(step, startMinutes: Pools.minutes(start)) {
-            let at = slot(key)
-            pools[at].unlearn(Float(value))
-            changed.insert(at)
+    public mutating func unlearn(
+        _ id: StepID, _ step: Milestone, value: Double, start: Instant = .unset,
+        end: Instant = .unset
+    ) {
+        each(id, step, start) { pools, slot, _, _ in
+            pools[slot].unlearn(Float(value))
+        }
+        guard Pools.queues(step), end != .unset, start != .unset else { return }
+        let place = slot(id, models[Int(id.number)].placeAt)
+        flows[place].remove(Flow.Passage(start: start, end: end))
+    }
+
+    private mutating func each(
+        _ id: StepID, _ step: Milestone, _ start: Instant,
+        _ body: (inout [Pool], Int, Int, Bool) -> Void
+    ) {
+        for at in models[Int(id.number)].keys.indices {
+            let slot = slot(id, at)
+            body(
+                &pools, slot, Pools.limit(keys[slot]), at == models[Int(id.number)].placeAt)
+            versions[slot] = pools[slot].version
+            changed.insert(slot)
+        }
+        for key in calendarKeys(id, step, start) {
+            let slot = slot(key)
+            body(&pools, slot, Pools.limit, false)
+            versions[slot] = pools[slot].version
+            changed.insert(slot)
         }
     }
+
+    // MARK: Waiting
+
+    /// Whether those that are in a step wait there one behind the other: not under way, and not for a
+    /// timetable. Its values are durations, then.
+    public static func queues(_ step: Milestone) -> Bool {
+        step.kind == .dwell || (step.kind == .departure && step.planned == .unset)
+    }
+
+    /// Somebody waits for this step to end since `start`. Those that wait follow from the journeys
+    /// and are in no snapshot; `isNews`: the place itself has just reported it.
+    public mutating func wait(_ id: StepID, from start: Instant, isNews: Bool) {
+        let place = slot(id, models[Int(id.number)].placeAt)
+        flows[place].wait(from: start)
+        guard isNews else { return }
+        flows[place].heard(at: start, pools[place].curve)
+        changed.insert(place)
+    }
+
+    public mutating func leave(_ id: StepID, from start: Instant) {
+        flows[slot(id, models[Int(id.number)].placeAt)].leave(start)
+    }
+
+    /// How fast a step goes now.
+    func pace(_ id: StepID) -> Pace {
+        let model = models[Int(id.number)]
+        let slot = model.slots[model.placeAt]
+        return slot < 0 ? .usual : flows[Int(slot)].pace
+    }
+
+    /// How long those that began to wait before `start` take to leave one after the other, minutes;
+    /// 0 where that is not known. `.never`: all that wait.
+    func backlogMinutes(_ id: StepID, before start: Instant) -> Double {
+        let model = models[Int(id.number)]
+        let slot = Int(model.slots[model.placeAt])
+        guard slot >= 0, let gap = flows[slot].gapMinutes else { return 0 }
+        return Double(flows[slot].rank(start)) * gap
+    }
+
+    // MARK: Curves
 
     /// The curve of a step before it has begun: for dwells the duration, for transits actual minus
     /// planned, for departures the deviation (see `StepValue`); minutes. nil where neither plan
     /// nor network nor experience says anything: unknown is said, not invented. `start`: when it
-    /// began, where it has; `soon`: it is near enough for the last few to tell how it will go.
+    /// began, where it has; `leadMinutes`: how far ahead that is.
     public mutating func curve(
-        _ step: Milestone, start: Instant = .unset, soon: Bool = false
+        _ step: Milestone, start: Instant = .unset, leadMinutes: Double = 0
     ) -> Curve? {
-        let startMinutes = Pools.minutes(start)
-        let first = PoolKey.first(step)
-        let blendKey = BlendKey(
-            key: first,
-            plannedMinutes: step.plannedMinutes == step.plannedMinutes
-                ? step.plannedMinutes : -1,
-            p50: step.priorMinutesP50 == step.priorMinutesP50 ? step.priorMinutesP50 : -1,
-            p90: step.priorMinutesP90 == step.priorMinutesP90 ? step.priorMinutesP90 : -1,
-            timed: step.planned != .unset,
-            part: PoolKey.part(step, startMinutes: startMinutes) ?? -1, recent: soon)
-        let known = blends[blendKey]
-        if let known, isFresh(known) { return known.curve }
-        let keys = PoolKey.keys(step, startMinutes: startMinutes)
-        let made = blend(keys, known.map(\.prior) ?? StepValue.prior(step), soon: soon)
-        if blends.count > 200_000 { blends.removeAll(keepingCapacity: true) }
-        blends[blendKey] = made
-        return made.curve
+        let id = id(step)
+        let lead = Memories.lead(minutes: leadMinutes)
+        return blend(id, step, start: start, lead: lead).map { curve($0) }
     }
 
-    private func isFresh(_ blend: Blend) -> Bool {
-        for (slot, version) in zip(blend.slots, blend.versions) where pools[slot].version != version
-        {
-            return false
+    /// Of the blend with this number, as `blend` returns it.
+    func curve(_ blend: Int) -> Curve {
+        var points = InlineArray<64, Float>(repeating: 0)
+        blendPoints.withUnsafeBufferPointer { all in
+            for j in 0..<Curve.count { points[j] = all[blend * 2 * Curve.count + j] }
         }
-        return blend.complete || blend.slotCount == pools.count
+        return Curve(points: points)
     }
 
-    private func blend(_ keys: [PoolKey], _ prior: Curve?, soon: Bool) -> Blend {
+    /// Calls `body` with the points of a blend, shuffled for a place in the chain.
+    mutating func withShuffled(
+        _ blend: Int, for position: Int, _ body: (UnsafePointer<Float>) -> Void
+    ) {
+        let isReady = blends[blend].shuffledFor == Int32(position)
+        blends[blend].shuffledFor = Int32(position)
+        blendPoints.withUnsafeMutableBufferPointer { all in
+            guard let base = all.baseAddress else { return }
+            let sorted = base + blend * 2 * Curve.count
+            let shuffled = sorted + Curve.count
+            if !isReady {
+                let order = Composer.permutations[position]
+                for j in 0..<Curve.count { shuffled[j] = sorted[Int(order[j])] }
+            }
+            body(UnsafePointer(shuffled))
+        }
+    }
+
+    /// The number of the blend for a step, brought up to date; nil where nothing is known.
+    mutating func blend(_ id: StepID, _ step: Milestone, start: Instant, lead: Int) -> Int? {
+        let model = Int(id.number)
+        let leads = Memories.leadMinutes.count
+        var variant = lead
+        switch models[model].calendar {
+        case .none: break
+        case .timetable:
+            if step.planned != .unset { variant += leads * (Int(PoolKey.part(step.planned)) + 1) }
+        case .border:
+            if start != .unset {
+                variant +=
+                    leads
+                    * (Int(PoolKey.part(start)) + 1 + 9 * (Int(PoolKey.weekday(start)) + 1))
+            }
+        }
+        let known = Int(models[model].variants[variant])
+        if known >= 0, isFresh(known) { return blends[known].isKnown ? known : nil }
+        let at: Int
+        if known >= 0 {
+            at = known
+        } else {
+            if blends.count >= Pools.blendLimit { forgetBlends() }
+            at = blends.count
+            blends.append(Blend())
+            blendPoints.append(contentsOf: repeatElement(0, count: 2 * Curve.count))
+            models[model].variants[variant] = Int32(at)
+        }
+        make(at, id, step, start, lead)
+        return blends[at].isKnown ? at : nil
+    }
+
+    /// Blends follow from the pools, so they may go at any time.
+    private mutating func forgetBlends() {
+        blends.removeAll(keepingCapacity: true)
+        blendPoints.removeAll(keepingCapacity: true)
+        for model in models.indices {
+            for variant in models[model].variants.indices {
+                models[model].variants[variant] = -1
+            }
+        }
+    }
+
+    private func isFresh(_ at: Int) -> Bool {
+        let blend = blends[at]
+        for index in 0..<Int(blend.used)
+        where versions[Int(blend.slots[index])] != blend.versions[index] { return false }
+        return blend.isComplete || blend.slotCount == Int32(pools.count)
+    }
+
+    private mutating func make(
+        _ at: Int, _ id: StepID, _ step: Milestone, _ start: Instant, _ lead: Int
+    ) {
+        var made = Blend()
+        made.isComplete = true
+        made.slotCount = Int32(pools.count)
         var parts: [(curve: Curve, weight: Double)] = []
         var rest = 1.0
-        var used: [Int] = []
-        // How the step has gone there of late comes before all that was ever seen of it.
-        if soon, let place = keys.first(where: { $0.level == .place }),
-            let slot = slots[place], let recent = pools[slot].recent
-        {
-            let n = Double(min(pools[slot].drawn, Pools.recentCount))
-            let weight = n / (n + Pools.recentWeight)
-            parts.append((recent, weight))
-            rest -= weight
-        }
-        for key in keys {
-            guard let slot = slots[key] else { continue }
-            used.append(slot)
-            guard let curve = pools[slot].curve else { continue }
-            let n = Double(pools[slot].drawn)
-            let k: Double
-            switch key.level {
-            case .planned: k = Pools.specificWeight
-            default: k = Pools.generalWeight
+        let model = models[Int(id.number)]
+        func take(_ slot: Int?, _ k: Double, isPlace: Bool = false) {
+            guard let slot else {
+                made.isComplete = false
+                return
             }
+            made.slots[Int(made.used)] = Int32(slot)
+            made.versions[Int(made.used)] = versions[slot]
+            made.used += 1
+            guard let curve = pools[slot].curve else { return }
+            let n = Double(pools[slot].drawn)
             let weight = rest * n / (n + k)
-            parts.append((curve, weight))
+            if isPlace {
+                for span in pools[slot].spans(lead) {
+                    parts.append((span.curve, weight * span.weight))
+                }
+            } else {
+                parts.append((curve, weight))
+            }
             rest -= weight
         }
-        if let prior {
-            parts.append((prior, max(rest, 0.01)))
+        for key in calendarKeys(id, step, start) { take(slots[key], Pools.generalWeight) }
+        for at in model.keys.indices {
+            let isSpecific = model.keys[at].level == .planned
+            take(
+                existing(id, at), isSpecific ? Pools.specificWeight : Pools.generalWeight,
+                isPlace: at == model.placeAt)
         }
-        return Blend(
-            slots: used, versions: used.map { pools[$0].version },
-            curve: parts.isEmpty ? nil : Curve.mixture(parts), prior: prior,
-            complete: used.count == keys.count, slotCount: pools.count)
+        if let prior = model.prior { parts.append((prior, max(rest, 0.01))) }
+        if !parts.isEmpty {
+            let curve = Curve.mixture(parts)
+            for j in 0..<Curve.count { blendPoints[at * 2 * Curve.count + j] = curve.points[j] }
+            made.isKnown = true
+        }
+        blends[at] = made
+    }
+
+    private mutating func existing(_ id: StepID, _ at: Int) -> Int? {
+        let model = Int(id.number)
+        let known = models[model].slots[at]
+        if known >= 0 { return Int(known) }
+        guard let found = slots[models[model].keys[at]] else { return nil }
+        models[model].slots[at] = Int32(found)
+        return found
     }
 }

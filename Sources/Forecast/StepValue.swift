@@ -21,7 +21,7 @@ public enum StepValue {
     }
 
     /// By the plan, else by the network, else 0.
-    @inlinable static func transitMinutes(_ step: Milestone) -> Double {
+    @inlinable public static func transitMinutes(_ step: Milestone) -> Double {
         if step.plannedMinutes == step.plannedMinutes { return step.plannedMinutes }
         if step.priorMinutesP50 == step.priorMinutesP50 { return step.priorMinutesP50 }
         return 0

@@ -20,7 +20,7 @@ public struct Backtest {
         public var promised: Instant?
         /// By the plan and the delay so far.
         public var naive: Instant?
-        /// By the medians of the steps ahead.
+        /// By the medians of all that was ever seen of the steps ahead.
         public var medians: Instant?
         public var stage: Stage
     }
@@ -40,6 +40,7 @@ public struct Backtest {
     public private(set) var lines = 0
     public private(set) var refused = 0
     private var engine: Engine
+    private var medians = HistoricalMedians()
     private let parser = FeedParser()
     private var now: Instant = .unset
     private var delivered: [String: Instant] = [:]
@@ -112,6 +113,8 @@ public struct Backtest {
         _ shipment: String, _ container: ContainerNumber, _ event: String?, _ sink: Sink?
     ) {
         guard let found = engine.outlook(container, shipment: shipment, now: now) else { return }
+        let historical = engine.stepsAhead(container, shipment: shipment)
+            .flatMap { medians.expect(shipment, $0) }
         if found.expected.next == nil {
             delivered[shipment] = max(delivered[shipment] ?? .unset, found.expected.last[0])
             return
@@ -129,7 +132,7 @@ public struct Backtest {
             deciles: found.shares, p10: found.shares[0], p50: found.shares[4],
             p90: found.shares[8],
             lateProbability: found.lateProbability,
-            promised: found.promised, naive: found.naive, medians: found.medians,
+            promised: found.promised, naive: found.naive, medians: historical,
             stage: stage)
         predictions.append(prediction)
         sink?(prediction)
@@ -137,6 +140,9 @@ public struct Backtest {
 
     /// The score that the engine kept itself, by class of horizon.
     public var ownScores: IntervalGuard { engine.intervals }
+
+    /// The same for the milestones that were next, by place.
+    public var ownStepScores: [(place: String, tally: IntervalGuard.Tally)] { engine.stepScores }
 
     /// One forecast as the line of `--forecasts`.
     public static func line(_ prediction: Prediction) -> [UInt8] {

@@ -42,8 +42,8 @@ public struct ShipmentTruth: Sendable {
     public var delivered: Instant
 }
 
-/// Corridor traffic with its truth: block trains, trucks and ships over the network's corridors,
-/// dwells that swell and shrink in waves at the borders, and boxes that are held.
+/// Corridor traffic with its truth: block trains and trucks over the network's corridors that meet
+/// in the same queues, and boxes that are held.
 public struct Traffic: Sendable {
     public private(set) var lines: [TimedLine] = []
     public private(set) var truths: [ShipmentTruth] = []
@@ -54,6 +54,10 @@ public struct Traffic: Sendable {
     private var symbols = Symbols()
     private var serial = 0
     private var trips: [Trip] = []
+    /// Trips that the agenda has.
+    private var known = 0
+    /// The train of each relation that still takes boxes.
+    private var open: [Int: Int] = [:]
     private var world: World
     /// The chain of each relation: the same for all its shipments.
     private var chains: [Int: [Milestone]] = [:]
@@ -142,27 +146,94 @@ public struct Traffic: Sendable {
         var plan = ShipmentPlan(
             shipment: name, containers: [container], origin: relation.from,
             destination: relation.to, mode: relation.mode, via: relation.via, start: start)
-        if chains[index] == nil {
-            chains[index] = ChainBuilder(network: network).chain(
-                plan, container: container, &symbols)
-        }
+        if chains[index] == nil { addRelation(index, relation, plan, container) }
         let chain = chains[index] ?? []
         guard !chain.isEmpty else { return }
         let typical = chain.reduce(0) { $0 + Traffic.typicalMinutes($1) }
-        plan.promised = start.advanced(minutes: typical * (1.12 + 0.1 * random.share()) + 720)
-        send(planLine(plan, start), at: start)
+        plan.promised = start.advanced(minutes: typical * (1.25 + 0.15 * random.share()) + 1_440)
         let held = random.chance(options.heldShare) ? Int(random.share() * Double(chain.count)) : -1
-        trips.append(Trip(plan: plan, chain: chain, start: start, heldAt: held))
+        let load = Load(plan: plan, start: start, heldAt: held)
+        guard relation.mode == .rail else {
+            send(planLine(plan, start), at: start)
+            return trips.append(Trip(loads: [load], chain: chain, start: start))
+        }
+        // By the next train that has room for it.
+        if let train = open[index], trips[train].start >= start,
+            trips[train].loads.count < Traffic.boxesPerTrain
+        {
+            trips[train].loads.append(load)
+            return send(planLine(plan, start, leaving: leaving(trips[train])), at: start)
+        }
+        let every = Traffic.trainEvery(index, options) * 1_440
+        let after = options.start.minutes(since: start).magnitude
+        let wait = every - after.truncatingRemainder(dividingBy: every)
+        open[index] = trips.count
+        trips.append(
+            Trip(loads: [load], chain: chain, start: start.advanced(minutes: max(wait, 30))))
+        send(planLine(plan, start, leaving: leaving(trips[trips.count - 1])), at: start)
     }
 
-    /// A shipment under way.
-    private struct Trip {
+    /// By the timetable.
+    private func leaving(_ train: Trip) -> Instant {
+        let minutes =
+            train.start.microseconds / 60_000_000
+            + Int64(Traffic.typicalMinutes(train.chain[0]))
+        return Instant(seconds: minutes / 15 * 15 * 60)
+    }
+
+    private static let boxesPerTrain = 50
+
+    private static func share(_ index: Int) -> Double {
+        Double(relations[index].weight) / Double(relations.reduce(0) { $0 + $1.weight })
+    }
+
+    /// Days between two trains of a relation: one a day, or as many as fill up.
+    private static func trainEvery(_ index: Int, _ options: TrafficOptions) -> Double {
+        let boxes = share(index) * options.shipmentsPerDay
+        return min(1, Double(boxesPerTrain) * 0.8 / max(boxes, 0.001))
+    }
+
+    /// Its chain, and what of it passes each border on a usual day.
+    private mutating func addRelation(
+        _ index: Int, _ relation: Relation, _ plan: ShipmentPlan, _ container: ContainerNumber
+    ) {
+        let chain = ChainBuilder(network: network).chain(plan, container: container, &symbols)
+        chains[index] = chain
+    }
+
+    /// Before anything moves the borders know what to expect.
+    private mutating func tellBorders() {
+        for (index, chain) in chains {
+            let boxes = Traffic.share(index) * options.shipmentsPerDay
+            let relation = Traffic.relations[index]
+            let isRoad = relation.mode == .road
+            // A train that is not full leaves all the same, where there is a box for it.
+            let trains = (1 - Elementary.exp(-boxes)) / Traffic.trainEvery(index, options)
+            for step in chain where step.code == .cusr || step.code == .disc {
+                world.expect(
+                    World.Gate(place: symbols[step.fromPlace], isRoad: isRoad),
+                    perDay: isRoad ? boxes : step.code == .cusr ? trains : 0)
+            }
+        }
+    }
+
+    /// One box of a trip.
+    private struct Load {
         var plan: ShipmentPlan
-        var chain: [Milestone]
+        /// When it was booked.
         var start: Instant
         /// The step at which it is held up for days; -1: none.
         var heldAt: Int
+    }
+
+    /// A train or a truck under way, or a box that was left behind.
+    private struct Trip {
+        var loads: [Load]
+        var chain: [Milestone]
+        var start: Instant
         var step = 0
+        /// A box that was left behind and goes along with others.
+        var isAlone = false
     }
 
     /// What happens when, earliest first; at one instant in the order of the shipments.
@@ -202,33 +273,79 @@ public struct Traffic: Sendable {
         step.priorMinutesP50 == step.priorMinutesP50 ? step.priorMinutesP50 : 60
     }
 
-    /// Moves every shipment from milestone to milestone in the order of time, so that they meet in
-    /// the same queues.
+    /// Moves every trip from milestone to milestone in the order of time, so that they meet in the
+    /// same queues.
     private mutating func run() {
+        tellBorders()
         var agenda = Agenda()
         for index in trips.indices { agenda.add(trips[index].start, index) }
+        known = trips.count
         while let (at, index) = agenda.next() {
-            let trip = trips[index]
-            let step = trip.chain[trip.step]
+            let step = trips[index].chain[trips[index].step]
             let place = symbols[step.kind == .transit ? step.place : step.fromPlace]
-            let normal = Elementary.normalQuantile(min(max(random.share(), 1e-6), 1 - 1e-6))
             let p50 = Traffic.typicalMinutes(step)
             let p90 = step.priorMinutesP90 == step.priorMinutesP90 ? step.priorMinutesP90 : p50 * 2
-            let sigma = Elementary.ln(max(p90 / p50, 1.05)) / 1.2816 * 0.6
-            var end = world.pass(
-                step, place, start: at, minutes: p50 * Elementary.exp(sigma * normal))
-            if trip.step == trip.heldAt {
-                end = end.advanced(minutes: 2_000 + 4_000 * random.share())
-            }
-            report(trip.plan, trip.plan.containers[0], step, end, trip.step)
+            // What a queue makes of it comes on top.
+            let isQueue = step.code == .cusr || step.code == .disc
+            let end = world.pass(
+                step, place, start: at, minutes: p50 * noise(p90 / p50, isQueue ? 0.35 : 0.6),
+                takesRoom: !trips[index].isAlone)
+            leaveBehind(index, end)
+            finish(index, step, end)
             trips[index].step += 1
-            if trips[index].step < trip.chain.count {
+            if trips[index].step < trips[index].chain.count, !trips[index].loads.isEmpty {
                 agenda.add(end, index)
-            } else {
+            }
+            while trips.count > known {
+                agenda.add(trips[known].start, known)
+                known += 1
+            }
+        }
+    }
+
+    /// A log-normal factor around one, `share` as wide as the network says.
+    private mutating func noise(_ ratio: Double, _ share: Double) -> Double {
+        let normal = Elementary.normalQuantile(min(max(random.share(), 1e-6), 1 - 1e-6))
+        let sigma = Elementary.ln(max(ratio, 1.05)) / 1.2816 * share
+        return Elementary.exp(sigma * normal)
+    }
+
+    /// What is held at this step goes on by itself, days later.
+    private mutating func leaveBehind(_ index: Int, _ end: Instant) {
+        let step = trips[index].step
+        guard trips[index].loads.contains(where: { $0.heldAt == step }) else { return }
+        for load in trips[index].loads where load.heldAt == step {
+            let late = end.advanced(minutes: 2_000 + 4_000 * random.share())
+            var alone = Trip(loads: [load], chain: trips[index].chain, start: late)
+            alone.step = step + 1
+            alone.isAlone = true
+            finish(alone, trips[index].chain[step], late, at: step)
+            if alone.step < alone.chain.count { trips.append(alone) }
+        }
+        trips[index].loads.removeAll { $0.heldAt == step }
+    }
+
+    private mutating func finish(_ index: Int, _ step: Milestone, _ end: Instant) {
+        finish(trips[index], step, end, at: trips[index].step)
+    }
+
+    /// Reports the end of a step for every box: of a train almost at once, at the last gate one by
+    /// one.
+    private mutating func finish(_ trip: Trip, _ step: Milestone, _ end: Instant, at number: Int) {
+        let isLast = number == trip.chain.count - 1
+        for load in trip.loads {
+            var time = end
+            if isLast {
+                time = end.advanced(minutes: Traffic.typicalMinutes(step) * 0.5 * random.share())
+            } else if trip.loads.count > 1 {
+                time = end.advanced(minutes: -random.share())
+            }
+            report(load.plan, load.plan.containers[0], step, time, number)
+            if isLast {
                 truths.append(
                     ShipmentTruth(
-                        plan: trip.plan.shipment, events: trip.chain.count, start: trip.start,
-                        promised: trip.plan.promised ?? end, delivered: end))
+                        plan: load.plan.shipment, events: trip.chain.count, start: load.start,
+                        promised: load.plan.promised ?? time, delivered: time))
             }
         }
     }
@@ -269,7 +386,9 @@ public struct Traffic: Sendable {
         }
     }
 
-    private func planLine(_ plan: ShipmentPlan, _ start: Instant) -> [UInt8] {
+    private func planLine(
+        _ plan: ShipmentPlan, _ start: Instant, leaving: Instant? = nil
+    ) -> [UInt8] {
         var out = JSONWriter()
         out.begin()
         out.field("plan", plan.shipment)
@@ -279,6 +398,13 @@ public struct Traffic: Sendable {
         out.field("mode", plan.mode.code)
         out.list("via", plan.via)
         out.field("start", Instant(seconds: start.microseconds / 1_000_000))
+        if let leaving, let origin = plan.origin {
+            out.objects("milestones", [leaving]) { leaving, out in
+                out.field("place", origin)
+                out.field("event", EventCode.depa.code)
+                out.field("time", leaving)
+            }
+        }
         out.field(
             "promised", plan.promised.map { Instant(seconds: $0.microseconds / 1_000_000) })
         out.field("updated", Instant(seconds: start.microseconds / 1_000_000))

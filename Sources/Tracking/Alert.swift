@@ -26,6 +26,8 @@ public struct AlertEpisode: Sendable, Equatable {
     public var probability: Float
     /// Wake up to confirm (pending) or to clear (clearing); `.never` where only news can.
     public var confirmAt: Instant
+    /// Of a `late` alert the class of horizon in which it was raised.
+    public var horizon: UInt8 = 0
 
     public init(
         type: AlertType, milestone: UInt16, place: UInt32, code: EventCode, episode: UInt16,

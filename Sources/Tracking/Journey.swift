@@ -66,10 +66,13 @@ public struct Journey: Sendable, Equatable {
         /// For each milestone the mean of when it was expected, in minutes from `p50`, when that
         /// was published: what a change is split by.
         public var path: [Float]
-        /// The first interval forecast in each class of horizon, until the arrival judges them.
+        /// The first intervals forecast in each class of horizon, until the arrival judges them.
         public var forecasts: [Forecasted]
-        /// Durations that this journey taught the pools, to be taken back on correction.
-        public var lessons: [Lesson]
+        /// The interval of the next milestone, as of the last evidence, and its index in `horizon`.
+        public var next: Forecasted?
+        /// When the milestones were reached, as the pools were taught; what is corrected later is
+        /// taken back. The same array as `Progress.reached` until then.
+        public var taught: [Instant]
 
         public init() {
             p10 = .unset
@@ -85,7 +88,8 @@ public struct Journey: Sendable, Equatable {
             alerts = []
             path = []
             forecasts = []
-            lessons = []
+            next = nil
+            taught = []
         }
 
         /// The earliest of the times at which the engine should look again.
@@ -98,45 +102,31 @@ public struct Journey: Sendable, Equatable {
     }
 }
 
-/// An interval that was forecast of the last milestone, and how far ahead.
+/// An interval that was forecast of a milestone, and how far ahead.
 public struct Forecasted: Sendable, Equatable {
+    public var p50: Instant
+    /// Minutes from p10 to p50, and from p50 to p90.
+    public var before: Float
+    public var behind: Float
     /// Class of the horizon (`IntervalGuard`).
     public var horizon: UInt8
-    public var p10: Instant
-    public var p50: Instant
-    public var p90: Instant
-    /// By how much (logarithm of a factor) experience had stretched its two sides.
-    public var lower: Float
-    public var upper: Float
-    /// And by how much of half its width it had moved the middle.
-    public var center: Float
 
-    public init(
-        horizon: UInt8, p10: Instant, p50: Instant, p90: Instant, lower: Float, upper: Float,
-        center: Float
-    ) {
-        self.center = center
-        self.lower = lower
-        self.upper = upper
-        self.horizon = horizon
-        self.p10 = p10
-        self.p50 = p50
-        self.p90 = p90
+    public init(horizon: UInt8, p10: Instant, p50: Instant, p90: Instant) {
+        self.init(
+            horizon: horizon, p50: p50, before: Float(p50.minutes(since: p10)),
+            behind: Float(p90.minutes(since: p50)))
     }
 
-    public func covers(_ actual: Instant) -> Bool { p10 <= actual && actual <= p90 }
-}
+    public init(horizon: UInt8, p50: Instant, before: Float, behind: Float) {
+        self.p50 = p50
+        self.before = before
+        self.behind = behind
+        self.horizon = horizon
+    }
 
-/// An observed step, as it was taught: which milestone, and the value in minutes.
-public struct Lesson: Sendable, Equatable {
-    public var milestone: UInt16
-    public var startedAt: Instant
-    public var endedAt: Instant
-
-    public init(milestone: UInt16, startedAt: Instant, endedAt: Instant) {
-        self.milestone = milestone
-        self.startedAt = startedAt
-        self.endedAt = endedAt
+    public func covers(_ actual: Instant) -> Bool {
+        let gap = Float(actual.minutes(since: p50))
+        return -before <= gap && gap <= behind
     }
 }
 

@@ -30,22 +30,29 @@ public enum StepKind: UInt8, CaseIterable, Sendable {
 }
 
 /// One milestone of a journey with the step that leads to it.
+/// Small, because a million plans have a dozen each.
 public struct Milestone: Sendable, Equatable {
-    public var place: UInt32
-    public var code: EventCode
     /// By the plan; `.unset` where it does not say.
     public var planned: Instant
-    public var kind: StepKind
+    public var place: UInt32
     /// Where the step began, and with what.
     public var fromPlace: UInt32
+    private var plannedFloat: Float
+    private var p50: Float
+    private var p90: Float
     public var fromCode: EventCode
+    public var code: EventCode
+    public var kind: StepKind
     public var mode: TransportMode
     public var direction: StepDirection = .straight
     /// By the plan; NaN where it does not say.
-    public var plannedMinutes: Double
+    public var plannedMinutes: Double {
+        get { Double(plannedFloat) }
+        set { plannedFloat = Float(newValue) }
+    }
     /// By the network; NaN where it does not know.
-    public var priorMinutesP50: Double
-    public var priorMinutesP90: Double
+    public var priorMinutesP50: Double { Double(p50) }
+    public var priorMinutesP90: Double { Double(p90) }
 
     public init(
         place: UInt32, code: EventCode, planned: Instant = .unset, kind: StepKind,
@@ -60,9 +67,9 @@ public struct Milestone: Sendable, Equatable {
         self.fromPlace = fromPlace
         self.fromCode = fromCode
         self.mode = mode
-        self.plannedMinutes = plannedMinutes
-        self.priorMinutesP50 = priorMinutesP50
-        self.priorMinutesP90 = priorMinutesP90
+        plannedFloat = Float(plannedMinutes)
+        p50 = Float(priorMinutesP50)
+        p90 = Float(priorMinutesP90)
     }
 
     /// The place of milestones that another container passes: no event of this one matches it.

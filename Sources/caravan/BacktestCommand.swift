@@ -165,7 +165,7 @@ struct BacktestCommand: AsyncParsableCommand {
             print(
                 String(
                     format:
-                        "medians of the steps ahead: MAE %.1f; ours on the same %d forecasts: %.1f",
+                        "historical medians of the steps: MAE %.1f; ours on the same %d forecasts: %.1f",
                     all.mediansMaeMinutes, all.mediansCount, all.ownBesideMediansMinutes))
         }
         for (index, tally) in backtest.ownScores.byHorizon.enumerated() where tally.count > 0 {
@@ -174,6 +174,14 @@ struct BacktestCommand: AsyncParsableCommand {
                 ? "up to " + Terminal.span(IntervalGuard.horizons[index]) + " ahead" : "beyond"
             print(
                 Terminal.padded(name, 18)
+                    + String(
+                        format: "%7d judged, coverage %.3f, width %.0f, error %.0f",
+                        tally.count, tally.coverage, tally.meanWidthMinutes,
+                        tally.meanErrorMinutes))
+        }
+        for (place, tally) in backtest.ownStepScores where tally.count >= 200 {
+            print(
+                Terminal.padded("next: " + place, 18)
                     + String(
                         format: "%7d judged, coverage %.3f, width %.0f, error %.0f",
                         tally.count, tally.coverage, tally.meanWidthMinutes,

@@ -61,12 +61,22 @@ import Tracking
             mode: .rail, plannedMinutes: planned, priorMinutesP50: 600, priorMinutesP90: 1_800)
     }
 
+    private func learn(_ pools: inout Pools, value: Double) {
+        let id = pools.id(step(1))
+        pools.learn(id, step(1), value: value)
+    }
+
+    private func unlearn(_ pools: inout Pools, value: Double) {
+        let id = pools.id(step(1))
+        pools.unlearn(id, step(1), value: value)
+    }
+
     @Test func evidenceOverrulesThePrior() throws {
         var pools = Pools()
         let prior = pools.curve(step(1))
         let before = try #require(prior).quantile(0.5)
         #expect(abs(before - 600) < 20)
-        for index in 0..<200 { pools.learn(step(1), value: 100 + Double(index % 10)) }
+        for index in 0..<200 { learn(&pools, value: 100 + Double(index % 10)) }
         let learned = pools.curve(step(1))
         let after = try #require(learned).quantile(0.5)
         #expect(abs(after - 105) < 15)
@@ -75,10 +85,10 @@ import Tracking
     @Test func unlearningReturnsToTheStateBefore() {
         var random = SeededGenerator(seed: 4)
         var pools = Pools()
-        for _ in 0..<100 { pools.learn(step(1), value: 1_000 * random.share()) }
+        for _ in 0..<100 { learn(&pools, value: 1_000 * random.share()) }
         let before = pools.pools.map { $0.values.sorted() }
-        pools.learn(step(1), value: 77_777)
-        pools.unlearn(step(1), value: 77_777)
+        learn(&pools, value: 77_777)
+        unlearn(&pools, value: 77_777)
         #expect(pools.pools.map { $0.values.sorted() } == before)
     }
 
@@ -91,7 +101,7 @@ import Tracking
 
     @Test func poolsKeepTheirLimit() {
         var pools = Pools()
-        for index in 0..<1_000 { pools.learn(step(1), value: Double(index)) }
+        for index in 0..<1_000 { learn(&pools, value: Double(index)) }
         for (key, pool) in zip(pools.keys, pools.pools) {
             #expect(pool.values.count == (key.level == .kind ? 1_000 : Pools.limit))
         }
@@ -111,6 +121,10 @@ import Tracking
             priorMinutesP50: 600, priorMinutesP90: 1_800),
     ]
 
+    private func steps(_ pools: inout Pools, _ closures: [ClosureWindow] = []) -> Composer.Steps {
+        Composer.Steps(chain, &pools, closures: closures)
+    }
+
     private func progress(_ reached: [Instant]) -> Journey.Progress {
         var progress = Journey.Progress()
         progress.reached = reached
@@ -126,9 +140,10 @@ import Tracking
         var other = Pools()
         let open = progress([.unset, .unset, .unset])
         let now = start.advanced(minutes: 60)
-        let a = first.expect(chain, open, start: start, now: now, &one)
-        _ = second.expect(chain, open, start: start, now: now.advanced(minutes: 5), &other)
-        let b = second.expect(chain, open, start: start, now: now, &other)
+        let a = first.expect(steps(&one), open, start: start, now: now, &one)
+        _ = second.expect(
+            steps(&other), open, start: start, now: now.advanced(minutes: 5), &other)
+        let b = second.expect(steps(&other), open, start: start, now: now, &other)
         #expect(a == b)
         #expect(a?.last == a?.last.sorted())
         #expect(a?.last.count == 64)
@@ -142,7 +157,8 @@ import Tracking
         var last = Instant.unset
         for hours in stride(from: 0.0, through: 200, by: 4) {
             let now = start.advanced(minutes: hours * 60)
-            let expected = composer.expect(chain, open, start: start, now: now, &pools)
+            let expected = composer.expect(
+                steps(&pools), open, start: start, now: now, &pools)
             let found = try #require(expected)
             #expect(found.quantile(0.5) >= last)
             #expect(found.reviewAt > now)
@@ -156,7 +172,7 @@ import Tracking
         var pools = Pools()
         let done = progress([start, start.advanced(minutes: 9), start.advanced(minutes: 10)])
         let later = start.advanced(minutes: 99)
-        let expected = composer.expect(chain, done, start: start, now: later, &pools)
+        let expected = composer.expect(steps(&pools), done, start: start, now: later, &pools)
         let found = try #require(expected)
         #expect(found.next == nil)
         #expect(found.last == [start.advanced(minutes: 10)])
@@ -170,7 +186,7 @@ import Tracking
         let until = start.advanced(minutes: 20_000)
         let window = ClosureWindow(place: 1, mode: .rail, from: start, until: until)
         let expected = composer.expect(
-            chain, open, start: start, now: start, &pools, closures: [window])
+            steps(&pools, [window]), open, start: start, now: start, &pools)
         let found = try #require(expected)
         #expect(found.last.allSatisfy { $0 > until })
     }

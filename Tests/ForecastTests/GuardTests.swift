@@ -10,8 +10,8 @@ private let now = Instant(seconds: 1_767_225_600)
     private func expectation() -> Forecast.Expectation {
         let curve = Curve.logNormal(p50: 1_000, p90: 1_300)
         return Forecast.Expectation(
-            last: curve.values.map { now.advanced(minutes: Double($0)) }, next: 0, nextP50: now,
-            nextP90: now, reviewAt: .never)
+            last: curve.values.map { now.advanced(minutes: Double($0)) }, next: 0, nextP10: now,
+            nextP50: now, nextP90: now, reviewAt: .never)
     }
 
     private func forecast(_ intervals: IntervalGuard, _ expected: Forecast.Expectation)
@@ -24,10 +24,7 @@ private let now = Instant(seconds: 1_767_225_600)
         let horizon = IntervalGuard.horizonClass(
             minutes: middle.minutes(since: now), isLastStep: false)
         return Forecasted(
-            horizon: UInt8(horizon), p10: quantile(0.1), p50: quantile(0.5), p90: quantile(0.9),
-            lower: Float(intervals.tallies[horizon].lower),
-            upper: Float(intervals.tallies[horizon].upper),
-            center: Float(intervals.tallies[horizon].center))
+            horizon: UInt8(horizon), p10: quantile(0.1), p50: quantile(0.5), p90: quantile(0.9))
     }
 
     @Test func withNothingLearnedItIsThePlainQuantile() {

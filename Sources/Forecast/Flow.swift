@@ -1,0 +1,172 @@
+import Tracking
+
+/// Who waits at a place for one step now, and how the last ones left: what tells that it is
+/// congested, or shut, before any of those that wait is released.
+///
+/// Open steps count as right-censored: over the time in which the last few left, the rate at which
+/// steps ended is compared with the one that the place's own curve would have led to for all that
+/// were open (events over integrated hazard, each with a few counts of the usual added). Time is
+/// counted up to the last report of the place, so that a post that is cut off is no congestion.
+public struct Flow: Sendable, Equatable {
+    public struct Passage: Sendable, Equatable {
+        public var start: Instant
+        public var end: Instant
+
+        public init(start: Instant, end: Instant) {
+            self.start = start
+            self.end = end
+        }
+    }
+
+    /// Passages kept, in order of their ends.
+    static let kept = 16
+    /// Of these, so many make the time over which the rate is taken.
+    static let window = 10
+    /// Open steps looked at, evenly spread over all of them.
+    static let sampled = 12
+    /// As how many ends the usual pace counts.
+    static let usualCounts = 20.0
+    /// What has lasted this many times as long as nine in ten do is lost, and no evidence.
+    static let lostAfter = 6.0
+
+    /// When each of those that wait began to, ascending. Follows from the journeys.
+    public internal(set) var open: [Instant] = []
+    public internal(set) var ended: [Passage] = []
+    /// The last report of the place.
+    public internal(set) var frontier: Instant = .unset
+    public internal(set) var pace = Pace.usual
+    /// Reports since the pace was taken, and when that was.
+    public internal(set) var pending = 0
+    public internal(set) var takenAt: Instant = .unset
+
+    public init() {}
+
+    /// As a snapshot kept it; those that wait come with their journeys.
+    public init(
+        ended: [Passage], frontier: Instant, paceStep: Int, pending: Int, takenAt: Instant
+    ) {
+        self.ended = ended
+        self.frontier = frontier
+        self.pending = pending
+        self.takenAt = takenAt
+        pace = Pace(step: paceStep)
+    }
+
+    public var paceStep: Int { pace.step }
+
+    mutating func wait(from start: Instant) {
+        open.insert(start, at: rank(start))
+    }
+
+    mutating func leave(_ start: Instant) {
+        let at = rank(start)
+        if at < open.count, open[at] == start { open.remove(at: at) }
+    }
+
+    /// How many that wait began before `start`.
+    func rank(_ start: Instant) -> Int {
+        var low = 0
+        var high = open.count
+        while low < high {
+            let middle = (low + high) / 2
+            if open[middle] < start { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    mutating func add(_ passage: Passage) {
+        var at = ended.count
+        while at > 0, passage.end < ended[at - 1].end { at -= 1 }
+        ended.insert(passage, at: at)
+        if ended.count > Flow.kept { ended.removeFirst() }
+    }
+
+    mutating func remove(_ passage: Passage) {
+        if let at = ended.lastIndex(of: passage) { ended.remove(at: at) }
+    }
+
+    /// A report of the place: takes the pace anew once enough has come in.
+    mutating func heard(at time: Instant, _ curve: Curve?) {
+        frontier = max(frontier, time)
+        pending += 1
+        guard let curve else { return }
+        let since = takenAt == .unset ? .infinity : frontier.minutes(since: takenAt)
+        guard pending >= 4 || since >= 30 else { return }
+        pending = 0
+        takenAt = frontier
+        pace = measured(curve)
+    }
+
+    private func measured(_ curve: Curve) -> Pace {
+        let count = min(ended.count, Flow.window)
+        guard count + open.count >= 6 else { return .usual }
+        let first = ended.count - count
+        let from = count > 0 ? ended[first].end : .unset
+        var ends = 0.0
+        var hazard = 0.0
+        for passage in ended[(first + (count > 0 ? 1 : 0))...] {
+            ends += 1
+            hazard += Flow.hazard(curve, passage, from, passage.end)
+        }
+        let spread = max(Double(curve.points[57]), 60) * Flow.lostAfter
+        let stride = max(1, open.count / Flow.sampled)
+        var at = stride / 2
+        while at < open.count {
+            let start = open[at]
+            let lasted = frontier.minutes(since: start)
+            if lasted > 0, lasted < spread {
+                let passage = Passage(start: start, end: frontier)
+                hazard += Double(stride) * Flow.hazard(curve, passage, from, frontier)
+            }
+            at += stride
+        }
+        return Pace(factor: (ends + Flow.usualCounts) / (hazard + Flow.usualCounts))
+    }
+
+    /// The integrated hazard of a step between `from` and `until`.
+    private static func hazard(
+        _ curve: Curve, _ passage: Passage, _ from: Instant, _ until: Instant
+    ) -> Double {
+        let whole = cumulated(curve, until.minutes(since: passage.start))
+        guard from > passage.start else { return whole }
+        return whole - cumulated(curve, from.minutes(since: passage.start))
+    }
+
+    /// -ln of the share that outlasts `minutes`.
+    static func cumulated(_ curve: Curve, _ minutes: Double) -> Double {
+        let value = Float(minutes)
+        if value <= curve.points[0] { return 0 }
+        var low = 0
+        var high = Curve.count
+        while low < high {
+            let middle = (low + high) / 2
+            if curve.points[middle] <= value { low = middle + 1 } else { high = middle }
+        }
+        guard low < Curve.count else {
+            let spread = max(
+                Double(curve.points[57]) - Double(curve.points[32]),
+                0.1 * abs(Double(curve.points[32])), 1)
+            return hazards[Curve.count - 1]
+                + min(3, (minutes - Double(curve.points[Curve.count - 1])) / spread)
+        }
+        let below = Double(curve.points[low - 1])
+        let above = Double(curve.points[low])
+        let part = above > below ? (minutes - below) / (above - below) : 1
+        return hazards[low - 1] + (hazards[low] - hazards[low - 1]) * part
+    }
+
+    private static let hazards: [Double] = (0..<Curve.count).map {
+        -Elementary.ln(1 - (Double($0) + 0.5) / Double(Curve.count))
+    }
+
+    /// Minutes between two that leave, in the middle of the last few; nil where too few have.
+    var gapMinutes: Double? {
+        guard ended.count >= 6 else { return nil }
+        var gaps: [Double] = []
+        for index in 1..<ended.count {
+            gaps.append(ended[index].end.minutes(since: ended[index - 1].end))
+        }
+        gaps.sort()
+        return gaps[gaps.count / 2]
+    }
+}

@@ -1,0 +1,100 @@
+import Tracking
+
+/// How a step at one place has gone over three spans: the last few times, of late, and for long. Which
+/// of them tells best how it will go depends on the place and on how far ahead one looks, so it is
+/// measured: each observation is compared with what the three would have said of it when it was
+/// still so far ahead.
+public struct Memories: Sendable, Equatable {
+    /// The spans, from the shortest.
+    public static let spans = 3
+    /// How far ahead of a step's beginning one looks, in classes: minutes.
+    public static let leadMinutes: [Double] = [0, 1_440, 4_320, 10_080, 20_160]
+    /// Of so many observations one is kept for long.
+    static let thinning = 8
+    /// Minutes between two of the medians kept, and how many are kept: a little beyond the longest
+    /// look ahead.
+    static let snapshotMinutes = 720.0
+    static let snapshots = 32
+    /// How much a new error counts.
+    static let rate = 0.04
+    /// Weights before anything has been measured, and as how many observations they count.
+    static let usual = SIMD4<Float>(0.2, 0.5, 0.3, 0)
+    static let usualCounts: Float = 20
+
+    public struct Medians: Sendable, Equatable {
+        public var at: Instant
+        public var minutes: SIMD4<Float>
+
+        public init(at: Instant, minutes: SIMD4<Float>) {
+            self.at = at
+            self.minutes = minutes
+        }
+    }
+
+    /// Medians as they were, oldest first.
+    public internal(set) var past: [Medians] = []
+    /// Running mean absolute errors of the three, per class of lead.
+    public internal(set) var errors: [SIMD4<Float>]
+    public internal(set) var counts: [Int]
+    /// What each span counts, per class of lead, as of the last curve: not the present errors, or a
+    /// blend would depend on when it was made.
+    public internal(set) var weights: [SIMD4<Float>]
+
+    public init() {
+        weights = []
+        errors = Array(repeating: .zero, count: Memories.leadMinutes.count)
+        counts = Array(repeating: 0, count: Memories.leadMinutes.count)
+    }
+
+    public init(
+        past: [Medians], errors: [SIMD4<Float>], counts: [Int], weights: [SIMD4<Float>]
+    ) {
+        self.weights = weights
+        self.past = past
+        self.errors = errors
+        self.counts = counts
+    }
+
+    /// The class of a step that begins in `minutes`.
+    static func lead(minutes: Double) -> Int {
+        var found = 0
+        for (index, least) in leadMinutes.enumerated() where minutes >= least { found = index }
+        return found
+    }
+
+    /// An observation of a step that began at `start`.
+    mutating func judge(_ value: Float, start: Instant) {
+        for lead in Memories.leadMinutes.indices {
+            let known = start.advanced(minutes: -Memories.leadMinutes[lead])
+            guard let said = past.last(where: { $0.at <= known }) else { continue }
+            var error = SIMD4<Float>.zero
+            for span in 0..<Memories.spans { error[span] = abs(said.minutes[span] - value) }
+            let rate = Float(max(Memories.rate, 1 / Double(counts[lead] + 1)))
+            errors[lead] += (error - errors[lead]) * rate
+            counts[lead] += 1
+        }
+    }
+
+    /// Keeps the medians as they are at `now`, where the last ones are old enough.
+    mutating func keep(_ minutes: SIMD4<Float>, at now: Instant) {
+        if let last = past.last, now.minutes(since: last.at) < Memories.snapshotMinutes { return }
+        past.append(Medians(at: now, minutes: minutes))
+        if past.count > Memories.snapshots { past.removeFirst() }
+    }
+
+    /// Takes the weights anew: the smaller a span's error, the more it counts; together 1.
+    mutating func weigh() {
+        weights = Memories.leadMinutes.indices.map { lead in
+            let n = Float(counts[lead])
+            let known = n / (n + Memories.usualCounts)
+            var skill = SIMD4<Float>.zero
+            var sum: Float = 0
+            for span in 0..<Memories.spans {
+                let error = max(errors[lead][span], 0.5)
+                skill[span] = 1 / (error * error * error * error)
+                sum += skill[span]
+            }
+            return known * (skill / sum) + (1 - known) * Memories.usual
+        }
+    }
+}

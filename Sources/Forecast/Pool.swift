@@ -1,0 +1,149 @@
+import Tracking
+
+/// The last observations under one key, and a curve through them that is brought up to date when
+/// enough has come in since.
+public struct Pool: Sendable, Equatable {
+    /// In order of learning, oldest at `head` once the pool is full; minutes.
+    public private(set) var values: [Float]
+    /// The same, ascending, kept so that a curve is drawn without sorting.
+    private var ascending: [Float]
+    public private(set) var head: Int
+    public private(set) var curve: Curve?
+    /// The same through the latest values alone; nil while there are too few.
+    public private(set) var recent: Curve?
+    /// Of every few observations one, in order of learning: how it has gone for long. Only of one
+    /// step at one place.
+    public private(set) var longValues: [Float] = []
+    public private(set) var long: Curve?
+    /// Observations since one was kept for long.
+    public private(set) var skipped = 0
+    public private(set) var memories = Memories()
+    /// Observations learned or taken back since the curve was drawn.
+    public private(set) var pending: Int
+    /// Counts the curves drawn, for caches.
+    public private(set) var version: UInt32
+    /// Observations that the curve was drawn through: its weight in a blend. Not the present
+    /// count, or a blend would depend on when it was made.
+    public private(set) var drawn: Int
+
+    public init() {
+        values = []
+        ascending = []
+        head = 0
+        curve = nil
+        recent = nil
+        pending = 0
+        version = 0
+        drawn = 0
+    }
+
+    public init(
+        values: [Float], head: Int, curve: Curve?, recent: Curve?, longValues: [Float],
+        long: Curve?, skipped: Int, memories: Memories, pending: Int, version: UInt32, drawn: Int
+    ) {
+        self.recent = recent
+        self.longValues = longValues
+        self.long = long
+        self.skipped = skipped
+        self.memories = memories
+        self.values = values
+        ascending = values.sorted()
+        self.head = head
+        self.curve = curve
+        self.pending = pending
+        self.version = version
+        self.drawn = drawn
+    }
+
+    mutating func learn(_ value: Float, limit: Int) {
+        if values.count < limit {
+            values.append(value)
+        } else {
+            ascending.remove(at: rank(values[head]))
+            values[head] = value
+            head = head + 1 == limit ? 0 : head + 1
+        }
+        ascending.insert(value, at: rank(value))
+        touched()
+    }
+
+    /// As `learn`, of one step at one place that began at `start` and ended at `end`.
+    mutating func learn(_ value: Float, limit: Int, start: Instant, end: Instant) {
+        if start != .unset { memories.judge(value, start: start) }
+        skipped += 1
+        if skipped >= Memories.thinning || longValues.isEmpty {
+            skipped = 0
+            longValues.append(value)
+            if longValues.count > limit { longValues.removeFirst() }
+        }
+        learn(value, limit: limit)
+        if end != .unset, let curve {
+            let middle = Float(curve.quantile(0.5))
+            memories.keep(
+                SIMD4(
+                    recent.map { Float($0.quantile(0.5)) } ?? middle, middle,
+                    long.map { Float($0.quantile(0.5)) } ?? middle, 0), at: end)
+        }
+    }
+
+    /// The curves of the three spans, as far as they are known, with what each counts.
+    func spans(_ lead: Int) -> [(curve: Curve, weight: Double)] {
+        guard let curve, lead < memories.weights.count else { return [] }
+        let weights = memories.weights[lead]
+        return [
+            (recent ?? curve, Double(weights[0])), (curve, Double(weights[1])),
+            (long ?? curve, Double(weights[2])),
+        ]
+    }
+
+    /// How many kept values are smaller.
+    private func rank(_ value: Float) -> Int {
+        var low = 0
+        var high = ascending.count
+        while low < high {
+            let middle = (low + high) / 2
+            if ascending[middle] < value { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    /// Takes one observation of `value` back, the latest; nothing where it has been pushed out.
+    mutating func unlearn(_ value: Float) {
+        let n = values.count
+        for back in 0..<n {
+            let index = (head + n - 1 - back) % n
+            guard values[index] == value else { continue }
+            // Back to oldest-first order, so that the ring stays one.
+            var ordered = Array(values[head...] + values[..<head])
+            ordered.remove(at: (index + n - head) % n)
+            ascending.remove(at: rank(value))
+            values = ordered
+            head = 0
+            if let kept = longValues.lastIndex(of: value) { longValues.remove(at: kept) }
+            touched()
+            return
+        }
+    }
+
+    private mutating func touched() {
+        pending += 1
+        // The first few each count; later a sixteenth, and at least four, make a difference.
+        let due = values.count < 8 ? 1 : max(4, values.count > Pools.limit ? values.count / 16 : 6)
+        if curve == nil || pending >= due { redraw() }
+    }
+
+    private mutating func redraw() {
+        curve = values.isEmpty ? nil : Curve.ofSorted(ascending)
+        recent = nil
+        if values.count >= 8 {
+            let n = values.count
+            let latest = (1...min(n, Pools.recentCount)).map { values[(head + n - $0) % n] }
+            recent = Curve.ofSorted(latest.sorted())
+        }
+        memories.weigh()
+        long = longValues.count >= 8 ? Curve.ofSorted(longValues.sorted()) : nil
+        pending = 0
+        drawn = values.count
+        version &+= 1
+    }
+}

@@ -1,0 +1,153 @@
+import Simulation
+import Testing
+import Tracking
+
+@testable import Forecast
+
+private let start = Instant(seconds: 1_767_225_600)
+
+private func at(_ minutes: Double) -> Instant { start.advanced(minutes: minutes) }
+
+/// A border at which waiting takes ten hours, as the network says.
+private let border = Milestone(
+    place: 1, code: .cusr, kind: .dwell, fromPlace: 1, fromCode: .arri, mode: .rail,
+    priorMinutesP50: 600, priorMinutesP90: 900)
+
+@Suite struct FlowTests {
+    /// One an hour comes and leaves some ten hours later, for `hours`.
+    private func usual(_ pools: inout Pools, hours: Int) {
+        let id = pools.id(border)
+        var inside: [(came: Instant, leaves: Instant)] = []
+        for hour in 0..<hours {
+            let came = at(Double(hour) * 60)
+            pools.wait(id, from: came, isNews: true)
+            inside.append((came, came.advanced(minutes: 480 + Double(hour * 37 % 240))))
+            for one in inside where one.leaves <= came {
+                pools.leave(id, from: one.came)
+                pools.learn(
+                    id, border, value: one.leaves.minutes(since: one.came), start: one.came,
+                    end: one.leaves)
+            }
+            inside.removeAll { $0.leaves <= came }
+        }
+    }
+
+    @Test func waitingIsEvidenceBeforeAnybodyIsReleased() {
+        var pools = Pools()
+        usual(&pools, hours: 60)
+        let id = pools.id(border)
+        let before = pools.pace(id).factor
+        #expect(abs(before - 1) < 0.35, "\(before)")
+        // They go on coming, and none leaves.
+        for hour in 60..<90 { pools.wait(id, from: at(Double(hour) * 60), isNews: true) }
+        #expect(pools.pace(id).factor < 0.6 * before)
+    }
+
+    @Test func aPostThatIsCutOffIsNoCongestion() {
+        var pools = Pools()
+        usual(&pools, hours: 60)
+        let id = pools.id(border)
+        let before = pools.pace(id)
+        // Nothing is heard of the place at all; what is known comes from elsewhere.
+        for hour in 60..<90 { pools.wait(id, from: at(Double(hour) * 60), isNews: false) }
+        #expect(pools.pace(id) == before)
+    }
+
+    @Test func whatIsClosedStopsTheClockAndDrainsOneAfterTheOther() throws {
+        var pools = Pools()
+        usual(&pools, hours: 60)
+        let now = at(60 * 60)
+        let window = ClosureWindow(
+            place: 1, mode: .rail, from: now, until: now.advanced(minutes: 2_880))
+        let steps = Composer.Steps([border], &pools, closures: [window])
+        var composer = Composer()
+        func end(since came: Instant) throws -> Double {
+            var open = Journey.Progress()
+            open.reached = [.unset]
+            let expected = composer.expect(steps, open, start: came, now: now, &pools)
+            return try #require(expected).quantile(0.5).minutes(since: window.until)
+        }
+        // Ten wait: the first of them is through soon after the opening, the last hours later.
+        let first = try end(since: at(50 * 60))
+        let last = try end(since: at(59 * 60))
+        #expect(first >= 0 && first < 180, "\(first)")
+        #expect(last >= first + 300, "\(first), \(last)")
+        // An hour in which the place was shut is no hour of waiting.
+        let reopened = ClosureWindow(
+            place: 1, mode: .rail, from: at(3_000), until: now.advanced(minutes: -1))
+        let later = Composer.Steps([border], &pools, closures: [reopened])
+        var open = Journey.Progress()
+        open.reached = [.unset]
+        let left = composer.expect(later, open, start: at(2_900), now: now, &pools)
+        let usualEnd = try #require(left).quantile(0.5).minutes(since: now)
+        #expect(usualEnd > 300, "\(usualEnd)")
+    }
+
+    @Test func leavingTakesBackWhatWaitingSaid() {
+        var flow = Flow()
+        for hour in 0..<20 { flow.wait(from: at(Double(hour))) }
+        let before = flow
+        flow.wait(from: at(7.5))
+        flow.leave(at(7.5))
+        #expect(flow == before)
+        #expect(flow.rank(at(10)) == 10)
+    }
+
+    @Test func paceMovesWhatIsLeft() {
+        let curve = Curve.logNormal(p50: 600, p90: 900)
+        let usual = curve.conditioned(elapsed: 300)
+        let slow = curve.conditioned(elapsed: 300, pace: Pace(factor: 0.3))
+        let fast = curve.conditioned(elapsed: 300, pace: Pace(factor: 2))
+        for j in 0..<Curve.count {
+            #expect(slow.points[j] >= usual.points[j] && usual.points[j] >= fast.points[j])
+            #expect(slow.points[j] >= 300)
+        }
+        #expect(slow.values == slow.values.sorted())
+    }
+}
+
+@Suite struct MemoryTests {
+    /// Values that stay where they are for weeks and then move: what was last seen tells most about
+    /// tomorrow, and less about three weeks from now.
+    @Test func whatHoldsForLongIsLearned() throws {
+        var random = SeededGenerator(seed: 8)
+        var pools = Pools()
+        let id = pools.id(border)
+        for number in 0..<4_000 {
+            let came = at(Double(number) * 60)
+            let level = (number / 480) % 2 == 0 ? 300.0 : 1_500
+            let value = level + 100 * random.share()
+            pools.learn(
+                id, border, value: value, start: came, end: came.advanced(minutes: value))
+        }
+        let place = try #require(zip(pools.keys, pools.pools).first { $0.0.level == .place })
+        let weights = place.1.memories.weights
+        #expect(weights.count == Memories.leadMinutes.count)
+        #expect(weights[0][0] > 0.7, "\(weights)")
+        #expect(weights[4][0] < weights[0][0])
+        for weight in weights { #expect(abs(weight.sum() - 1) < 1e-3) }
+    }
+
+    @Test func anOldSnapshotIsJudgedByWhatWasKnownThen() {
+        var memories = Memories()
+        memories.keep(SIMD4(100, 200, 300, 0), at: at(0))
+        memories.keep(SIMD4(900, 900, 900, 0), at: at(10))
+        #expect(memories.past.count == 1)
+        memories.keep(SIMD4(500, 500, 500, 0), at: at(2_000))
+        memories.judge(100, start: at(1_500))
+        #expect(memories.errors[0] == SIMD4(0, 100, 200, 0))
+        // A day ahead nothing was known yet … of a step that began two days later it was.
+        #expect(memories.counts == [1, 1, 0, 0, 0])
+    }
+}
+
+@Suite struct MarginTests {
+    @Test func alertsThatDoNotComeTrueAskForMoreCertainty() {
+        var intervals = IntervalGuard()
+        for number in 0..<300 { intervals.learn(alert: 3, cameTrue: number % 2 == 0) }
+        #expect(intervals.tallies[3].margin > 0.3)
+        #expect(intervals.tallies[2].margin == 0)
+        for _ in 0..<3_000 { intervals.learn(alert: 3, cameTrue: true) }
+        #expect(intervals.tallies[3].margin == 0)
+    }
+}
