@@ -68,6 +68,7 @@ let package = Package(
             resources: [
                 .embedInCode("0001_foundation.sql"),
                 .embedInCode("0002_posts_lease_quarantine.sql"),
+                .embedInCode("0003_kept_partitions.sql"),
             ]),
         house("Store", ["Tracking", "Engine", "Wire", "Schema", "CLibPQ", "CShims"]),
         house("TLS", ["COpenSSL", "CShims"]),

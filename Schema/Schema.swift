@@ -16,6 +16,7 @@ public enum Migrations {
     public static let all: [Migration] = [
         Migration(1, "foundation", PackageResources._001_foundation_sql),
         Migration(2, "posts, lease, quarantine", PackageResources._002_posts_lease_quarantine_sql),
+        Migration(3, "kept partitions", PackageResources._003_kept_partitions_sql),
     ]
 
     /// The version that this program needs.

@@ -105,6 +105,22 @@ public final class LineSocket {
         return descriptor
     }
 
+    /// Connects within ten seconds: a server that takes no notice must not keep the others from being
+    /// tried. On Linux the time limit for sending holds for connecting, too.
+    private static func connects(
+        _ descriptor: Int32, _ peer: UnsafeMutablePointer<sockaddr>?, _ length: socklen_t
+    ) -> Bool {
+        func limit(_ seconds: Int) {
+            var time = timeval(tv_sec: seconds, tv_usec: 0)
+            setsockopt(
+                descriptor, SOL_SOCKET, SO_SNDTIMEO, &time,
+                socklen_t(MemoryLayout<timeval>.size))
+        }
+        limit(10)
+        defer { limit(0) }
+        return connect(descriptor, peer, length) == 0
+    }
+
     private static func tcp(_ address: String) throws(SocketFailure) -> Int32 {
         guard let colon = address.lastIndex(of: ":") else {
             throw SocketFailure("\(address) is neither host:port nor a path")
@@ -125,7 +141,7 @@ public final class LineSocket {
         while let info = next?.pointee {
             let descriptor = socket(info.ai_family, info.ai_socktype, info.ai_protocol)
             if descriptor >= 0 {
-                if connect(descriptor, info.ai_addr, info.ai_addrlen) == 0 {
+                if connects(descriptor, info.ai_addr, info.ai_addrlen) {
                     var one: Int32 = 1
                     setsockopt(
                         descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one,
@@ -156,7 +172,7 @@ public final class LineSocket {
     ) throws(SocketFailure) -> Int {
         let end = end ?? bytes.count
         guard session != nil else { return try sendRaw(bytes, from: start, upTo: end, wait: wait) }
-        guard try flushSealed(wait: wait) else { return 0 }
+        guard try flushSealed(wait: wait), start < end else { return 0 }
         let part = min(end, start + (1 << 16))
         do {
             try bytes.withUnsafeBytes { try session?.send(.init(rebasing: $0[start..<part])) }
@@ -179,6 +195,15 @@ public final class LineSocket {
         if sent >= 0 { return sent }
         if errno == EAGAIN || errno == EINTR { return 0 }
         throw SocketFailure("sending to", address)
+    }
+
+    /// Whether ciphertext waits for the socket: `sendSome` sends it on, also with nothing to add.
+    public var hasUnsent: Bool { !sealed.isEmpty }
+
+    /// Nothing can be read now, neither a line nor the end.
+    public var isQuiet: Bool {
+        !isAtEnd && !buffer[start...].contains(0x0A)
+            && !wait(write: false, milliseconds: 0).canRead
     }
 
     /// Nothing more will be sent; what comes can still be read.

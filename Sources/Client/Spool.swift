@@ -22,6 +22,8 @@ public final class Spool {
     public private(set) var last: Int
     /// The last line known to be acknowledged.
     public private(set) var acknowledged: Int
+    /// Of that, what is on the disk.
+    private var saved: Int
     /// Bytes of all segments.
     public private(set) var bytes: Int
     public let limitBytes: Int
@@ -35,6 +37,7 @@ public final class Spool {
     private var segments: [Segment] = []
     private let lock: Int32
     private var writing: Int32 = -1
+    private var begunAt = 0
     private let segmentBytes: Int
 
     /// Opens or makes the spool in `folder`. Fails where another program has it open.
@@ -44,7 +47,11 @@ public final class Spool {
         self.folder = folder
         self.limitBytes = limitBytes
         self.segmentBytes = segmentBytes
-        if mkdir(folder, 0o700) != 0, errno != EEXIST { throw SpoolFailure("making", folder) }
+        if mkdir(folder, 0o700) == 0 {
+            try Spool.syncFolder(folder)
+        } else if errno != EEXIST {
+            throw SpoolFailure("making", folder)
+        }
         lock = open(folder + "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard lock >= 0 else { throw SpoolFailure("opening", folder + "/lock") }
         guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
@@ -54,6 +61,7 @@ public final class Spool {
         stream = try Spool.stream(folder)
         last = 0
         acknowledged = Spool.number(folder + "/acked") ?? 0
+        saved = acknowledged
         bytes = 0
         segments = try Spool.segments(folder)
         last = max(segments.last.map { $0.first + $0.count - 1 } ?? 0, acknowledged)
@@ -117,30 +125,23 @@ public final class Spool {
             throw SpoolFailure("writing", fresh)
         }
         guard rename(fresh, path) == 0 else { throw SpoolFailure("renaming", fresh) }
-        syncFolder(path)
+        try syncFolder(path)
     }
 
-    private static func syncFolder(_ path: String) {
-        let parent = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
+    /// Makes the name of a new file or folder durable.
+    private static func syncFolder(_ path: String) throws(SpoolFailure) {
+        var parent = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
+        if parent.isEmpty { parent = "/" }
         let folder = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard folder >= 0 else { return }
-        fsync(folder)
-        close(folder)
+        guard folder >= 0 else { throw SpoolFailure("opening", parent) }
+        defer { close(folder) }
+        guard fsync(folder) == 0 else { throw SpoolFailure("syncing", parent) }
     }
 
     /// The segments that are there; a torn line at the end of the last is cut off.
     private static func segments(_ folder: String) throws(SpoolFailure) -> [Segment] {
         var found: [Segment] = []
-        guard let listing = opendir(folder) else { throw SpoolFailure("listing", folder) }
-        defer { closedir(listing) }
-        while let entry = readdir(listing) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            guard name.hasPrefix("segment-"), name.hasSuffix(".ndjson"),
-                let first = Int(name.dropFirst(8).dropLast(7))
-            else { continue }
-            let path = path(folder, first)
+        for (first, path) in try files(folder) {
             guard let bytes = read(path) else { throw SpoolFailure("reading", path) }
             let whole = (bytes.lastIndex(of: 0x0A) ?? -1) + 1
             if whole < bytes.count, truncate(path, whole) != 0 {
@@ -153,7 +154,7 @@ public final class Spool {
                 found.append(Segment(first: first, count: count, bytes: whole))
             }
         }
-        return found.sorted { $0.first < $1.first }
+        return found
     }
 
     // MARK: Writing
@@ -171,7 +172,7 @@ public final class Spool {
             throw SpoolFailure(
                 "the spool \(folder) is full: \(bytes) of \(limitBytes) bytes wait to be sent")
         }
-        if writing < 0 || (segments.last?.bytes ?? 0) >= segmentBytes { try begin() }
+        if writing < 0 || (segments.last?.bytes ?? 0) >= segmentBytes || isOld { try begin() }
         var block: [UInt8] = []
         block.reserveCapacity(more)
         for line in lines {
@@ -182,8 +183,12 @@ public final class Spool {
         let path = path(segments[segments.count - 1].first)
         guard writeAll(block), fdatasync(writing) == 0 else {
             let code = errno
-            // Whatever was written of it never was.
-            ftruncate(writing, before)
+            // Whatever was written of it never was. Where that cannot be undone either, the file
+            // takes nothing more: what comes next must not join a torn line.
+            if ftruncate(writing, before) != 0 {
+                close(writing)
+                writing = -1
+            }
             throw SpoolFailure("writing", path, code)
         }
         segments[segments.count - 1].bytes += block.count
@@ -193,12 +198,17 @@ public final class Spool {
         return last
     }
 
+    /// A segment takes lines of one minute only, so that its age is that of its first line.
+    private var isOld: Bool { time(nil) - begunAt > 60 }
+
     private func begin() throws(SpoolFailure) {
         if writing >= 0 { close(writing) }
+        writing = -1
+        begunAt = time(nil)
         let path = path(last + 1)
         writing = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
         guard writing >= 0 else { throw SpoolFailure("writing", path) }
-        Spool.syncFolder(path)
+        try Spool.syncFolder(path)
         segments.append(Segment(first: last + 1, count: 0, bytes: 0))
     }
 
@@ -252,13 +262,16 @@ public final class Spool {
         return found
     }
 
-    /// Everything up to `number` is durable at the server: whole segments go.
-    public func acknowledge(_ number: Int) {
+    /// Everything up to `number` is durable at the server: whole segments go. How far the acks have
+    /// come is on the disk before any of them does, or the numbers of an emptied spool would begin
+    /// too early after a crash.
+    public func acknowledge(_ number: Int) throws(SpoolFailure) {
         guard number > acknowledged else { return }
         acknowledged = min(number, last)
         while let first = segments.first, first.first + first.count - 1 <= acknowledged,
             segments.count > 1 || writing < 0 || acknowledged == last
         {
+            if saved < acknowledged { try save() }
             if segments.count == 1, writing >= 0 {
                 close(writing)
                 writing = -1
@@ -269,17 +282,66 @@ public final class Spool {
         }
     }
 
-    /// Writes down how far the acks have come. The server knows better, so this is for `--status`
-    /// and for the numbers of a spool that was emptied.
+    /// Writes down how far the acks have come.
     public func save() throws(SpoolFailure) {
+        guard saved != acknowledged else { return }
         try Spool.replace(folder + "/acked", String(acknowledged))
+        saved = acknowledged
     }
 
-    /// Seconds since the oldest segment that waits was last written; nil where nothing waits.
-    public var oldestSeconds: Int? {
-        guard waiting > 0, let first = segments.first else { return nil }
-        var entry = stat()
-        guard stat(path(first.first), &entry) == 0 else { return nil }
-        return max(0, time(nil) - entry.st_mtim.tv_sec)
+    // MARK: Looking
+
+    /// What a spool holds, for those who only look: also while another program has it open.
+    public struct Glance: Sendable {
+        public var stream = ""
+        public var waiting = 0
+        public var acknowledged = 0
+        public var bytes = 0
+        /// Seconds since the oldest line that waits was taken in, to the minute; nil where none
+        /// waits.
+        public var oldestSeconds: Int?
+    }
+
+    /// Looks at the spool in `folder` without changing anything; fails where there is none.
+    public static func glance(_ folder: String) throws(SpoolFailure) -> Glance {
+        guard let name = read(folder + "/stream") else {
+            throw SpoolFailure("there is no spool in \(folder)")
+        }
+        var found = Glance()
+        found.stream = String(decoding: name.prefix { $0 != 0x0A }, as: UTF8.self)
+        found.acknowledged = number(folder + "/acked") ?? 0
+        var last = found.acknowledged
+        for (first, path) in try files(folder) {
+            // One that goes while it is looked at was acknowledged.
+            guard let bytes = read(path) else { continue }
+            let count = bytes.reduce(0) { $0 + ($1 == 0x0A ? 1 : 0) }
+            last = max(last, first + count - 1)
+            found.bytes += bytes.count
+            var entry = stat()
+            if first + count - 1 > found.acknowledged, found.oldestSeconds == nil,
+                stat(path, &entry) == 0
+            {
+                found.oldestSeconds = max(0, time(nil) - entry.st_mtim.tv_sec)
+            }
+        }
+        found.waiting = last - found.acknowledged
+        return found
+    }
+
+    /// The segments' files by the number of their first line.
+    private static func files(_ folder: String) throws(SpoolFailure) -> [(Int, String)] {
+        guard let listing = opendir(folder) else { throw SpoolFailure("listing", folder) }
+        defer { closedir(listing) }
+        var found: [(Int, String)] = []
+        while let entry = readdir(listing) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            guard name.hasPrefix("segment-"), name.hasSuffix(".ndjson"),
+                let first = Int(name.dropFirst(8).dropLast(7))
+            else { continue }
+            found.append((first, path(folder, first)))
+        }
+        return found.sorted { $0.0 < $1.0 }
     }
 }

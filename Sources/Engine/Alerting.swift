@@ -11,7 +11,9 @@ extension Engine {
     ) {
         guard let promised = outlook.promised, let delay = outlook.delayMinutes,
             let probability = outlook.lateProbability
-        else { return }
+        else {
+            return endLate(&journey, "its plan promises nothing any more", outlook, scene, &draft)
+        }
         let milestone = UInt16(outlook.chain.count - 1)
         let at = journey.publication.alerts.firstIndex {
             $0.type == .late && $0.phase != .closed
@@ -76,6 +78,21 @@ extension Engine {
         episode.probability = Float(outlook.lateProbability ?? 1)
         journey.publication.alerts[at] = episode
         say(&journey, at, .raised, lateText(journey, outlook, scene), outlook, scene, &draft)
+    }
+
+    /// There is no promise any more that could be broken, or nobody who could say so.
+    mutating func endLate(
+        _ journey: inout Journey, _ reason: String, _ outlook: Outlook?, _ scene: Scene,
+        _ draft: inout Draft
+    ) {
+        journey.publication.alerts.removeAll { $0.type == .late && $0.phase == .pending }
+        for at in journey.publication.alerts.indices
+        where journey.publication.alerts[at].type == .late
+            && journey.publication.alerts[at].phase != .closed
+        {
+            say(
+                &journey, at, .withdrawn, "\(scene.container): \(reason)", outlook, scene, &draft)
+        }
     }
 
     /// Now that it has arrived, every `late` alert of the journey has come true, or has not.

@@ -196,7 +196,7 @@ public struct Engine: Sendable {
         }
         let again = isBehindMark(line.seq, chunk.origin, &draft)
         switch line.value {
-        case _ where again: verdict = judgeAgain(line)
+        case _ where again: verdict = judgeAgain(line, chunk, draft.now)
         case .event(let event): verdict = take(event, line, bytes, chunk, &draft)
         case .plan(let plan):
             verdict = trespass(plan, chunk) ?? take(plan, bytes, chunk.origin, &draft)
@@ -231,7 +231,7 @@ public struct Engine: Sendable {
 
     /// A line whose number the stream has passed: a duplicate where it says what is known, a
     /// conflict where the number was given to something else.
-    private func judgeAgain(_ line: ParsedLine) -> Verdict {
+    private func judgeAgain(_ line: ParsedLine, _ chunk: FeedChunk, _ now: Instant) -> Verdict {
         let isKnown: Bool
         switch line.value {
         case .event(let event):
@@ -249,11 +249,28 @@ public struct Engine: Sendable {
         // What it said then could not be read either.
         default: isKnown = true
         }
-        if isKnown { return .duplicate }
+        if isKnown || isRefusedAnyway(line, chunk, now) { return .duplicate }
         return .refused(
             LineReject(
                 .conflict, field: "seq",
                 detail: "seq \(line.seq ?? 0) of this stream was given to another line"))
+    }
+
+    /// Whether a line would be refused now as it was then, so that its second copy says nothing new.
+    private func isRefusedAnyway(_ line: ParsedLine, _ chunk: FeedChunk, _ now: Instant) -> Bool {
+        switch line.value {
+        case .event(let event):
+            let place = network.place(event.place).map { network.places[$0].id } ?? event.place
+            return isAhead(event, now) || trespass(event, place, chunk) != nil
+        case .plan(let plan): return trespass(plan, chunk) != nil
+        case .closure(let closure): return trespass(closure, chunk) != nil
+        default: return false
+        }
+    }
+
+    private func isAhead(_ event: TrackingEvent, _ now: Instant) -> Bool {
+        event.eventClass == .act && event.time != .unset
+            && event.time > now.advanced(minutes: rules.futureHours * 60)
     }
 
     private func isOlder(_ a: Instant?, _ b: Instant?) -> Bool { (a ?? .unset) < (b ?? .unset) }
@@ -268,8 +285,7 @@ public struct Engine: Sendable {
         if event.offsetMinutes == nil, let known {
             event.time = network.places[known].zone.instant(CivilTime(event.time))
         }
-        let latest = draft.now.advanced(minutes: rules.futureHours * 60)
-        if event.eventClass == .act, event.time > latest, event.time != .unset {
+        if isAhead(event, draft.now) {
             return .refused(
                 LineReject(
                     .future, field: "time",
@@ -436,10 +452,18 @@ public struct Engine: Sendable {
         chains.builder.symbol(closure.place, &symbols)
     }
 
+    /// A closure that ended so long ago holds nothing up any more.
+    private static let closureMemoryMinutes = 90.0 * 1_440
+
     mutating func rebuildWindows() {
         windows = []
+        // By what the closures themselves say of the time, so that a restart leads to the same.
+        let latest = closures.values.reduce(Instant.unset) { max($0, $1.received) }
+        let over = latest.advanced(minutes: -Engine.closureMemoryMinutes)
         for id in closures.keys.sorted() {
-            guard let closure = closures[id]?.closure, !closure.retract else { continue }
+            guard let closure = closures[id]?.closure, !closure.retract,
+                closure.until.map({ $0 > over }) ?? true
+            else { continue }
             windows.append(
                 ClosureWindow(
                     place: closurePlace(closure), mode: closure.mode, from: closure.from,

@@ -289,10 +289,11 @@ public enum Recovery {
     }
 
     public static func run(
-        _ store: some LogStore, parser: FeedParser = FeedParser()
+        _ store: some LogStore
     ) async throws(StoreFailure) -> Result {
         let head = try await store.takeOver()
-        var engine = Engine(parser: parser)
+        // What was taken under larger limits is read again under the smaller ones of today.
+        var engine = Engine(parser: FeedParser(limits: .largest))
         let snapshot = try await store.snapshot()
         var replayed = 0
         var diverged = 0
@@ -310,8 +311,14 @@ public enum Recovery {
             for logged in page {
                 do {
                     let inputs = try engine.inputs(of: logged)
-                    let missing = engine.missing(inputs.chunks)
-                    if !missing.isEmpty { try engine.admit(try await store.load(missing)) }
+                    // A shipment's boxes may rest, and be named by one that rests.
+                    var asked: [ContainerNumber] = []
+                    while true {
+                        let missing = engine.missing(inputs.chunks)
+                        if missing.isEmpty || missing == asked { break }
+                        try engine.admit(try await store.load(missing))
+                        asked = missing
+                    }
                     if !engine.replay(logged, inputs).agrees { diverged += 1 }
                 } catch let flaw as CodingFlaw {
                     throw StoreFailure(.fatal, "replaying the log", flaw.detail)

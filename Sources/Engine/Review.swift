@@ -21,11 +21,13 @@ extension Engine {
         for index in record.journeys.indices {
             var scene = Scene(record: record, touch: touch, now: draft.now)
             var journey = record.journeys[index]
-            if let shipment = shipments[journey.shipment] {
+            if let shipment = plan(of: journey, record) {
                 attend(&journey, shipment, &scene, &draft)
             } else {
+                withdrawAll(&journey, "no plan names it any more", scene, &draft)
                 attendUnplanned(&journey, record.history, &scene, &draft)
             }
+            journey.publication.lookLater(than: draft.now)
             record.journeys[index] = journey
         }
         records[slot] = record
@@ -48,13 +50,22 @@ extension Engine {
     private func wait(_ record: ContainerRecord) -> Wait {
         if record.isQuiet { return Wait() }
         for journey in record.journeys.reversed() {
-            guard let shipment = shipments[journey.shipment],
+            guard let shipment = plan(of: journey, record),
                 let (index, since) = shipment.waiting(record.number, journey.progress)
             else { continue }
             guard Pools.queues(shipment.chain[index]) else { return Wait() }
             return Wait(step: shipment.made.ids[index], since: since)
         }
         return Wait()
+    }
+
+    /// The shipment that a journey belongs to, where its plan names the container: an event may
+    /// state a shipment of which the container is no part.
+    func plan(of journey: Journey, _ record: ContainerRecord) -> Shipment? {
+        guard record.plans.contains(journey.shipment), let shipment = shipments[journey.shipment],
+            shipment.chain.count == journey.progress.reached.count
+        else { return nil }
+        return shipment
     }
 
     /// The circumstances of a review.
@@ -183,6 +194,8 @@ extension Engine {
         guard let expected = expect(journey, shipment, scene.container, now: seenFrom) else {
             journey.publication.reviewAt = .never
             journey.publication.overdueAt = .never
+            journey.publication.owedAt = .never
+            endLate(&journey, "nothing is known of its way any more", nil, scene, &draft)
             return
         }
         var outlook = Outlook(
@@ -207,6 +220,9 @@ extension Engine {
             publish(&journey, outlook, scene, &draft)
             judgeLate(&journey, outlook, scene, &draft)
             if scene.touch != nil { keepScore(&journey, outlook, &draft) }
+        } else {
+            journey.publication.owedAt = .never
+            endLate(&journey, "another box of the shipment speaks for it", outlook, scene, &draft)
         }
         judgeOverdue(&journey, outlook, scene, &draft)
     }

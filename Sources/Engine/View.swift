@@ -51,7 +51,7 @@ extension Engine {
         let record = records[slot]
         var journeys: [ContainerView.JourneyView] = []
         for journey in record.journeys {
-            guard let shipment = shipments[journey.shipment] else { continue }
+            guard let shipment = plan(of: journey, record) else { continue }
             let chain = shipment.chain
             let progress = together(journey.progress, shipment, container, journey.shipment)
             let points = timeline(shipment, progress, container, now: now)
@@ -111,8 +111,8 @@ extension Engine {
         _ container: ContainerNumber, shipment: String, now: Instant
     ) -> ShipmentOutlook? {
         guard let slot = slots[container], let symbol = symbols.known(shipment),
-            let plan = shipments[symbol],
-            let journey = records[slot].journeys.first(where: { $0.shipment == symbol })
+            let journey = records[slot].journeys.first(where: { $0.shipment == symbol }),
+            let plan = plan(of: journey, records[slot])
         else { return nil }
         var seen = journey
         seen.progress = together(journey.progress, plan, container, symbol)
@@ -141,8 +141,8 @@ extension Engine {
     /// nil where ways join, or there is no such journey.
     public func stepsAhead(_ container: ContainerNumber, shipment: String) -> StepsAhead? {
         guard let slot = slots[container], let symbol = symbols.known(shipment),
-            let plan = shipments[symbol], plan.graph == nil,
-            let journey = records[slot].journeys.first(where: { $0.shipment == symbol })
+            let journey = records[slot].journeys.first(where: { $0.shipment == symbol }),
+            let plan = plan(of: journey, records[slot]), plan.graph == nil
         else { return nil }
         return StepsAhead(
             milestones: plan.chain, reached: journey.progress.reached, startedAt: plan.startedAt)

@@ -39,6 +39,7 @@ struct FeedAccess: Sendable {
 /// A feed connection as the writer sees it.
 final class FeedConnection: FeedSink {
     let id: Int
+    private let ended = SharedFlag()
     private let loop: any EventLoop
     private let handler: NIOLoopBound<FeedHandler>
 
@@ -47,6 +48,10 @@ final class FeedConnection: FeedSink {
         self.loop = loop
         self.handler = NIOLoopBound(handler, eventLoop: loop)
     }
+
+    var isOpen: Bool { !ended.isSet }
+
+    func end() { ended.set() }
 
     /// Sends the replies of a durable batch.
     func deliver(_ reply: SourceReply) {
@@ -75,6 +80,7 @@ final class FeedHandler: ChannelDuplexHandler {
     let access: FeedAccess
     let id: Int
     let status: FeedStatus
+    let generation: Int
     private var framer: LineFramer
     var context: ChannelHandlerContext?
     var connection: FeedConnection?
@@ -103,6 +109,8 @@ final class FeedHandler: ChannelDuplexHandler {
     private var endLine = 0
     var isClosed = false
     var inSession = false
+    /// A hello has come: what follows belongs to its session.
+    var awaitsWelcome = false
     /// In a session, the number that comes next.
     var expected = 0
     var durable = 0
@@ -124,6 +132,7 @@ final class FeedHandler: ChannelDuplexHandler {
         self.id = id
         self.options = options
         self.inbox = inbox
+        generation = inbox.generation
         self.status = status
         self.access = access
         self.address = address
@@ -169,6 +178,7 @@ final class FeedHandler: ChannelDuplexHandler {
         access.caps.left(address: address, hasEntered: hasEntered, post: permit?.post)
         if let permit { access.book.connected(permit.post, -1) }
         self.context = nil
+        connection?.end()
         connection = nil
         context.fireChannelInactive()
     }
@@ -227,7 +237,7 @@ final class FeedHandler: ChannelDuplexHandler {
         var framer = framer
         self.framer = LineFramer(maxLine: options.limits.maxLine)
         // Of a session the end may be the link's, and what is not complete was torn: it comes again.
-        if !inSession { framer.finish { self.take($0, context) } }
+        if !inSession, !awaitsWelcome { framer.finish { self.take($0, context) } }
         if isHolding {
             endsAfterHolding = true
         } else {
@@ -281,9 +291,18 @@ final class FeedHandler: ChannelDuplexHandler {
             }
         case .line(let bytes):
             let value = parser.parse(bytes)
-            if case .hello(let hello) = value {
+            switch value {
+            case .hello(let hello):
                 lineCount += 1
                 return open(hello, context)
+            case .empty where !hasEntered:
+                // Says nothing, and nothing about who is there.
+                lineCount += 1
+                return
+            case .reject(let reject) where !hasEntered && HelloCheck.isMeant(bytes):
+                // Not kept: it may hold a token.
+                return refuse("this hello cannot be read: \(reject.detail)", .protocol)
+            default: break
             }
             guard hasEntered || enter(framed, context) else { return }
             lineCount += 1
@@ -329,10 +348,21 @@ final class FeedHandler: ChannelDuplexHandler {
     func handOver(_ context: ChannelHandlerContext) {
         guard !chunk.lines.isEmpty, let connection else { return }
         if let permit {
+            // A post that was revoked, or lost places, has lost them on open connections too.
+            switch access.book.standing(permit) {
+            case .same: break
+            case .changed(let now):
+                self.permit = now
+                chunk.scope = now.places
+            case .revoked:
+                chunk = FeedChunk(source: id, origin: origin)
+                return refuse("post \(permit.post) has been revoked", .unauthorised)
+            }
             access.book.heard(permit.post, lines: chunk.lines.count, newest: newest)
             newest = .unset
         }
-        let full = inbox.offer(Intake(content: .lines(chunk), connection: connection))
+        let full = inbox.offer(
+            Intake(content: .lines(chunk), connection: connection, generation: generation))
         chunk = FeedChunk(source: id, origin: origin, scope: permit?.places)
         if full || lastAnswerable - answered > options.window {
             pause()
@@ -367,9 +397,9 @@ final class FeedHandler: ChannelDuplexHandler {
     // MARK: Writing
 
     func deliver(_ reply: SourceReply) {
+        if reply.forbidden > 0 { reportTrespass(reply.forbidden) }
         guard let context, !isClosed else { return }
         outgoing += reply.rejects
-        if reply.forbidden > 0 { reportTrespass(reply.forbidden) }
         if reply.ack > answered {
             answered = reply.ack
             if inSession { durable = max(durable, expected - 1 - (lastAnswerable - answered)) }
@@ -418,6 +448,8 @@ final class FeedHandler: ChannelDuplexHandler {
         let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
         context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: bytes)))
             .whenComplete { _ in bound.value.close(promise: nil) }
+        // A peer that does not read does not let the word through either.
+        context.eventLoop.scheduleTask(in: .seconds(5)) { bound.value.close(promise: nil) }
     }
 
     func flushReplies(_ context: ChannelHandlerContext) {
@@ -439,6 +471,15 @@ final class FeedHandler: ChannelDuplexHandler {
             }
         }
         context.fireChannelWritabilityChanged()
+    }
+}
+
+/// Tells a hello that cannot be read from a line that cannot.
+enum HelloCheck {
+    static func isMeant(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+        guard bytes.count < 4_096, let object = FlatObject(Array(bytes)) else { return false }
+        return object.has("hello")
+            && !["container", "event", "plan", "closure"].contains { object.has($0) }
     }
 }
 

@@ -45,11 +45,12 @@ extension FeedHandler {
         _ body: @escaping @Sendable (FeedHandler) -> Void
     ) {
         let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
-        let (loop, access) = (context.eventLoop, access)
+        let (loop, access, connection) = (context.eventLoop, access, connection)
         Task {
             let verdict = await access.book.admit(
                 post, token: token, certified: certified,
-                allowsAnonymous: access.allowsAnonymous)
+                allowsAnonymous: access.allowsAnonymous,
+                isWaiting: { connection?.isOpen ?? false })
             loop.execute {
                 let handler = bound.value
                 guard !handler.isClosed, handler.context != nil else { return }
@@ -113,16 +114,22 @@ extension FeedHandler {
                 "the certificate is that of post \(post), not of \(hello.post)", .unauthorised)
         }
         hold()
+        awaitsWelcome = true
         ask(
             hello.post, token: hello.token, certified: certificate?.post != nil, context
         ) { handler in
             guard let connection = handler.connection else { return }
-            _ = handler.inbox.offer(Intake(content: .hello(hello), connection: connection))
+            // The database may be away for long: a slow server is not a dead one.
+            handler.startHeartbeats()
+            _ = handler.inbox.offer(
+                Intake(
+                    content: .hello(hello), connection: connection,
+                    generation: handler.generation))
         }
     }
 
     func welcome(_ hello: Hello, resume last: Int, now: Instant) {
-        guard let context, !isClosed else { return }
+        guard context != nil, !isClosed else { return }
         origin = Origin(post: hello.post, stream: hello.stream)
         inSession = true
         expected = last + 1
@@ -138,12 +145,18 @@ extension FeedHandler {
         out.field("time", now)
         out.endLine()
         outgoing += out.bytes
+        awaitsWelcome = false
+        silentBeats = 0
+        release()
+    }
+
+    private func startHeartbeats() {
+        guard let context else { return }
         let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
         let interval = TimeAmount.seconds(Int64(options.heartbeatSeconds))
         heartbeat = context.eventLoop.scheduleRepeatedTask(
             initialDelay: interval, delay: interval
         ) { _ in bound.value.beat() }
-        release()
     }
 
     private func beat() {

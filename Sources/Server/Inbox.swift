@@ -9,6 +9,8 @@ protocol FeedSink: Sendable {
     func deliver(_ reply: SourceReply)
     func welcome(_ hello: Hello, resume last: Int, now: Instant)
     func close(_ prose: String, _ code: CloseCode)
+    /// False once the connection is gone: nobody need keep it any longer.
+    var isOpen: Bool { get }
 }
 
 /// What a feed connection hands to the writer.
@@ -20,6 +22,8 @@ struct Intake: Sendable {
 
     var content: Content
     var connection: any FeedSink
+    /// Of the inbox when the connection opened.
+    var generation: Int
 
     var lineCount: Int {
         if case .lines(let chunk) = content { return chunk.lines.count }
@@ -40,6 +44,7 @@ public final class Inbox: Sendable {
         var isFlushed = false
         var isStopped = false
         var parked: [@Sendable () -> Void] = []
+        var generation = 0
     }
 
     private let state = Mutex(State())
@@ -52,9 +57,18 @@ public final class Inbox: Sendable {
         self.highBytes = highBytes
     }
 
-    /// Adds what was read. True: the inbox is full, stop reading and `park`.
+    /// Counts the resets: what a connection of an earlier one offers is not taken, as lines of it
+    /// before are gone and an ack would cover them.
+    var generation: Int { state.withLock { $0.generation } }
+
+    /// Adds what was read. True: the inbox is full, stop reading and `park`. One that was stopped
+    /// takes nothing: what is not acknowledged comes again.
     func offer(_ intake: Intake) -> Bool {
         let (wake, full) = state.withLock { state in
+            if state.isStopped || intake.generation != state.generation {
+                let nobody: CheckedContinuation<Void, Never>? = nil
+                return (nobody, true)
+            }
             state.queue.append(intake)
             state.lines += intake.lineCount
             if case .lines(let chunk) = intake.content { state.bytes += chunk.bytes.count }
@@ -77,7 +91,7 @@ public final class Inbox: Sendable {
     /// Calls `resume` once there is room again; at once where there is.
     func park(_ resume: @escaping @Sendable () -> Void) {
         let now = state.withLock { state -> Bool in
-            if !isFull(state) { return true }
+            if !isFull(state), !state.isStopped { return true }
             state.parked.append(resume)
             return false
         }
@@ -101,7 +115,7 @@ public final class Inbox: Sendable {
     }
 
     /// Wakes the waiter whatever is there: a commit is done, a timer is due.
-    func poke() {
+    public func poke() {
         let wake = state.withLock { state -> CheckedContinuation<Void, Never>? in
             if state.waiter == nil { state.isFlushed = true }
             return Inbox.takeWaiter(&state)
@@ -134,14 +148,16 @@ public final class Inbox: Sendable {
         return taken
     }
 
-    var isRoomy: Bool { state.withLock { !isFull($0) } }
+    var isRoomy: Bool { state.withLock { !isFull($0) && !$0.isStopped } }
 
-    /// Forgets what waits; for a writer that begins anew.
+    /// Forgets what waits, and whatever its senders offer from now on; for a writer that begins
+    /// anew. They have to be told.
     public func reset() {
         let parked = state.withLock { state in
             state.queue = []
             state.lines = 0
             state.bytes = 0
+            state.generation += 1
             defer { state.parked = [] }
             return state.parked
         }

@@ -14,6 +14,9 @@ struct Permit: Sendable {
     let post: String
     /// Canonical place ids and codes as enrolled; nil: every place.
     let places: Set<String>?
+    /// Of the reading of the book that it follows from.
+    let version: Int
+    var isEnrolled = true
 }
 
 /// The enrolled posts in memory, read again now and then and when a stranger knocks.
@@ -21,7 +24,12 @@ public final class PostBook: Sendable {
     private struct State {
         var posts: [String: EnrolledPost]?
         var health: [String: PostHealth] = [:]
+        /// Of these, those with something to report.
+        var unreported: Set<String> = []
         var readAt = Instant.unset
+        /// Counts the readings that brought something else than before.
+        var version = 0
+        var reading: Task<Bool, Never>?
     }
 
     enum Verdict: Sendable {
@@ -44,33 +52,76 @@ public final class PostBook: Sendable {
         self.clock = clock
     }
 
-    /// Reads the posts and reports their health; false where the store is away.
+    /// Reads the posts; false where the store is away. Many who ask at once share one reading.
     @discardableResult
     public func refresh() async -> Bool {
-        do {
-            let posts = try await source.posts()
-            let health = state.withLock { state -> [PostHealth] in
-                state.posts = Dictionary(
-                    posts.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
-                state.readAt = clock()
-                let health = state.health.values.filter { posts.map(\.name).contains($0.name) }
-                for name in state.health.keys {
-                    state.health[name]?.lines = 0
-                    state.health[name]?.forbidden = 0
-                }
-                return Array(health)
-            }
-            if !health.isEmpty { try await source.report(health) }
-            return true
-        } catch { return false }
+        let reading = state.withLock { state in
+            if let under = state.reading { return under }
+            let made = Task { await self.read() }
+            state.reading = made
+            return made
+        }
+        return await reading.value
     }
 
-    /// Decides who a sender is. Waits while the posts have never been read.
+    private func read() async -> Bool {
+        let posts = try? await source.posts()
+        return state.withLock { state in
+            state.reading = nil
+            guard let posts else { return false }
+            let named = Dictionary(
+                posts.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+            if named != state.posts { state.version += 1 }
+            state.posts = named
+            state.readAt = clock()
+            return true
+        }
+    }
+
+    /// Reports what was heard of posts since the last time.
+    public func reportHealth() async {
+        let health = state.withLock { state -> [PostHealth] in
+            let found = state.unreported.compactMap { name in
+                state.posts?[name] == nil ? nil : state.health[name]
+            }
+            for name in state.unreported {
+                state.health[name]?.lines = 0
+                state.health[name]?.forbidden = 0
+            }
+            state.unreported = []
+            return found
+        }
+        // Where the store is away the counts of these seconds are gone, and only they.
+        if !health.isEmpty { try? await source.report(health.sorted { $0.name < $1.name }) }
+    }
+
+    /// Whether the posts have been read at all.
+    var isRead: Bool { state.withLock { $0.posts != nil } }
+
+    enum Standing: Sendable {
+        case same
+        case changed(Permit)
+        case revoked
+    }
+
+    /// What has become of a permit since it was given.
+    func standing(_ given: Permit) -> Standing {
+        let post = state.withLock { state in
+            state.version == given.version ? nil : (state.posts?[given.post], state.version)
+        }
+        guard let (post, version) = post else { return .same }
+        guard let post else { return given.isEnrolled ? .revoked : .same }
+        return post.isRevoked ? .revoked : .changed(permit(post, version))
+    }
+
+    /// Decides who a sender is. Waits while the posts have never been read, as long as `isWaiting`.
     func admit(
-        _ name: String, token: String?, certified: Bool, allowsAnonymous: Bool
+        _ name: String, token: String?, certified: Bool, allowsAnonymous: Bool,
+        isWaiting: @Sendable () -> Bool = { true }
     ) async -> Verdict {
-        while !state.withLock({ $0.posts != nil }) {
+        while !isRead {
             if await refresh() { break }
+            guard isWaiting() else { return .refused("the connection has ended") }
             try? await Task.sleep(for: .seconds(1))
         }
         let first = judge(name, token, certified, allowsAnonymous)
@@ -102,27 +153,32 @@ public final class PostBook: Sendable {
                 return .refused("the token is not that of post \(name)")
             }
         }
-        return .granted(permit(post))
+        return .granted(permit(post, state.withLock { $0.version }))
     }
 
     /// The places of which a post may speak; nil: all, or nobody knows the post.
     func scope(of name: String) -> Set<String>? {
-        state.withLock { $0.posts?[name] }.flatMap { permit($0).places }
+        state.withLock { $0.posts?[name] }.flatMap { permit($0, 0).places }
     }
 
-    private func permit(_ post: EnrolledPost) -> Permit {
-        if post.places.contains("*") { return Permit(post: post.name, places: nil) }
+    private func permit(_ post: EnrolledPost, _ version: Int) -> Permit {
+        if post.places.contains("*") {
+            return Permit(post: post.name, places: nil, version: version)
+        }
         var places = Set(post.places)
         for place in post.places {
             if let known = network.place(place) { places.insert(network.places[known].id) }
         }
-        return Permit(post: post.name, places: places)
+        return Permit(post: post.name, places: places, version: version)
     }
 
     // MARK: Health
 
     func connected(_ post: String, _ change: Int) {
-        state.withLock { $0.health[post, default: PostHealth(name: post)].connections += change }
+        state.withLock {
+            $0.health[post, default: PostHealth(name: post)].connections += change
+            $0.unreported.insert(post)
+        }
     }
 
     /// `newest`: the latest event time among the lines.
@@ -136,11 +192,15 @@ public final class PostBook: Sendable {
                 health.clockAheadSeconds = max(0, newest.minutes(since: now) * 60)
             }
             state.health[post] = health
+            state.unreported.insert(post)
         }
     }
 
     func trespassed(_ post: String, _ lines: Int) {
-        state.withLock { $0.health[post, default: PostHealth(name: post)].forbidden += lines }
+        state.withLock {
+            $0.health[post, default: PostHealth(name: post)].forbidden += lines
+            $0.unreported.insert(post)
+        }
     }
 }
 

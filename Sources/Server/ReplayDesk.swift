@@ -37,7 +37,7 @@ public final class ReplayDesk: FeedSink {
     public func run() async {
         while !Task.isCancelled {
             try? await Task.sleep(for: .seconds(1))
-            guard open.withLock({ $0.left == 0 }), inbox.isRoomy,
+            guard book.isRead, open.withLock({ $0.left == 0 }), inbox.isRoomy,
                 let lines = try? await source.replayRequests(limit: 1_000), !lines.isEmpty
             else { continue }
             offer(lines)
@@ -54,7 +54,8 @@ public final class ReplayDesk: FeedSink {
             chunk.lines = [
                 ParsedLine(number: index + 1, range: 0..<line.bytes.count, value: value)
             ]
-            _ = inbox.offer(Intake(content: .lines(chunk), connection: self))
+            _ = inbox.offer(
+                Intake(content: .lines(chunk), connection: self, generation: inbox.generation))
         }
     }
 
@@ -74,4 +75,6 @@ public final class ReplayDesk: FeedSink {
     func welcome(_ hello: Hello, resume last: Int, now: Instant) {}
 
     func close(_ prose: String, _ code: CloseCode) {}
+
+    var isOpen: Bool { true }
 }

@@ -85,6 +85,9 @@ final class TLSHandler: ChannelDuplexHandler {
         var failure: String?
     }
 
+    /// What a peer may send before its handshake is done: a certificate chain and then some.
+    private static let handshakeBytes = 128 << 10
+
     private let keeper: TLSKeeper
     private let box: Box
     private let logger: Logger
@@ -128,6 +131,10 @@ final class TLSHandler: ChannelDuplexHandler {
 
     /// Goes on with the handshake on its own thread.
     private func goOn(_ context: ChannelHandlerContext) {
+        // A peer that nobody knows yet cannot fill the memory while its turn has not come.
+        if waiting.reduce(0, { $0 + $1.readableBytes }) > TLSHandler.handshakeBytes {
+            return abort(context)
+        }
         guard !isWorking, !isClosing, !waiting.isEmpty else { return }
         isWorking = true
         let taken = waiting

@@ -38,6 +38,10 @@ final class TailHandler: ChannelDuplexHandler {
     private var framer = LineFramer(maxLine: 65_536)
     private var request: TailRequest?
     private var cursor = 0
+    /// The last number that the consumer has confirmed, and that the store knows of.
+    private var confirmed = 0
+    private var written = 0
+    private var isConfirming = false
     private var isStarting = false
     private var isRunning = false
     private var isReading = false
@@ -125,8 +129,25 @@ final class TailHandler: ChannelDuplexHandler {
         guard let name = request?.name, let object = FlatObject(line),
             let seq = object.integer("ack"), seq >= 0, seq <= hub.last
         else { return }
-        let source = source
-        Task { try? await source.confirm(name, seq) }
+        confirmed = max(confirmed, seq)
+        if !isConfirming { confirm(name) }
+    }
+
+    /// Writes down how far the consumer has come: one at a time, the latest counts.
+    private func confirm(_ name: String) {
+        guard let context, !isClosed, confirmed > written else { return }
+        isConfirming = true
+        let (source, seq, eventLoop) = (source, confirmed, context.eventLoop)
+        let bound = bound(context)
+        Task {
+            let isDone = (try? await source.confirm(name, seq)) != nil
+            eventLoop.scheduleTask(in: isDone ? .milliseconds(20) : .seconds(1)) {
+                let handler = bound.value
+                handler.isConfirming = false
+                if isDone { handler.written = max(handler.written, seq) }
+                handler.confirm(name)
+            }
+        }
     }
 
     private func accept(_ line: [UInt8]) {
@@ -160,7 +181,7 @@ final class TailHandler: ChannelDuplexHandler {
                 case .now: after = last
                 case nil:
                     if let name = request.name {
-                        after = try await source.consumer(name) ?? last
+                        after = min(try await source.consumer(name) ?? last, last)
                     }
                 }
                 let (from, oldest) = (after, first)
@@ -182,7 +203,7 @@ final class TailHandler: ChannelDuplexHandler {
         cursor = after
         var out = JSONWriter()
         TailControl.welcome(log: log, first: first, last: last, to: &out)
-        if after + 1 < first, request?.after != .start, first <= last {
+        if after + 1 < first, request?.after != .start {
             TailControl.gap(from: after + 1, to: first - 1, to: &out)
         }
         if after + 1 < first { cursor = first - 1 }
@@ -246,11 +267,13 @@ final class TailHandler: ChannelDuplexHandler {
         isReading = true
         let bound = bound(context)
         let source = source
-        let (after, limit) = (cursor, options.pageLines)
+        let (after, limit, upTo) = (cursor, options.pageLines, hub.last)
         let eventLoop = context.eventLoop
         Task {
             do {
+                // Not beyond what is known to be durable.
                 let lines = try await source.output(after: after, limit: limit)
+                    .filter { $0.seq <= upTo }
                 eventLoop.execute { bound.value.took(lines) }
             } catch {
                 eventLoop.scheduleTask(in: .seconds(1)) { bound.value.took([]) }
@@ -288,6 +311,11 @@ final class TailHandler: ChannelDuplexHandler {
             ) { bound.value.refuse("the consumer does not read; resume from its place", .slow) }
         }
         context.fireChannelWritabilityChanged()
+    }
+
+    /// The log that this tail reads is another one now.
+    func logHasChanged() {
+        refuse("the log was restored to an older state; its numbers begin anew", .shutdown)
     }
 
     private func refuse(_ prose: String, _ code: CloseCode) {

@@ -36,14 +36,15 @@ public final class TailHub: Sendable {
 
     /// Begins after what the store already has.
     public func begin(log: String, last: Int) {
-        let loops = state.withLock { state -> [TailLoop] in
+        let (loops, hasChanged) = state.withLock { state -> ([TailLoop], Bool) in
+            let hasChanged = state.isReady && (state.log != log || last < state.last)
             state.log = log
             state.last = last
             state.first = last + 1
             state.isReady = true
-            return Array(state.loops.values)
+            return (Array(state.loops.values), hasChanged)
         }
-        for loop in loops { loop.wake() }
+        for loop in loops { if hasChanged { loop.begin() } else { loop.wake() } }
     }
 
     /// Reads on in the store, where somebody else writes it; returns the last number.
@@ -119,6 +120,13 @@ final class TailLoop: Sendable {
     func add(_ handler: TailHandler) { handlers.value[ObjectIdentifier(handler)] = handler }
 
     func remove(_ handler: TailHandler) { handlers.value[ObjectIdentifier(handler)] = nil }
+
+    /// Another log, or an older state of it: no tail can go on from where it is.
+    func begin() {
+        eventLoop.execute {
+            for handler in self.handlers.value.values { handler.logHasChanged() }
+        }
+    }
 
     func wake() {
         let already = isAwake.withLock { awake in

@@ -57,6 +57,9 @@ public struct WriterLoop<Store: LogStore> {
     private let logger: Logger
     private var ordinances: [Ordinance] = []
     private var sessions: [Origin: any FeedSink] = [:]
+    /// Sessions beyond which those that have ended are swept out.
+    private var sweepAt = 64
+    private let dismissed: SharedFlag
     private var inFlight: Flight?
     private var checkpointing: Running<[ContainerNumber]?>?
     private var lastCheckpoint: Instant
@@ -65,8 +68,10 @@ public struct WriterLoop<Store: LogStore> {
 
     public init(
         engine: Engine, store: Store, inbox: Inbox, hub: TailHub, status: FeedStatus,
-        clock: DaemonClock, options: WriterOptions, logger: Logger
+        clock: DaemonClock, options: WriterOptions, logger: Logger, notBefore: Instant = .unset,
+        dismissed: SharedFlag = SharedFlag()
     ) {
+        self.dismissed = dismissed
         self.engine = engine
         self.store = store
         self.inbox = inbox
@@ -76,17 +81,33 @@ public struct WriterLoop<Store: LogStore> {
         self.options = options
         self.logger = logger
         lastCheckpoint = clock.wall()
-        lastNow = clock.engineNow()
+        lastNow = max(clock.engineNow(), notBefore)
         lastWork = lastCheckpoint
     }
 
-    /// Runs until the inbox is stopped and empty, or the log has gone to another writer.
+    /// Runs until the inbox is stopped and empty, or the log has gone to another writer. Leaves
+    /// nothing under way: a commit that went on by itself would write under the next one's name.
     public mutating func run(ordinances: [Ordinance]) async throws(StoreFailure) {
+        do throws(StoreFailure) {
+            try await lead(ordinances: ordinances)
+        } catch {
+            inFlight?.running.cancel()
+            checkpointing?.cancel()
+            _ = await inFlight?.running.value()
+            _ = await checkpointing?.value()
+            throw error
+        }
+    }
+
+    private mutating func lead(ordinances: [Ordinance]) async throws(StoreFailure) {
         status.set("ok")
         self.ordinances = ordinances
         try await turn([], ordinances: ordinances)
         while !(inbox.isStopped && inbox.isEmpty) {
             await wait()
+            if dismissed.isSet {
+                throw StoreFailure(.fenced, "leading", "another daemon holds the lease now")
+            }
             if let flight = inFlight, flight.running.isDone { try await finishCommit() }
             let intakes = inbox.take(limit: options.batchLines)
             try await work(intakes)
@@ -155,24 +176,71 @@ public struct WriterLoop<Store: LogStore> {
     private mutating func decide(
         _ chunks: [FeedChunk], _ ordinances: [Ordinance]
     ) async throws(StoreFailure) -> Effects {
-        let missing = engine.missing(chunks)
-        if !missing.isEmpty {
-            do { try engine.admit(try await store.load(missing)) } catch let flaw as CodingFlaw {
-                throw StoreFailure(.fatal, "loading journeys", flaw.detail)
-            } catch let failure as StoreFailure {
-                throw failure
-            } catch {
-                throw StoreFailure(.fatal, "loading journeys", "\(error)")
-            }
-        }
-        // The engine's time never runs backwards, whatever the machine's clock does.
-        lastNow = max(lastNow, clock.engineNow())
+        try await fetch(chunks)
+        lastNow = tick()
         let effects = engine.step(chunks, ordinances: ordinances, now: lastNow)
         lastWork = clock.wall()
         for (code, count) in effects.refused {
             logger.debug("refused lines", metadata: ["code": "\(code)", "count": "\(count)"])
         }
         return effects
+    }
+
+    /// The engine's time does not run backwards where a clock is set right or another machine takes
+    /// over. One that was far ahead is followed back, or nothing would fall due for as long.
+    private func tick() -> Instant {
+        let now = clock.engineNow()
+        guard now < lastNow else { return now }
+        let minutes = lastNow.minutes(since: now)
+        if minutes <= WriterLoop.heldBackMinutes { return lastNow }
+        logger.warning(
+            "the clock was set back; the log goes on from there",
+            metadata: ["minutes": "\(Int(minutes))"])
+        return now
+    }
+
+    private static var heldBackMinutes: Double { 90 }
+
+    /// Brings back the records that a batch needs and that rest in the store: of the containers that
+    /// it names, and of those that are in one shipment with them.
+    private mutating func fetch(_ chunks: [FeedChunk]) async throws(StoreFailure) {
+        var asked: [ContainerNumber] = []
+        while true {
+            let missing = engine.missing(chunks)
+            if missing.isEmpty || missing == asked { return }
+            asked = missing
+            let records = try await persist("loading journeys") { (store) throws(StoreFailure) in
+                try await store.load(missing)
+            }
+            do { try engine.admit(records) } catch {
+                throw StoreFailure(.fatal, "loading journeys", error.detail)
+            }
+        }
+    }
+
+    /// Asks the store until it answers: what was taken from the inbox must not be lost because the
+    /// database is away.
+    private func persist<Value: Sendable>(
+        _ operation: String, _ ask: (Store) async throws(StoreFailure) -> Value
+    ) async throws(StoreFailure) -> Value {
+        var attempt = 0
+        while true {
+            do throws(StoreFailure) {
+                let value = try await ask(store)
+                if attempt > 0 { status.set("ok") }
+                return value
+            } catch {
+                guard error.kind == .unavailable, !inbox.isStopped, !Task.isCancelled else {
+                    throw error
+                }
+                status.set(error.word)
+                logger.error(
+                    "the database is out of reach; trying again",
+                    metadata: ["cause": "\(error)", "while": "\(operation)"])
+                try? await Task.sleep(for: .seconds(Backoff.seconds(attempt)))
+                attempt += 1
+            }
+        }
     }
 
     /// A batch on its way into the store, with all that is needed to decide it anew.
@@ -189,7 +257,8 @@ public struct WriterLoop<Store: LogStore> {
         let (store, hub, status, logger, inbox) = (store, hub, status, logger, inbox)
         let running = Running<StoreFailure?> {
             if let commit = effects.commit {
-                let failure = await WriterLoop.makeDurable(commit, store, status, logger)
+                let failure = await WriterLoop.makeDurable(
+                    commit, store, status, logger, inbox)
                 if let failure { return failure }
                 hub.publish(commit.outputs)
             }
@@ -204,7 +273,7 @@ public struct WriterLoop<Store: LogStore> {
 
     /// Tries the same commit until it is durable; returns only failures that no trying mends.
     private static func makeDurable(
-        _ commit: Commit, _ store: Store, _ status: FeedStatus, _ logger: Logger
+        _ commit: Commit, _ store: Store, _ status: FeedStatus, _ logger: Logger, _ inbox: Inbox
     ) async -> StoreFailure? {
         var attempt = 0
         while true {
@@ -216,8 +285,11 @@ public struct WriterLoop<Store: LogStore> {
                 }
                 return nil
             } catch {
-                if error.kind != .unavailable { return error }
-                status.set(error.state == "25006" ? "read-only" : "no-database")
+                // Told to stop, it gives up: nothing of it was acknowledged.
+                if error.kind != .unavailable || Task.isCancelled || inbox.isStopped {
+                    return error
+                }
+                status.set(error.word)
                 let pause = Backoff.seconds(attempt)
                 logger.error(
                     "the database does not take the batch; trying again",
@@ -248,11 +320,15 @@ public struct WriterLoop<Store: LogStore> {
         logger.error(
             "the database refuses a batch; looking for the lines at fault",
             metadata: ["cause": "\(failure)", "batch": "\(commit.batch)"])
-        let culprits = try await store.culprits(commit)
+        let culprits = try await persist("looking for refused lines") {
+            (store) throws(StoreFailure) in try await store.culprits(commit)
+        }
         guard !culprits.isEmpty else { throw failure }
         _ = await checkpointing?.value()
         checkpointing = nil
-        engine = try await Recovery.run(store, parser: engine.parser).engine
+        engine = try await persist("opening the log anew") { (store) throws(StoreFailure) in
+            try await Recovery.run(store)
+        }.engine
         var causes: [Int: [Int: String]] = [:]
         for culprit in culprits {
             let event = commit.events[culprit.event]
@@ -282,6 +358,10 @@ public struct WriterLoop<Store: LogStore> {
             older.close("a newer session has opened on this stream", .fenced)
         }
         sessions[origin] = connection
+        if sessions.count > sweepAt {
+            sessions = sessions.filter { $0.value.isOpen }
+            sweepAt = max(64, 2 * sessions.count)
+        }
         connection.welcome(hello, resume: Int(engine.mark(of: origin)), now: clock.engineNow())
     }
 
@@ -326,8 +406,10 @@ public struct WriterLoop<Store: LogStore> {
                     ])
                 return checkpoint.quiet
             } catch {
-                if error.kind == .fenced || error.kind == .fatal { return nil }
-                logger.warning(
+                // It is kept until it is written: the next one holds only what changed since.
+                if error.kind == .fenced { return nil }
+                logger.log(
+                    level: error.kind == .unavailable ? .warning : .error,
                     "a checkpoint waits for the database", metadata: ["cause": "\(error)"])
                 try? await Task.sleep(for: .seconds(Backoff.seconds(attempt)))
                 attempt += 1
@@ -358,15 +440,29 @@ final class Running<Value: Sendable>: Sendable {
     var isDone: Bool { flag.isSet }
 
     func value() async -> Value { await task.value }
+
+    func cancel() { task.cancel() }
+}
+
+extension StoreFailure {
+    /// The state of the house while it lasts.
+    var word: String {
+        let isReadOnly =
+            state == "25006" || cause.contains("session is read-only")
+            || cause.contains("hot standby")
+        return isReadOnly ? "read-only" : "no-database"
+    }
 }
 
 /// A switch that is turned once.
-final class SharedFlag: Sendable {
+public final class SharedFlag: Sendable {
     private let state = Mutex(false)
 
-    func set() { state.withLock { $0 = true } }
+    public init() {}
 
-    var isSet: Bool { state.withLock { $0 } }
+    public func set() { state.withLock { $0 = true } }
+
+    public var isSet: Bool { state.withLock { $0 } }
 }
 
 /// Pauses between attempts: 0.1 s doubling to 5 s, each with up to half of it at random, so that

@@ -48,7 +48,7 @@ public struct Setting: Sendable {
             "where posts connect: host:port, tls:host:port, or unix:name in the run folder"),
         Setting(
             "feed.max-line", .integer(1_024...1_048_576), "65536", "bytes of one line"),
-        Setting("feed.max-text", .integer(16...4_096), "256", "bytes of one text field"),
+        Setting("feed.max-text", .integer(16...1_024), "256", "bytes of one text field"),
         Setting(
             "feed.max-containers", .integer(1...10_000), "1000", "containers of one plan"),
         Setting(

@@ -23,6 +23,9 @@ public final class MemoryLog: LogStore {
         var pools: [[UInt8]: [UInt8]] = [:]
         var marks: [Origin: Int64] = [:]
         var faults: [Fault] = []
+        /// Loads that fail from now on, and how many were asked for.
+        var failingLoads = 0
+        var loads = 0
     }
 
     private let state = Mutex(State())
@@ -31,6 +34,14 @@ public final class MemoryLog: LogStore {
 
     /// The next commits meet these faults, in order.
     public func inject(_ faults: [Fault]) { state.withLock { $0.faults += faults } }
+
+    /// The next loads fail.
+    public func failLoads(_ count: Int) { state.withLock { $0.failingLoads = count } }
+
+    public var loads: Int { state.withLock { $0.loads } }
+
+    /// Containers that rest here and nowhere else.
+    public var restingCount: Int { state.withLock { $0.journeys.values.count { !$0.live } } }
 
     public var commits: [Commit] { state.withLock { $0.commits } }
 
@@ -118,7 +129,16 @@ public final class MemoryLog: LogStore {
     }
 
     public func load(_ containers: [ContainerNumber]) async throws(StoreFailure) -> [[UInt8]] {
-        state.withLock { state in containers.compactMap { state.journeys[$0]?.state } }
+        let found = state.withLock { state -> [[UInt8]]? in
+            state.loads += 1
+            if state.failingLoads > 0 {
+                state.failingLoads -= 1
+                return nil
+            }
+            return containers.compactMap { state.journeys[$0]?.state }
+        }
+        guard let found else { throw StoreFailure(.unavailable, "loading journeys", "injected") }
+        return found
     }
 
     public func output(after seq: Int, limit: Int) async throws(StoreFailure) -> [OutputLine] {

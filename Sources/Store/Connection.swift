@@ -81,11 +81,23 @@ struct Connection: ~Copyable {
             + "-c client_min_messages=warning -c timezone=UTC -c bytea_output=hex",
     ]
 
+    /// What the server is asked to do about a client that is gone or asleep in the middle of a
+    /// transaction: its locks must not keep another daemon from taking over. Set after connecting,
+    /// so that no `options` of the connection string can leave it out.
+    static func serverSettings(idleSeconds: Int) -> String {
+        """
+        set idle_in_transaction_session_timeout = '\(idleSeconds)s';
+        set tcp_keepalives_idle = 5; set tcp_keepalives_interval = 2;
+        set tcp_keepalives_count = 3; set tcp_user_timeout = '10s'
+        """
+    }
+
     /// Connects by a libpq connection string or URI. What it says wins over `safetyOptions`.
     ///
-    /// `deadlineSeconds`: longer than this no exchange may take.
+    /// `deadlineSeconds`: longer than this no exchange may take. `idleSeconds`: a transaction that
+    /// waits for this program longer than that is taken back by the server.
     init(
-        _ conninfo: String, deadlineSeconds: Double = 60
+        _ conninfo: String, deadlineSeconds: Double = 60, idleSeconds: Int = 60
     ) throws(StoreFailure) {
         self.deadlineSeconds = deadlineSeconds
         let options = Connection.safetyOptions
@@ -105,6 +117,13 @@ struct Connection: ~Copyable {
             throw StoreFailure(
                 .unavailable, "connecting to PostgreSQL",
                 cause.split(separator: "\n").joined(separator: "; "))
+        }
+        let settings = Answer(
+            raw: PQexec(found, Connection.serverSettings(idleSeconds: idleSeconds)))
+        guard settings.status == PGRES_COMMAND_OK else {
+            let cause = String(cString: PQerrorMessage(found))
+            PQfinish(found)
+            throw StoreFailure(.unavailable, "connecting to PostgreSQL", cause)
         }
         raw = found
         notices = Notices()

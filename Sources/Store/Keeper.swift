@@ -75,25 +75,37 @@ actor Keeper {
 
     func report(_ health: [PostHealth]) throws(StoreFailure) {
         try with { (connection) throws(StoreFailure) in
-            for post in health {
-                _ = try connection.query(
-                    """
-                    update post set connections = $2::int8, lines = lines + $3::int8,
-                        forbidden = forbidden + $4::int8, reported_at = now(),
-                        last_line_at = coalesce(
-                            'epoch'::timestamptz + $5::int8 * interval '1 us', last_line_at),
-                        clock_ahead_seconds = $6::text::float8
-                    where post = $1
-                    """,
-                    [
-                        .text(post.name), .integer(post.connections), .integer(post.lines),
-                        .integer(post.forbidden),
-                        post.lastLineAt.map { .integer(Int($0.microseconds)) }
-                            ?? .bytes(nil),
-                        .text("\(post.clockAheadSeconds)"),
-                    ], "reporting the posts' health")
+            // Texts, so that a list of any length is one statement and one commit.
+            let list = { (value: (PostHealth) -> String?) in
+                Parameter.text(
+                    "{"
+                        + health.map { post in value(post).map(Keeper.quoted) ?? "NULL" }
+                        .joined(separator: ",") + "}")
             }
+            _ = try connection.query(
+                """
+                update post p set connections = h.connections, lines = p.lines + h.lines,
+                    forbidden = p.forbidden + h.forbidden, reported_at = now(),
+                    last_line_at = coalesce(
+                        'epoch'::timestamptz + h.heard * interval '1 us', p.last_line_at),
+                    clock_ahead_seconds = h.ahead
+                from unnest($1::text::text[], $2::text::int8[], $3::text::int8[],
+                    $4::text::int8[], $5::text::int8[], $6::text::float8[])
+                    as h (post, connections, lines, forbidden, heard, ahead)
+                where p.post = h.post
+                """,
+                [
+                    list { $0.name }, list { "\($0.connections)" }, list { "\($0.lines)" },
+                    list { "\($0.forbidden)" },
+                    list { $0.lastLineAt.map { "\($0.microseconds)" } },
+                    list { "\($0.clockAheadSeconds)" },
+                ], "reporting the posts' health")
         }
+    }
+
+    /// An element of an array's text form.
+    private static func quoted(_ text: String) -> String {
+        "\"" + text.map { "\"\\".contains($0) ? "\\\($0)" : String($0) }.joined() + "\""
     }
 
     /// Enrols a post or changes it; what is nil stays as it is.

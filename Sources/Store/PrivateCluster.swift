@@ -9,8 +9,11 @@ public struct PrivateCluster: Sendable {
 
     public let folder: String
     private let binaries: String
-    private let socketFolder: String
+    /// Where its socket is; the folder itself unless its path is too long.
+    public let socketFolder: String
     private let account: String?
+    /// What its programs are started by, such as another network namespace.
+    public var launcher: [String] = []
 
     public var data: String { folder + "/data" }
 
@@ -134,7 +137,7 @@ public struct PrivateCluster: Sendable {
     /// descendant, and the server that pg_ctl leaves behind is one.
     public func run(_ program: String, _ arguments: [String]) throws {
         let command =
-            ["env", "-C", "/"] + (account.map(asAccount) ?? [])
+            ["env", "-C", "/"] + launcher + (account.map(asAccount) ?? [])
             + [binaries + "/" + program] + arguments
         let log = FileManager.default.temporaryDirectory.appendingPathComponent(
             "caravan-\(program)-\(UUID().uuidString)"

@@ -9,15 +9,21 @@ actor Side {
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
     private let options: StoreOptions
+    private let deadlineSeconds: Double
     private var connection: Connection?
 
-    init(_ options: StoreOptions) { self.options = options }
+    init(_ options: StoreOptions, deadlineSeconds: Double = 60) {
+        self.options = options
+        self.deadlineSeconds = deadlineSeconds
+    }
 
     /// Runs `body` on the connection, made where there is none; a failure drops it.
     private func with<R>(
         _ body: (borrowing Connection) throws(StoreFailure) -> R
     ) throws(StoreFailure) -> R {
-        if connection == nil { connection = try Connection(options.conninfo) }
+        if connection == nil {
+            connection = try Connection(options.conninfo, deadlineSeconds: deadlineSeconds)
+        }
         do {
             return try body(connection!)
         } catch {
@@ -148,16 +154,26 @@ actor Side {
         try connection.run("close page", "reading the snapshots")
     }
 
-    /// Most bytes of lines in one page of batches.
+    /// Batches, and bytes of their lines, in one page; at least one batch.
     private static let pageBatches = 256
+    private static let pageBytes = 16 << 20
 
     func batches(after batch: Int) throws(StoreFailure) -> [LoggedBatch] {
         try with { (connection) throws(StoreFailure) in
             let answer = try connection.query(
                 """
-                select batch, stepped_at, lines, last_seq from batch where batch > $1::int8
-                    order by batch limit $2::int8
-                """, [.integer(batch), .integer(Side.pageBatches)], "reading the log")
+                select batch, stepped_at, lines, last_seq from (
+                    select *, sum(octet_length(lines)) over (order by batch)
+                        - octet_length(lines) as bytes_before
+                    from (
+                        select batch, stepped_at, lines, last_seq from batch
+                            where batch > $1::int8 order by batch limit $2::int8
+                    ) page
+                ) sized where bytes_before < $3::int8 order by batch
+                """,
+                [
+                    .integer(batch), .integer(Side.pageBatches), .integer(Side.pageBytes),
+                ], "reading the log")
             var found: [LoggedBatch] = []
             for row in 0..<answer.rows {
                 found.append(
@@ -384,26 +400,33 @@ actor Side {
 
     // MARK: Partitions
 
-    func maintain(
-        daysAhead: Int, keepDays: Int
-    ) throws(StoreFailure) -> (made: Int, dropped: Int, inDefault: Int) {
+    func makePartitions(
+        daysAhead: Int
+    ) throws(StoreFailure) -> (made: Int, inDefault: Int) {
         try with { (connection) throws(StoreFailure) in
+            // The feed goes first: what would make it wait is tried again later.
+            try connection.run("set lock_timeout = '1s'", "making partitions")
             let made = try connection.query(
                 "select make_partitions($1::int8::int4)", [.integer(daysAhead)],
                 "making partitions")
-            let dropped = try connection.query(
-                "select drop_partitions($1::int8::int4)", [.integer(keepDays)],
-                "dropping old partitions")
-            _ = try connection.query(
-                "select index_closed_partitions()", [], "indexing closed partitions")
             let stray = try connection.query(
                 """
                 select (select count(*) from event_default) + (select count(*) from batch_default)
                     + (select count(*) from output_default)
                 """, [], "looking into the default partitions")
-            return (
-                Int(made.integer(0, 0)), Int(dropped.integer(0, 0)), Int(stray.integer(0, 0))
-            )
+            return (Int(made.integer(0, 0)), Int(stray.integer(0, 0)))
+        }
+    }
+
+    func tidyPartitions(keepDays: Int) throws(StoreFailure) -> Int {
+        try with { (connection) throws(StoreFailure) in
+            try connection.run("set lock_timeout = '1s'", "dropping old partitions")
+            let dropped = try connection.query(
+                "select drop_partitions($1::int8::int4)", [.integer(keepDays)],
+                "dropping old partitions")
+            _ = try connection.query(
+                "select index_closed_partitions()", [], "indexing closed partitions")
+            return Int(dropped.integer(0, 0))
         }
     }
 }

@@ -27,11 +27,16 @@ public struct StoreOptions: Sendable {
 public final class PostgresLog: LogStore {
     private let writer: Writer
     private let side: Side
+    /// What the writer waits for must not wait behind snapshots and history.
+    private let loader: Side
+    private let reader: Side
     let keeper: Keeper
 
     public init(_ options: StoreOptions) {
         writer = Writer(options)
         side = Side(options)
+        loader = Side(options, deadlineSeconds: 12)
+        reader = Side(options)
         keeper = Keeper(options)
     }
 
@@ -62,29 +67,34 @@ public final class PostgresLog: LogStore {
     }
 
     public func load(_ containers: [ContainerNumber]) async throws(StoreFailure) -> [[UInt8]] {
-        try await side.load(containers)
+        try await loader.load(containers)
     }
 
     public func output(after seq: Int, limit: Int) async throws(StoreFailure) -> [OutputLine] {
-        try await side.output(after: seq, limit: limit)
+        try await reader.output(after: seq, limit: limit)
     }
 
     public func outputRange() async throws(StoreFailure) -> (first: Int, last: Int) {
-        try await side.outputRange()
+        try await reader.outputRange()
     }
 
-    /// Makes partitions ahead of need, drops those past retention, indexes closed ones.
-    public func maintainPartitions(
-        daysAhead: Int, keepDays: Int
-    ) async throws(StoreFailure) -> (made: Int, dropped: Int, inDefault: Int) {
-        try await side.maintain(daysAhead: daysAhead, keepDays: keepDays)
+    /// Makes partitions ahead of need; returns how many, and how many rows lie in the default ones.
+    public func makePartitions(
+        daysAhead: Int
+    ) async throws(StoreFailure) -> (made: Int, inDefault: Int) {
+        try await side.makePartitions(daysAhead: daysAhead)
+    }
+
+    /// Drops partitions past retention and indexes closed ones.
+    public func tidyPartitions(keepDays: Int) async throws(StoreFailure) -> Int {
+        try await side.tidyPartitions(keepDays: keepDays)
     }
 
     /// The last batch in the log.
     public func headBatch() async throws(StoreFailure) -> Int { try await side.headBatch() }
 
     /// The head as it stands, without taking it over.
-    public func head() async throws(StoreFailure) -> LogHead { try await side.head() }
+    public func head() async throws(StoreFailure) -> LogHead { try await reader.head() }
 
     /// The engine's time of the last batch; nil in a new log.
     public func lastStep() async throws(StoreFailure) -> Instant? { try await side.lastStep() }
@@ -96,11 +106,11 @@ public final class PostgresLog: LogStore {
 
     /// How far a named consumer has confirmed; nil: never.
     public func consumer(_ name: String) async throws(StoreFailure) -> Int? {
-        try await side.consumer(name)
+        try await reader.consumer(name)
     }
 
     public func confirm(_ name: String, _ seq: Int) async throws(StoreFailure) {
-        try await side.confirm(name, seq)
+        try await reader.confirm(name, seq)
     }
 }
 
@@ -114,6 +124,8 @@ actor Writer {
     private var epoch = 0
     /// A server that takes longer is taken for dead: the batch is looked up over another session.
     private static let deadlineSeconds = 12.0
+    /// A writer that sleeps in the middle of a transaction holds the head no longer than this.
+    private static let idleSeconds = 3
     /// The last batch known to be durable.
     private var durable = 0
 
@@ -121,7 +133,9 @@ actor Writer {
 
     func takeOver() throws(StoreFailure) -> LogHead {
         connection = nil
-        let fresh = try Connection(options.conninfo, deadlineSeconds: Writer.deadlineSeconds)
+        let fresh = try Connection(
+            options.conninfo, deadlineSeconds: Writer.deadlineSeconds,
+            idleSeconds: Writer.idleSeconds)
         do throws(StoreFailure) {
             let version = try fresh.query(
                 "select max(version) from schema_version", [], "reading the schema version")
@@ -135,9 +149,20 @@ actor Writer {
             }
             try warnOfWeakSettings(fresh)
             try fresh.run("BEGIN", "taking over the log")
-            let head = try fresh.query(
+            var head = try fresh.query(
                 "update head set epoch = epoch + 1 returning epoch, batch, seq, log::text", [],
                 "taking over the log")
+            if Int(head.integer(0, 1)) < durable {
+                options.notice(
+                    "the database is older than what was acknowledged: batch "
+                        + "\(head.integer(0, 1)), and \(durable) was durable. It was restored, or "
+                        + "a standby without the last commits was promoted; its numbers begin anew")
+                head = try fresh.query(
+                    """
+                    update head set log = gen_random_uuid()
+                        returning epoch, batch, seq, log::text
+                    """, [], "taking over the log")
+            }
             try fresh.commit()
             epoch = Int(head.integer(0, 0))
             let result = LogHead(
@@ -183,7 +208,9 @@ actor Writer {
 
     /// Connects again where the connection is gone, and looks how far the log has come.
     private func reconnect(for commit: Commit) throws(StoreFailure) {
-        let fresh = try Connection(options.conninfo, deadlineSeconds: Writer.deadlineSeconds)
+        let fresh = try Connection(
+            options.conninfo, deadlineSeconds: Writer.deadlineSeconds,
+            idleSeconds: Writer.idleSeconds)
         let head = try fresh.query("select epoch, batch from head", [], "reading the head")
         guard Int(head.integer(0, 0)) == epoch else {
             throw StoreFailure(
@@ -215,6 +242,11 @@ actor Writer {
             // The outcome is unknown, or the session is in a failed transaction: the next attempt
             // begins with a new one and looks.
             connection = nil
+            guard error.kind == .fenced else { throw error }
+            // Not only another writer moves the head from under us: our own commit may have been
+            // on its way still when the last look found nothing of it.
+            try reconnect(for: commit)
+            if commit.batch <= durable { return }
             throw error
         }
     }
@@ -222,7 +254,9 @@ actor Writer {
     /// Which of a refused commit's events the database does not take, found by halving.
     func culprits(_ commit: Commit) throws(StoreFailure) -> [Culprit] {
         connection = nil
-        let fresh = try Connection(options.conninfo, deadlineSeconds: Writer.deadlineSeconds)
+        let fresh = try Connection(
+            options.conninfo, deadlineSeconds: Writer.deadlineSeconds,
+            idleSeconds: Writer.idleSeconds)
         var found: [Culprit] = []
         var ranges = [0..<commit.events.count]
         while let range = ranges.popLast() {

@@ -74,6 +74,7 @@ public final class TLSContext: @unchecked Sendable {
         _ = caravan_ssl_set_modes(made)
         _ = caravan_ssl_set_options(made)
         _ = caravan_ssl_no_session_cache(made)
+        _ = caravan_ssl_no_tickets(made)
         _ = caravan_ssl_groups_p256(made)
         return made
     }
@@ -96,6 +97,7 @@ public final class TLSContext: @unchecked Sendable {
             let lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file()),
             X509_load_crl_file(lookup, revocations, SSL_FILETYPE_PEM) > 0
         else { throw TLSFailure("reading the revocations \(revocations)") }
-        X509_STORE_set_flags(store, UInt(X509_V_FLAG_CRL_CHECK))
+        // Of every authority in the chain there must be a list: one that is missing refuses.
+        X509_STORE_set_flags(store, UInt(X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL))
     }
 }

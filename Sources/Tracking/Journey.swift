@@ -99,6 +99,19 @@ public struct Journey: Sendable, Equatable {
             for alert in alerts { due = min(due, alert.dueAt(holdUntil: holdUntil)) }
             return due
         }
+
+        /// After a review at `now`: what is due still was not settled by it, and would not be by
+        /// another one at once. It waits for news, or for a minute at the least.
+        public mutating func lookLater(than now: Instant) {
+            guard dueAt <= now else { return }
+            let later = now.advanced(minutes: 1)
+            if owedAt <= now { owedAt = later }
+            if reviewAt <= now { reviewAt = later }
+            if max(overdueAt, holdUntil) <= now { overdueAt = .never }
+            for at in alerts.indices where alerts[at].dueAt(holdUntil: holdUntil) <= now {
+                alerts[at].confirmAt = later
+            }
+        }
     }
 }
 

@@ -43,6 +43,16 @@ public struct FeedLimits: Sendable, Equatable {
     public var maxMilestones = 256
 
     public init() {}
+
+    /// Larger than any setting allows: for lines that were taken already.
+    public static let largest: FeedLimits = {
+        var limits = FeedLimits()
+        limits.maxLine = 1 << 24
+        limits.maxText = 1 << 16
+        limits.maxContainers = 1 << 20
+        limits.maxMilestones = 1 << 16
+        return limits
+    }()
 }
 
 /// Every key that a feed line can have at its top level.

@@ -30,8 +30,11 @@ public struct TailRequest: Sendable, Equatable {
         if object.has("after") { request.after = try after(object) }
         request.filter = try filter(object)
         if object.has("name") {
-            guard let name = object.text("name"), !name.isEmpty, name.utf8.count <= 64 else {
-                throw LineReject(.type, field: "name", detail: "name is 1 to 64 bytes")
+            guard let name = object.text("name"), !name.isEmpty, name.utf8.count <= 64,
+                name.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F })
+            else {
+                throw LineReject(
+                    .type, field: "name", detail: "name is 1 to 64 bytes, none of them a control")
             }
             request.name = name
         }

@@ -13,6 +13,8 @@ struct BareSender {
 
     private(set) var acknowledged = 0
     private(set) var rejected = 0
+    /// Lines that speak of the connection itself: they are not sent.
+    private var dropped = 0
     private var unacknowledged: [[UInt8]] = []
     /// Of those, how many this connection has been sent.
     private var sent = 0
@@ -53,6 +55,7 @@ struct BareSender {
             Thread.sleep(forTimeInterval: pause)
         }
         progress.end()
+        LinkTalk.report(dropped)
         if !quiet {
             let seconds = max(LineSocket.now() - started, 0.001)
             Console.error(
@@ -70,7 +73,7 @@ struct BareSender {
         var pendingAt = 0
         while true {
             if !isInputAtEnd, unacknowledged.count < window {
-                readInput(wait: unacknowledged.isEmpty)
+                try readInput(wait: unacknowledged.isEmpty)
             }
             if isInputAtEnd, unacknowledged.isEmpty { return true }
             if pendingAt == pending.count {
@@ -82,7 +85,7 @@ struct BareSender {
                     sent += 1
                 }
             }
-            let wantsWrite = pendingAt < pending.count
+            let wantsWrite = pendingAt < pending.count || socket.hasUnsent
             let idle = isInputAtEnd || unacknowledged.count >= window
             let ready = socket.wait(write: wantsWrite, milliseconds: idle ? 1_000 : 20)
             if ready.canRead {
@@ -127,25 +130,35 @@ struct BareSender {
     }
 
     /// Reads what there is of the input and cuts it into lines.
-    private mutating func readInput(wait: Bool) {
+    private mutating func readInput(wait: Bool) throws {
         var wish = pollfd(fd: input.fileDescriptor, events: Int16(POLLIN), revents: 0)
         guard poll(&wish, 1, wait ? 200 : 0) > 0 else { return }
         var space = [UInt8](repeating: 0, count: 1 << 17)
         let count = read(input.fileDescriptor, &space, space.count)
+        if count < 0 {
+            if errno == EINTR || errno == EAGAIN { return }
+            throw Failure("the input cannot be read: \(String(cString: strerror(errno)))")
+        }
         guard count > 0 else {
             isInputAtEnd = true
-            if !rest.isEmpty { unacknowledged.append(rest) }
+            take(line: rest)
             rest = []
             return
         }
         if unacknowledged.isEmpty { lastProgress = LineSocket.now() }
         var start = 0
         for at in 0..<count where space[at] == 0x0A {
-            unacknowledged.append(rest + space[start..<at])
+            take(line: rest + space[start..<at])
             rest = []
             start = at + 1
         }
         rest += space[start..<count]
+    }
+
+    /// Lines that the server does not acknowledge by themselves are not sent.
+    private mutating func take(line: [UInt8]) {
+        if LinkTalk.isBlank(line) { return }
+        if LinkTalk.isMeant(line) { dropped += 1 } else { unacknowledged.append(line) }
     }
 
     private func showProgress() {

@@ -27,6 +27,9 @@ struct Push: AsyncParsableCommand {
               caravan push --spool /var/spool/caravan --status
             """)
 
+    /// Room for what is read in one go, several times over.
+    static let leastSpool = 1 << 20
+
     @Argument(help: "A file of lines; - or nothing: standard input.")
     var file: String?
 
@@ -90,8 +93,11 @@ struct Push: AsyncParsableCommand {
         if (certificate == nil) != (key == nil) {
             throw ValidationError("--certificate and --key belong together")
         }
-        guard window > 0, patience > 0, spoolLimit > 0 else {
-            throw ValidationError("--window, --patience and --spool-limit are at least 1")
+        guard window > 0, patience > 0 else {
+            throw ValidationError("--window and --patience are at least 1")
+        }
+        guard spoolLimit >= Push.leastSpool else {
+            throw ValidationError("--spool-limit is at least \(Push.leastSpool) bytes")
         }
     }
 
@@ -150,19 +156,18 @@ struct Push: AsyncParsableCommand {
     }
 
     private func showStatus() throws {
-        let opened = try Spool(spool ?? "", limitBytes: spoolLimit)
-        let age = opened.oldestSeconds
+        let found = try Spool.glance(spool ?? "")
         var out = JSONWriter()
         out.begin()
-        out.field("waiting", opened.waiting)
-        out.field("acknowledged", opened.acknowledged)
-        out.field("bytes", opened.bytes)
-        out.field("limitBytes", opened.limitBytes)
-        out.field("oldestSeconds", age)
-        out.field("stream", opened.stream)
+        out.field("waiting", found.waiting)
+        out.field("acknowledged", found.acknowledged)
+        out.field("bytes", found.bytes)
+        out.field("limitBytes", spoolLimit)
+        out.field("oldestSeconds", found.oldestSeconds)
+        out.field("stream", found.stream)
         out.endLine()
         Console.write(out.bytes)
-        if Double(age ?? 0) > alarmMinutes * 60 { throw ExitCode(1) }
+        if Double(found.oldestSeconds ?? 0) > alarmMinutes * 60 { throw ExitCode(1) }
     }
 }
 

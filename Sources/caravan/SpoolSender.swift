@@ -14,7 +14,11 @@ enum SpoolSource {
 struct SpoolIntake {
     private let spool: Spool
     private let source: SpoolSource
+    /// The longest line that is taken in: the server would keep only the head of a longer one.
+    private static let longest = 1 << 20
+
     private var rest: [UInt8] = []
+    private var unsaved: [[UInt8]] = []
     private(set) var isAtEnd = false
     /// Lines that say something about the connection itself: a spool carries none of them.
     private(set) var dropped = 0
@@ -30,29 +34,57 @@ struct SpoolIntake {
         switch source {
         case .nothing:
             isAtEnd = true
-            return false
-        case .folder(let folder): return try takeIn(folder: folder)
+            return idle(milliseconds)
+        case .folder(let folder):
+            return try takeIn(folder: folder) || idle(milliseconds)
         case .stream(let handle): return try takeIn(handle.fileDescriptor, milliseconds)
         }
     }
 
+    /// Nothing came: waits all the same, so that whoever asks again does not burn a core.
+    private func idle(_ milliseconds: Int32) -> Bool {
+        if milliseconds > 0 { usleep(UInt32(milliseconds) * 1_000) }
+        return false
+    }
+
     private mutating func takeIn(_ input: Int32, _ milliseconds: Int32) throws -> Bool {
-        guard !isAtEnd, spool.hasRoom(for: 1 << 18) else { return false }
+        guard !isAtEnd, spool.hasRoom(for: 1 << 18) else { return idle(milliseconds) }
         var wish = pollfd(fd: input, events: Int16(POLLIN), revents: 0)
         guard poll(&wish, 1, milliseconds) > 0 else { return false }
+        // What could not be written the last time comes first.
+        try save()
         var space = [UInt8](repeating: 0, count: 1 << 18)
         let count = read(input, &space, space.count)
-        guard count > 0 else {
+        if count < 0 {
+            if errno == EINTR || errno == EAGAIN { return false }
+            throw Failure("the input cannot be read: \(String(cString: strerror(errno)))")
+        }
+        if count == 0 {
             isAtEnd = true
-            if !rest.isEmpty { try spool.append(keep([rest])) }
+            if !rest.isEmpty { unsaved += keep([rest]) }
             rest = []
+            try save()
             return false
         }
-        let pieces = (rest + space[..<count]).split(
-            separator: 0x0A, omittingEmptySubsequences: false)
-        rest = Array(pieces.last ?? [])
-        try spool.append(keep(pieces.dropLast().map(Array.init)))
+        var pieces = space[..<count].split(separator: 0x0A, omittingEmptySubsequences: false)
+        let end = pieces.removeLast()
+        if !pieces.isEmpty {
+            unsaved += keep([rest + pieces[0]] + pieces.dropFirst().map(Array.init))
+            rest = []
+        }
+        rest += end
+        if rest.count > SpoolIntake.longest {
+            throw Failure("a line of the input has no end within \(SpoolIntake.longest) bytes")
+        }
+        try save()
         return true
+    }
+
+    /// Puts onto the disk what was read; what does not go there is kept for the next time.
+    private mutating func save() throws {
+        guard !unsaved.isEmpty else { return }
+        try spool.append(unsaved)
+        unsaved = []
     }
 
     private mutating func takeIn(folder: String) throws -> Bool {
@@ -63,9 +95,19 @@ struct SpoolIntake {
         for name in names where !name.hasPrefix(".") && !name.contains(".spooled-") {
             let path = folder + "/" + name
             var isFolder: ObjCBool = false
-            guard files.fileExists(atPath: path, isDirectory: &isFolder), !isFolder.boolValue,
-                let data = files.contents(atPath: path)
+            guard files.fileExists(atPath: path, isDirectory: &isFolder), !isFolder.boolValue
             else { continue }
+            let size = (try? files.attributesOfItem(atPath: path))?[.size] as? Int ?? 0
+            guard size < spool.limitBytes else {
+                throw Failure(
+                    "\(path) has \(size) bytes, and the spool takes \(spool.limitBytes): raise "
+                        + "--spool-limit")
+            }
+            guard spool.hasRoom(for: size + 1) else {
+                isAtEnd = false
+                break
+            }
+            guard let data = files.contents(atPath: path) else { continue }
             guard spool.hasRoom(for: data.count + 1) else {
                 isAtEnd = false
                 break
@@ -94,13 +136,30 @@ struct SpoolIntake {
 
     private mutating func keep(_ lines: [[UInt8]]) -> [[UInt8]] {
         lines.filter { line in
-            if line.allSatisfy({ $0 == 0x20 || $0 == 0x0D || $0 == 0x09 }) { return false }
-            guard line.count < 1_024, let object = FlatObject(line) else { return true }
-            let speaksOfTheLink =
-                ["hello", "ping", "bye"].contains { object.has($0) }
-                && !["container", "event", "plan", "closure"].contains { object.has($0) }
-            if speaksOfTheLink { dropped += 1 }
-            return !speaksOfTheLink
+            if LinkTalk.isBlank(line) { return false }
+            let isTalk = LinkTalk.isMeant(line)
+            if isTalk { dropped += 1 }
+            return !isTalk
+        }
+    }
+}
+
+/// Lines of an input that are no news: blank ones, and those that speak of the connection itself,
+/// which is the sender's own affair.
+enum LinkTalk {
+    static func isBlank(_ line: [UInt8]) -> Bool {
+        line.allSatisfy { $0 == 0x20 || $0 == 0x0D || $0 == 0x09 }
+    }
+
+    static func isMeant(_ line: [UInt8]) -> Bool {
+        guard line.count < 1_024, let object = FlatObject(line) else { return false }
+        return ["hello", "ping", "bye"].contains { object.has($0) }
+            && !["container", "event", "plan", "closure"].contains { object.has($0) }
+    }
+
+    static func report(_ dropped: Int) {
+        if dropped > 0 {
+            Console.error("\(dropped) lines about the connection itself were left out")
         }
     }
 }
@@ -147,6 +206,9 @@ struct SpoolSender {
                 if try session() { break }
             } catch let failure as SocketFailure {
                 if attempt == 0, !quiet { Console.error("caravan: \(failure); trying again") }
+            } catch let failure as SpoolFailure {
+                // What is there already is sent; what was read meanwhile is held.
+                Console.error("caravan: \(failure); trying again")
             }
             try? spool.save()
             if spool.acknowledged > acknowledged { attempt = 0 }
@@ -160,15 +222,15 @@ struct SpoolSender {
             }
             // Without a link lines are taken in all the same.
             repeat {
-                if try !intake.takeIn(milliseconds: 100) { usleep(20_000) }
+                do { _ = try intake.takeIn(milliseconds: 100) } catch is SpoolFailure {
+                    usleep(100_000)
+                }
             } while LineSocket.now() < until
         }
         try spool.save()
         intake.release()
         progress.end()
-        if intake.dropped > 0 {
-            Console.error("\(intake.dropped) lines about the connection itself were left out")
-        }
+        LinkTalk.report(intake.dropped)
         guard !quiet else { return }
         let seconds = max(LineSocket.now() - started, 0.001)
         let sent = spool.acknowledged - before
@@ -204,11 +266,11 @@ struct SpoolSender {
     private mutating func session() throws -> Bool {
         var link = try open()
         while true {
-            let idle = spool.waiting == 0
-            let came = try intake.takeIn(milliseconds: idle ? 200 : 0)
+            let idle = spool.waiting == 0 && !link.socket.hasUnsent
+            let came = try intake.takeIn(milliseconds: idle ? 100 : 0)
             if spool.waiting == 0, intake.isAtEnd, !came, !follow { return true }
             try fill(&link)
-            let wantsWrite = link.at < link.pending.count
+            let wantsWrite = link.at < link.pending.count || link.socket.hasUnsent
             let ready = link.socket.wait(write: wantsWrite, milliseconds: came ? 0 : idle ? 0 : 50)
             if ready.canRead {
                 guard try link.socket.fill() else {
@@ -225,7 +287,8 @@ struct SpoolSender {
         }
     }
 
-    private func open() throws -> Link {
+    private mutating func open() throws -> Link {
+        // No line is sent before there is a link, but each is taken in.
         let socket = try servers.connect()
         var out = JSONWriter()
         out.begin()
@@ -235,7 +298,14 @@ struct SpoolSender {
         out.field("token", token)
         out.endLine()
         try socket.send(out.bytes)
+        let deadline = LineSocket.now() + 60
         while true {
+            while socket.isQuiet {
+                guard LineSocket.now() < deadline else {
+                    throw SocketFailure(message: "no welcome from \(servers.current)")
+                }
+                _ = try intake.takeIn(milliseconds: 50)
+            }
             guard let line = try socket.readLine(seconds: 60) else {
                 throw SocketFailure(message: "\(servers.current) hung up")
             }
@@ -252,7 +322,7 @@ struct SpoolSender {
                         + "was it restored from an older copy? Move \(spool.folder) away and begin anew"
                 )
             }
-            spool.acknowledge(resume)
+            try spool.acknowledge(resume)
             return Link(
                 socket: socket, window: max(1, object.integer("window") ?? 8_192),
                 heartbeatSeconds: Double(object.integer("heartbeatSeconds") ?? 10), sent: resume,
@@ -289,7 +359,7 @@ struct SpoolSender {
             link.durable += number - link.acked - pings
             link.pings.removeFirst(pings)
             link.acked = number
-            spool.acknowledge(link.durable)
+            try spool.acknowledge(link.durable)
             lastProgress = link.lastHeard
             if lastProgress - savedAt > 1 {
                 savedAt = lastProgress

@@ -18,6 +18,7 @@ struct Daemon: Service {
     let logger: Logger
 
     func run() async throws {
+        raiseDescriptors()
         let wall: @Sendable () -> Instant = {
             var now = timespec()
             clock_gettime(CLOCK_REALTIME, &now)
@@ -47,6 +48,22 @@ struct Daemon: Service {
         }
         await house.listeners.close()
         await house.listeners.sayFarewell("the daemon stops; what is not acknowledged, send again")
+    }
+
+    /// Each connection is a file: takes as many as the system allows, and says where the caps
+    /// promise more.
+    private func raiseDescriptors() {
+        var limits = rlimit()
+        guard getrlimit(__rlimit_resource_t(7), &limits) == 0 else { return }
+        limits.rlim_cur = limits.rlim_max
+        _ = setrlimit(__rlimit_resource_t(7), &limits)
+        getrlimit(__rlimit_resource_t(7), &limits)
+        let wanted = plan.feed.maxConnections + plan.tail.maxConnections + 64
+        if Int(clamping: limits.rlim_cur) < wanted {
+            logger.warning(
+                "fewer files may be open than connections are allowed",
+                metadata: ["files": "\(limits.rlim_cur)", "connections": "\(wanted)"])
+        }
     }
 
     /// What lives as long as the process.
@@ -81,54 +98,60 @@ struct Daemon: Service {
     /// database does. Returns when the daemon is told to stop.
     private func serve(_ house: House) async throws {
         var attempt = 0
-        var hasLed = false
         while !Task.isShuttingDownGracefully {
             do throws(StoreFailure) {
                 let writer = try await house.store.claimLease(
                     holder: plan.holder, address: plan.advertised, seconds: plan.leaseSeconds)
                 if writer.holder == plan.holder {
                     house.status.stand(by: nil)
-                    attempt = 0
                     try await lead(house)
-                    hasLed = true
                 } else {
                     try await standBy(house, writer)
                 }
+                attempt = 0
             } catch let failure {
-                let isOurs = failure.kind == .fatal && !hasLed
-                if isOurs, failure.state == nil || failure.state == "42P01" { throw failure }
                 let hint =
                     failure.state == "42883" || failure.state == "42P01"
                     ? " (run caravan migrate)" : ""
+                house.status.set("no-database")
                 logger.error(
                     failure.kind == .fenced
                         ? "another daemon writes now" : "the log is out of reach; trying again",
                     metadata: ["cause": "\(failure)\(hint)", "attempt": "\(attempt + 1)"])
-                if failure.kind != .unavailable {
-                    house.status.set("no-database")
-                    await house.listeners.sayFarewell(
-                        "the log is opened anew; what is not acknowledged, send again")
-                    house.inbox.reset()
-                }
-                try? await Task.sleep(for: .seconds(Backoff.seconds(attempt)))
+                await pause(Backoff.seconds(attempt))
                 attempt += 1
             }
         }
         try? await house.store.releaseLease(holder: plan.holder)
     }
 
+    /// Lines were taken that will not be answered: whoever sent them has to begin anew, and whoever
+    /// comes in between as well.
+    private func startOver(_ house: House, _ prose: String) async {
+        await house.listeners.sayFarewell(prose)
+        house.inbox.reset()
+        await house.listeners.sayFarewell(prose)
+    }
+
+    /// Sleeps, but not through a stop.
+    private func pause(_ seconds: Double) async {
+        let until = ContinuousClock.now + .seconds(seconds)
+        while ContinuousClock.now < until, !Task.isShuttingDownGracefully {
+            try? await Task.sleep(for: .milliseconds(50))
+        }
+    }
+
     /// Serves tails from the log that another daemon writes, and tells posts where that is.
     private func standBy(
         _ house: House, _ writer: LeaseHolder
     ) async throws(StoreFailure) {
-        if house.status.writer == nil {
+        if house.status.writer != writer.address {
             logger.notice(
                 "standing by",
                 metadata: ["writer": "\(writer.holder)", "feed": "\(writer.address)"])
             house.status.stand(by: writer.address)
-            await house.listeners.sayFarewell(
-                "this daemon is a standby; the writer's feed is at \(writer.address)")
-            house.inbox.reset()
+            await startOver(
+                house, "this daemon is a standby; the writer's feed is at \(writer.address)")
         }
         let head = try await house.store.head()
         if house.hub.isBlank { house.hub.begin(log: head.log, last: head.seq) }
@@ -138,13 +161,13 @@ struct Daemon: Service {
 
     /// Writes the log until told to stop or fenced off.
     private func lead(_ house: House) async throws(StoreFailure) {
-        let renewing = Task { await renew(house) }
+        let dismissed = SharedFlag()
+        let renewing = Task { await renew(house, dismissed) }
         defer { renewing.cancel() }
-        _ = try await house.store.maintainPartitions(
-            daysAhead: plan.partitionDays, keepDays: plan.retentionDays)
-        let recovered = try await Recovery.run(
-            house.store, parser: FeedParser(limits: plan.feed.limits))
-        let clock = try await clock(house)
+        await makePartitions(house.store)
+        let recovered = try await Recovery.run(house.store)
+        let lastStep = try await house.store.lastStep()
+        let clock = clock(house, lastStep)
         house.hub.begin(log: recovered.head.log, last: recovered.head.seq)
         if recovered.diverged > 0 {
             logger.warning(
@@ -169,32 +192,51 @@ struct Daemon: Service {
         }
         var loop = WriterLoop(
             engine: recovered.engine, store: house.store, inbox: house.inbox, hub: house.hub,
-            status: house.status, clock: clock, options: plan.writer, logger: logger)
-        try await loop.run(ordinances: [.rules(plan.rules), .network(plan.networkBytes)])
+            status: house.status, clock: clock, options: plan.writer, logger: logger,
+            notBefore: lastStep ?? .unset, dismissed: dismissed)
+        do throws(StoreFailure) {
+            try await loop.run(ordinances: [.rules(plan.rules), .network(plan.networkBytes)])
+        } catch {
+            house.status.set("no-database")
+            await startOver(house, "the log is opened anew; what is not acknowledged, send again")
+            throw error
+        }
     }
 
-    private func clock(_ house: House) async throws(StoreFailure) -> DaemonClock {
+    private func clock(_ house: House, _ lastStep: Instant?) -> DaemonClock {
         var clock = DaemonClock(wall: house.wall)
         clock.speedup = plan.speedup
         let wall = house.wall()
         var start = plan.engineStart ?? wall
-        if plan.speedup > 1, let last = try await house.store.lastStep(), last > start {
-            start = last
-        }
+        if plan.speedup > 1, let lastStep { start = max(start, lastStep) }
         if plan.speedup != 1 || plan.engineStart != nil { clock.origin = (wall, start) }
         return clock
     }
 
     // MARK: Beside
 
-    /// Shows that this daemon lives, three times as often as it must.
-    private func renew(_ house: House) async {
+    /// Shows that this daemon lives, three times as often as it must, and steps down where another
+    /// one has taken the lease meanwhile.
+    private func renew(_ house: House, _ dismissed: SharedFlag) async {
+        var wasAway = false
         while !Task.isCancelled {
             try? await Task.sleep(for: .seconds(plan.leaseSeconds / 3))
             if Task.isCancelled { return }
-            // A failure shows where it matters, at the next commit.
-            _ = try? await house.store.claimLease(
-                holder: plan.holder, address: plan.advertised, seconds: plan.leaseSeconds)
+            do {
+                let holder = try await house.store.claimLease(
+                    holder: plan.holder, address: plan.advertised, seconds: plan.leaseSeconds)
+                if holder.holder != plan.holder {
+                    dismissed.set()
+                    return house.inbox.poke()
+                }
+                // A commit that still fails says so again.
+                if wasAway, house.status.state == "no-database" { house.status.set("ok") }
+                wasAway = false
+            } catch {
+                // Also where there is nothing to write: who asks is told the truth.
+                wasAway = true
+                if house.status.state == "ok" { house.status.set("no-database") }
+            }
         }
     }
 
@@ -204,6 +246,7 @@ struct Daemon: Service {
             tasks.addTask {
                 while !Task.isCancelled {
                     await house.book.refresh()
+                    await house.book.reportHealth()
                     try? await Task.sleep(for: .seconds(5))
                 }
             }
@@ -226,23 +269,33 @@ struct Daemon: Service {
     /// Keeps partitions ahead of need.
     private func maintain(_ store: PostgresLog) async {
         while !Task.isCancelled {
+            await makePartitions(store)
             do {
-                let done = try await store.maintainPartitions(
-                    daysAhead: plan.partitionDays, keepDays: plan.retentionDays)
-                if done.made + done.dropped > 0 {
-                    logger.info(
-                        "partitions",
-                        metadata: ["made": "\(done.made)", "dropped": "\(done.dropped)"])
-                }
-                if done.inDefault > 0 {
-                    logger.error(
-                        "rows lie in a default partition: is the clock right?",
-                        metadata: ["rows": "\(done.inDefault)"])
+                let dropped = try await store.tidyPartitions(keepDays: plan.retentionDays)
+                if dropped > 0 {
+                    logger.info("old partitions dropped", metadata: ["number": "\(dropped)"])
                 }
             } catch {
-                logger.warning("partitions could not be made", metadata: ["cause": "\(error)"])
+                logger.warning("old partitions stay", metadata: ["cause": "\(error)"])
             }
             try? await Task.sleep(for: .seconds(3_600))
+        }
+    }
+
+    /// A missing partition stops nothing: its rows lie in the default one until it is made.
+    private func makePartitions(_ store: PostgresLog) async {
+        do {
+            let done = try await store.makePartitions(daysAhead: plan.partitionDays)
+            if done.made > 0 {
+                logger.info("partitions made", metadata: ["number": "\(done.made)"])
+            }
+            if done.inDefault > 0 {
+                logger.error(
+                    "rows lie in a default partition: is the clock right?",
+                    metadata: ["rows": "\(done.inDefault)"])
+            }
+        } catch {
+            logger.warning("partitions could not be made", metadata: ["cause": "\(error)"])
         }
     }
 }

@@ -41,14 +41,65 @@ private func caravan(_ words: [String], status: Int32 = 0, input: String? = nil)
         }
         #expect(read == lines)
         let before = spool.bytes
-        spool.acknowledge(500)
+        try spool.acknowledge(500)
         #expect(spool.bytes < before && spool.waiting == 500)
         #expect(try Array(spool.lines(from: 501)[0]) == lines[500])
-        spool.acknowledge(1_000)
+        try spool.acknowledge(1_000)
         #expect(spool.bytes == 0)
         try spool.save()
         try spool.append([Array("{}".utf8)])
         #expect(spool.last == 1_001)
+    }
+
+    /// A crash between an ack and the next one must not make the numbers begin too early: what was
+    /// let go of is known on the disk before it goes.
+    @Test func whatWasLetGoOfIsKnownAfterACrash() throws {
+        let folder = ScratchFolder()
+        let path = folder.path + "/spool"
+        do {
+            let spool = try Spool(path, segmentBytes: 100)
+            for _ in 0..<10 { try spool.append([[UInt8](repeating: 0x61, count: 99)]) }
+            try spool.acknowledge(10)
+            #expect(spool.bytes == 0)
+            // No `save`: the program is killed here.
+        }
+        let spool = try Spool(path, segmentBytes: 100)
+        #expect(spool.last == 10 && spool.acknowledged == 10)
+        #expect(try spool.append([[0x62]]) == 11)
+    }
+
+    @Test func aLookAtASpoolDisturbsNobody() throws {
+        let folder = ScratchFolder()
+        let path = folder.path + "/spool"
+        #expect(throws: SpoolFailure.self) { try Spool.glance(path) }
+        #expect(!FileManager.default.fileExists(atPath: path))
+        let spool = try Spool(path)
+        try spool.append([[0x61], [0x62], [0x63]])
+        try spool.acknowledge(1)
+        try spool.save()
+        let seen = try Spool.glance(path)
+        #expect(seen.waiting == 2 && seen.acknowledged == 1 && seen.bytes == 6)
+        #expect(seen.stream == spool.stream)
+        #expect(seen.oldestSeconds.map { $0 < 60 } == true)
+        let said = try caravan(["push", "--spool", path, "--status"])
+        #expect(FlatObject(said)?.integer("waiting") == 2)
+    }
+
+    @Test func aBlankLineAndAFolderAsInputEndAsTheyShould() throws {
+        let cluster = try TestCluster()
+        let daemon = try DaemonProcess(cluster: cluster)
+        let said = try caravan(
+            ["push", "--server", daemon.feed, "--patience", "20"],
+            input: eventLine(1) + "\n{\"bye\":1}\n\n")
+        #expect(said.contains("1 lines acknowledged"), "\(said)")
+        #expect(said.contains("left out"), "\(said)")
+        let broken = try Shell.run(
+            [
+                "sh", "-c",
+                "\(DaemonProcess.program("caravan")) push --server \(daemon.feed) < /tmp",
+            ], status: 1)
+        #expect(broken.contains("cannot be read"), "\(broken)")
+        #expect(daemon.stop() == 0)
     }
 
     @Test func aFullSpoolTakesNothingInAndSaysSo() throws {

@@ -37,6 +37,76 @@ extension Effects {
 }
 
 @Suite struct EngineTests {
+    /// A shipment that an event states need not be one whose plan names the container.
+    @Test func anEventMayStateAShipmentOfOthers() {
+        var engine = freshEngine(now: start)
+        let other = "CSQU3054383"
+        _ = engine.step([chunk([plan])], now: at(0))
+        let stray = engine.step(
+            [
+                chunk([
+                    event("1", "DEPA", "AAA", 1, container: other, extra: ",\"shipment\":\"SHP-1\"")
+                ])
+            ], now: at(1))
+        #expect(stray.counts.stored == 1)
+        // And the plan may leave a container behind.
+        _ = engine.step(
+            [chunk([event("2", "DEPA", "AAA", 30, extra: ",\"shipment\":\"SHP-1\"")])], now: at(30))
+        let changed =
+            plan.replacing("MSKU0308961", with: "BLXU8600420").dropLast()
+            + ",\"updated\":\"2026-01-02T08:00:00Z\"}"
+        let effects = engine.step([chunk([String(changed)])], now: at(32))
+        #expect(effects.counts.stored == 1)
+        _ = engine.step([chunk([event("3", "ARRI", "BBB", 33)])], now: at(33))
+        #expect(engine.view(ContainerNumber("MSKU0308961")!, now: at(34)) != nil)
+        #expect(engine.view(ContainerNumber(other)!, now: at(34)) != nil)
+    }
+
+    /// What a plan no longer promises cannot be late any more, and nothing wakes up for it.
+    @Test func aPromiseTakenBackEndsItsAlert() throws {
+        var engine = freshEngine(now: start)
+        _ = engine.step([chunk([plan])], now: at(0))
+        var raised = false
+        for hour in stride(from: 30.0, through: 40, by: 1) {
+            let effects = engine.step(
+                [chunk([event("h\(hour)", "INSP", "AAA", hour)])], now: at(hour))
+            raised = raised || effects.alerts.contains { $0.text("state") == "raised" }
+        }
+        #expect(raised)
+        let without =
+            plan.replacing(#""promised":"2026-01-02T12:00:00Z","#, with: "").dropLast()
+            + ",\"updated\":\"2026-01-02T08:00:00Z\"}"
+        let effects = engine.step([chunk([String(without)])], now: at(41))
+        let late = effects.alerts.filter { $0.text("type") == "late" }
+        #expect(late.map { $0.text("state") } == ["withdrawn"])
+        // No timer goes round and round.
+        var steps = 0
+        while engine.nextDue <= at(60), steps < 1_000 {
+            let due = engine.nextDue
+            _ = engine.step([], now: due)
+            #expect(engine.nextDue > due)
+            steps += 1
+        }
+        #expect(steps < 200)
+    }
+
+    @Test func aRefusedLineSentAgainIsADuplicate() {
+        var engine = freshEngine(now: start)
+        let line = event("f", "DEPA", "AAA", 400, extra: ",\"seq\":1")
+        let origin = Origin(post: "P", stream: "s")
+        func send() -> Effects {
+            engine.step(
+                [
+                    FeedChunk(
+                        source: 1, origin: origin, text: Array((line + "\n").utf8),
+                        parser: FeedParser())
+                ], now: at(1))
+        }
+        #expect(send().commit?.quarantined.map(\.reject.code) == [.future])
+        let again = send()
+        #expect(again.counts.duplicate == 1 && again.counts.quarantined == 0)
+    }
+
     @Test func aDuplicateIsAcknowledgedAndWritesNothing() {
         var engine = freshEngine(now: start)
         let line = event("1", "DEPA", "AAA", 1)

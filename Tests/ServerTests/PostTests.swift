@@ -1,12 +1,14 @@
 import Client
 import Engine
-import Server
 import Simulation
 import Synchronization
 import TLS
 import TestKit
 import Testing
 import Tracking
+import Wire
+
+@testable import Server
 
 private func enrolled(
     _ name: String, places: [String] = ["KZHOR"], token: String? = nil, isRevoked: Bool = false
@@ -92,6 +94,100 @@ extension LineSocket {
     }
 }
 
+@Suite(.serialized) struct TakenLineTests {
+    /// Lines that were taken before the database went away, of a container that rests in it: they
+    /// wait, and nothing later is acknowledged over their heads.
+    @Test func aLoadThatFailsLosesNothing() async throws {
+        let server = try await TestServer()
+        let first = try server.feed()
+        try first.send(event(1))
+        _ = try await first.next(with: "\"ack\":1")
+        try await server.waitUntilResting()
+        server.log.failLoads(3)
+        try first.send(event(2))
+        try first.send(event(3))
+        _ = try await first.next(with: "\"ack\":3")
+        #expect(server.log.loads >= 4)
+        #expect(server.log.commits.flatMap(\.events).map(\.event.id) == ["e1", "e2", "e3"])
+    }
+
+    @Test func whatIsOfferedAfterAResetIsNotTaken() async throws {
+        let inbox = Inbox()
+        struct Nobody: FeedSink {
+            let id = 1
+            var isOpen: Bool { true }
+            func deliver(_ reply: SourceReply) {}
+            func welcome(_ hello: Hello, resume last: Int, now: Instant) {}
+            func close(_ prose: String, _ code: CloseCode) {}
+        }
+        let chunk = TestKit.chunk([String(event(1).dropLast())])
+        let old = Intake(
+            content: .lines(chunk), connection: Nobody(), generation: inbox.generation)
+        _ = inbox.offer(old)
+        #expect(inbox.depth == 1)
+        inbox.reset()
+        #expect(inbox.offer(old) && inbox.depth == 0)
+        let fresh = Intake(
+            content: .lines(chunk), connection: Nobody(), generation: inbox.generation)
+        #expect(!inbox.offer(fresh) && inbox.depth == 1)
+        inbox.stop()
+        #expect(inbox.offer(fresh) && inbox.depth == 1)
+    }
+
+    /// The link ends in the middle of a line while the hello still waits for its welcome: the stump
+    /// takes no number.
+    @Test func aLineTornBeforeTheWelcomeIsNoLine() async throws {
+        let server = try await TestServer()
+        server.log.inject(Array(repeating: .refused, count: 3))
+        let busy = try server.feed()
+        try busy.send(event(9).replacing(",\"seq\":9", with: ""))
+        let socket = try server.feed()
+        let torn = event(2).prefix(30)
+        try socket.send(hello("P") + event(1) + torn)
+        socket.halfClose()
+        _ = try await socket.next(with: "\"bye\"")
+        let again = try server.feed()
+        try again.send(hello("P"))
+        #expect(try await again.next(with: "welcome").contains("\"resume\":1"))
+    }
+
+    @Test func aHelloThatCannotBeReadIsRefusedAndNotKept() async throws {
+        let server = try await TestServer()
+        let socket = try server.feed()
+        try socket.send("\n{\"hello\":\"caravan/1\",\"post\":\"P\",\"token\":\"SECRET\"}\n")
+        #expect(try await socket.next(with: "error").contains("\"code\":\"protocol\""))
+        let after = try server.feed()
+        try after.send("\n" + hello("P") + event(1))
+        _ = try await after.next(with: "\"ack\":3")
+        #expect(server.log.commits.flatMap(\.quarantined).isEmpty)
+    }
+
+    @Test func aRevokedPostLosesItsOpenConnections() async throws {
+        let server = try await TestServer(posts: [
+            enrolled("GATE", token: "a"), enrolled("RAIL", places: ["DEDUI"], token: "b"),
+        ])
+        let gate = try server.feed()
+        try gate.send(hello("GATE", token: "a") + event(1))
+        _ = try await gate.next(with: "\"ack\":2")
+        let rail = try server.feed()
+        let other = event(1, place: "DEDUI").replacing("\"e1\"", with: "\"r1\"")
+        try rail.send(hello("RAIL", token: "b") + other)
+        _ = try await rail.next(with: "\"ack\":2")
+        server.posts.roster.withLock {
+            $0 = [
+                enrolled("GATE", token: "a", isRevoked: true),
+                enrolled("RAIL", places: ["DEHAM"], token: "b"),
+            ]
+        }
+        await server.book.refresh()
+        try gate.send(event(2))
+        #expect(try await gate.next(with: "error").contains("\"code\":\"unauthorised\""))
+        try rail.send(event(2, place: "DEDUI"))
+        #expect(try await rail.next(with: "reject").contains("forbidden"))
+        #expect(server.log.commits.flatMap(\.events).count == 2)
+    }
+}
+
 @Suite(.serialized) struct PostTests {
     @Test func aPostSpeaksOnlyOfItsPlaces() async throws {
         let server = try await TestServer(
@@ -108,7 +204,7 @@ extension LineSocket {
         _ = try await socket.next(with: "\"ack\":4")
         #expect(server.log.commits.flatMap(\.events).count == 1)
         #expect(server.log.commits.flatMap(\.quarantined).map(\.origin.post) == ["GATE", "GATE"])
-        await server.book.refresh()
+        await server.book.reportHealth()
         #expect(server.posts.health.withLock { $0 }.first?.forbidden == 2)
     }
 

@@ -70,7 +70,7 @@ final class TestServer: Sendable {
         try await listeners.tail(
             .unix(path: folder.path + "/tail"), options: tail, hub: hub,
             source: MemoryTails(log: log), clock: wallNow)
-        let recovered = try await Recovery.run(log, parser: FeedParser(limits: feed.limits))
+        let recovered = try await Recovery.run(log)
         hub.begin(log: recovered.head.log, last: recovered.head.seq)
         let (inbox, log) = (inbox, log)
         Task.detached {
@@ -83,6 +83,17 @@ final class TestServer: Sendable {
     }
 
     deinit { inbox.stop() }
+
+    /// Waits until a checkpoint has been written in which containers rest, and the engine has let
+    /// them go.
+    func waitUntilResting() async throws {
+        let deadline = LineSocket.now() + 20
+        while log.restingCount == 0 {
+            guard LineSocket.now() < deadline else { throw Shell.Failed("nothing rests") }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        try await Task.sleep(for: .milliseconds(300))
+    }
 
     /// The port of the encrypted feed.
     var tlsPort: Int {

@@ -149,20 +149,25 @@ private func traffic(_ seed: UInt64) -> FeedChunk {
     @Test func partitionsAreMadeAheadAndDroppedBehind() async throws {
         let cluster = try TestCluster()
         let log = PostgresLog(StoreOptions(conninfo: cluster.conninfo, clock: wallNow))
-        _ = try await log.maintainPartitions(daysAhead: 10, keepDays: 400)
+        _ = try await log.makePartitions(daysAhead: 10)
         let count =
             "select count(*) from pg_inherits i join pg_class c on c.oid = i.inhparent "
             + "where c.relname = 'event'"
         // Yesterday, today, ten days ahead, and the default one.
         #expect(try cluster.rows(count) == ["13"])
-        let again = try await log.maintainPartitions(daysAhead: 10, keepDays: 400)
-        #expect(again.made == 0)
+        let again = try await log.makePartitions(daysAhead: 10)
+        #expect(again.made == 0 && again.inDefault == 0)
+        for table in ["event", "batch"] {
+            _ = try cluster.rows(
+                "create table \(table)_20200101 partition of \(table) "
+                    + "for values from ('2020-01-01 00:00+00') to ('2020-01-02 00:00+00')")
+        }
+        // A batch that no checkpoint covers keeps its day, and everything after it.
         _ = try cluster.rows(
-            "create table event_20200101 partition of event "
-                + "for values from ('2020-01-01 00:00+00') to ('2020-01-02 00:00+00')")
-        let dropped = try await log.maintainPartitions(daysAhead: 10, keepDays: 400)
-        #expect(dropped.dropped == 1)
-        #expect(dropped.inDefault == 0)
+            "insert into batch values ('2020-01-01 12:00+00', 1, now(), 0, 0, 0, '')")
+        #expect(try await log.tidyPartitions(keepDays: 400) == 0)
+        _ = try cluster.rows("insert into checkpoint (batch) values (1)")
+        #expect(try await log.tidyPartitions(keepDays: 400) == 2)
     }
 
     @Test func rowsInTheDefaultPartitionMoveToTheirDay() async throws {
@@ -174,6 +179,44 @@ private func traffic(_ seed: UInt64) -> FeedChunk {
         _ = try cluster.rows("select make_partitions(25)")
         #expect(try cluster.rows("select count(*) from output_default") == ["0"])
         #expect(try cluster.rows("select body from output") == ["x"])
+    }
+
+    @Test func aLogThatWentBackSaysSo() async throws {
+        let cluster = try TestCluster()
+        let log = PostgresLog(StoreOptions(conninfo: cluster.conninfo, clock: wallNow))
+        var engine = try await Recovery.run(log).engine
+        let first = try await log.head().log
+        for round in 0..<2 {
+            let commit = try #require(
+                engine.step([chunk(["bad \(round)"])], now: start.advanced(minutes: Double(round)))
+                    .commit)
+            try await log.commit(commit)
+        }
+        // As a database that was restored to an older state.
+        _ = try cluster.rows("delete from batch where batch = 2")
+        _ = try cluster.rows("update head set batch = 1")
+        let again = try await log.takeOver()
+        #expect(again.batch == 1)
+        #expect(again.log != first)
+        #expect(try await log.takeOver().log == again.log)
+    }
+
+    @Test func aLargeLogIsReadInPages() async throws {
+        let cluster = try TestCluster()
+        _ = try cluster.rows(
+            """
+            insert into batch select now(), n, now(), 0, 0, 0,
+                decode(repeat('00', 9000000), 'hex') from generate_series(1, 5) n
+            """)
+        let log = PostgresLog(StoreOptions(conninfo: cluster.conninfo, clock: wallNow))
+        var seen: [Int] = []
+        while true {
+            let page = try await log.batches(after: seen.last ?? 0)
+            if page.isEmpty { break }
+            #expect(page.count <= 2)
+            seen += page.map(\.batch)
+        }
+        #expect(seen == [1, 2, 3, 4, 5])
     }
 
     @Test func aCommitWhoseAnswerWasLostIsResolvedByLooking() async throws {

@@ -7,13 +7,17 @@ public final class DaemonProcess: @unchecked Sendable {
     private let conninfo: String
     private let settings: [String]
     private var process: Process?
+    /// Goes before the program: what it is to be started by, such as strace.
+    public var launcher: [String]
+    public var environment: [String: String] = [:]
 
     /// `name`: of its run folder; `conninfo`: where it finds the database, if not in the cluster's
     /// own socket.
     public init(
         cluster: TestCluster, settings: [String] = [], waiting: Bool = true, name: String = "run",
-        conninfo: String? = nil
+        conninfo: String? = nil, launcher: [String] = []
     ) throws {
+        self.launcher = launcher
         folder = cluster.folder.path + "/" + name
         self.conninfo = conninfo ?? cluster.conninfo
         self.settings = settings
@@ -42,9 +46,10 @@ public final class DaemonProcess: @unchecked Sendable {
     /// Starts it and waits until it answers.
     public func start(waiting: Bool = true) throws {
         let made = Process()
-        made.executableURL = URL(fileURLWithPath: DaemonProcess.program("caravand"))
+        made.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         made.arguments =
-            [
+            environment.map { "\($0)=\($1)" } + launcher + [DaemonProcess.program("caravand")]
+            + [
                 "--set", "database.url=\(conninfo)", "--set", "run.folder=\(folder)",
                 "--set", "feed.listen=unix:feed.sock", "--set", "tail.listen=unix:tail.sock",
                 "--set", "log.level=warning",
@@ -62,6 +67,7 @@ public final class DaemonProcess: @unchecked Sendable {
                 try socket.send("{\"tail\":\"caravan/1\",\"after\":\"now\"}\n")
                 if try socket.readLine(seconds: 30) != nil { return }
             }
+            guard process?.isRunning == true else { throw Shell.Failed("caravand has ended") }
             usleep(20_000)
         }
         throw Shell.Failed("caravand was not ready within 30 s")

@@ -25,10 +25,17 @@ public final class TestCluster: Sendable {
     public let folder: ScratchFolder
     public let cluster: PrivateCluster
 
-    public init(migrated: Bool = true) throws {
+    /// `place`: where the server keeps its files, if not in the scratch folder; `launcher`: what its
+    /// programs are started by; `settings`: the server's, `name = value`.
+    public init(
+        migrated: Bool = true, place: String? = nil, launcher: [String] = [],
+        settings: [String] = []
+    ) throws {
         folder = ScratchFolder()
-        cluster = try PrivateCluster(folder: folder.path + "/pg")
-        try cluster.start()
+        var made = try PrivateCluster(folder: place ?? folder.path + "/pg")
+        made.launcher = launcher
+        cluster = made
+        try cluster.start(settings: settings)
         if migrated { _ = try Migrator.migrate(cluster.conninfo) }
     }
 
@@ -45,7 +52,7 @@ public final class TestCluster: Sendable {
     /// Rows of a query, columns joined by |, by psql.
     public func rows(_ sql: String) throws -> [String] {
         let text = try Shell.run([
-            "psql", "-h", cluster.folder, "-U", "caravan", "-d", "caravan", "-AtX",
+            "psql", "-h", cluster.socketFolder, "-U", "caravan", "-d", "caravan", "-AtX",
             "-v", "ON_ERROR_STOP=1", "-c", sql,
         ])
         return text.split(separator: "\n").map(String.init)
@@ -89,6 +96,107 @@ public enum Shell {
         }
         return text
     }
+}
+
+/// What only root may do: mounts, namespaces, tracing of other accounts' processes. An ordinary user
+/// needs sudo that asks for no password.
+public enum Root {
+    public static var prefix: [String] { getuid() == 0 ? [] : ["sudo", "-n"] }
+
+    @discardableResult
+    public static func run(_ command: [String]) throws -> String {
+        try Shell.run(prefix + command)
+    }
+}
+
+/// A small disk of its own: an ext4 file system in a file, mounted by a loop device, that can lose
+/// its power or hang.
+public final class TestVolume: Sendable {
+    public let path: String
+    private let folder = ScratchFolder()
+    private var image: String { folder.path + "/image" }
+
+    public init(megabytes: Int = 512) throws {
+        path = folder.path + "/mount"
+        try FileManager.default.createDirectory(
+            atPath: path, withIntermediateDirectories: true)
+        _ = try Shell.run(["truncate", "-s", "\(megabytes)M", image])
+        try Root.run(["mkfs.ext4", "-q", "-F", image])
+        try mount()
+        try Root.run(["chmod", "777", path])
+    }
+
+    deinit {
+        _ = try? Root.run(["fsfreeze", "-u", path])
+        _ = try? Root.run(["umount", "-l", path])
+    }
+
+    public func mount() throws { try Root.run(["mount", "-o", "loop", image, path]) }
+
+    /// The file system stops where it stands: what it had not written is gone (the ioctl
+    /// EXT4_IOC_SHUTDOWN without flushing its journal).
+    public func losePower() throws {
+        try Root.run([
+            "perl", "-e",
+            "open(F, '<', $ARGV[0]) or die $!; my $x = pack('L', 2); "
+                + "ioctl(F, 0x8004587D, $x) or die $!;", path,
+        ])
+    }
+
+    /// Off and on again: the journal is read.
+    public func restart() throws {
+        let deadline = Date().addingTimeInterval(20)
+        while (try? Root.run(["umount", path])) == nil {
+            guard Date() < deadline else { throw Shell.Failed("\(path) stays busy") }
+            usleep(100_000)
+        }
+        try mount()
+    }
+
+    /// Every write hangs for so long; another process ends it.
+    public func freeze(seconds: Double) throws {
+        let thaw = Process()
+        thaw.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        thaw.arguments =
+            Root.prefix + ["sh", "-c", "sleep \(seconds); fsfreeze -u \(path)"]
+        thaw.standardInput = FileHandle.nullDevice
+        try thaw.run()
+        try Root.run(["fsfreeze", "-f", path])
+    }
+}
+
+/// A network of its own: a namespace with a loopback, whose traffic can be dropped.
+public final class TestNetwork: Sendable {
+    public let name = "caravan-\(UUID().uuidString.prefix(8))"
+
+    public init() throws {
+        try Root.run(["ip", "netns", "add", name])
+        try inside(["ip", "link", "set", "lo", "up"])
+        try inside(["nft", "add table inet t"])
+        try inside([
+            "nft", "add chain inet t in { type filter hook input priority 0; policy accept; }",
+        ])
+    }
+
+    deinit { _ = try? Root.run(["ip", "netns", "del", name]) }
+
+    /// What programs in it are started by.
+    public var launcher: [String] {
+        let user = getuid() == 0 ? [] : ["sudo", "-n", "-u", "#\(getuid())"]
+        return Root.prefix + ["ip", "netns", "exec", name] + user
+    }
+
+    private func inside(_ command: [String]) throws {
+        try Root.run(["ip", "netns", "exec", name] + command)
+    }
+
+    /// Drops what goes to the port, or comes from it.
+    public func drop(to: Int? = nil, from: Int? = nil) throws {
+        if let to { try inside(["nft", "add rule inet t in tcp dport \(to) drop"]) }
+        if let from { try inside(["nft", "add rule inet t in tcp sport \(from) drop"]) }
+    }
+
+    public func heal() throws { try inside(["nft", "flush chain inet t in"]) }
 }
 
 /// Kills a process for real and waits until it runs no more. Foundation's own wait would last as

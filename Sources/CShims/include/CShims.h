@@ -37,6 +37,10 @@ static inline int caravan_ssl_groups_p256(SSL_CTX *context) {
 static inline int caravan_ssl_set_host_name(SSL *ssl, const char *name) {
     return (int)SSL_set_tlsext_host_name(ssl, name);
 }
+// SSL_OP_NO_TICKET alone leaves TLS 1.3 its stateful tickets.
+static inline int caravan_ssl_no_tickets(SSL_CTX *context) {
+    return SSL_CTX_set_num_tickets(context, 0);
+}
 static inline long caravan_bio_eof_is_retry(BIO *bio) { return BIO_set_mem_eof_return(bio, -1); }
 static inline size_t caravan_bio_pending(BIO *bio) { return BIO_ctrl_pending(bio); }
 static inline int caravan_general_names_count(const GENERAL_NAMES *names) {
