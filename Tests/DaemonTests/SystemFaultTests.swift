@@ -72,6 +72,8 @@ import Wire
     private func losePower(settings: [String], seed: UInt64) throws -> [String] {
         let volume = try TestVolume()
         let cluster = try TestCluster(place: volume.path + "/pg", settings: settings)
+        // What is lost is what comes from here on.
+        _ = try cluster.rows("checkpoint")
         let daemon = try DaemonProcess(
             cluster: cluster,
             settings: ["writer.batch-lines=50", "writer.checkpoint-seconds=100"])
@@ -89,6 +91,11 @@ import Wire
         #expect(isOff)
         killHard(postmaster)
         try volume.restart()
+        // The files that name it may have come back with the disk, and its number be taken still.
+        try Root.run([
+            "rm", "-f", cluster.cluster.data + "/postmaster.pid",
+            cluster.cluster.folder + "/.s.PGSQL.5432.lock",
+        ])
         try cluster.cluster.startServer(settings: settings)
         try daemon.start()
         sender.onAck = nil
@@ -127,25 +134,41 @@ import Wire
     @Test func aDiskThatFailsToSyncIsSurvived() throws {
         let cluster = try TestCluster()
         let daemon = try DaemonProcess(cluster: cluster, settings: ["writer.batch-lines=50"])
-        let sender = TestSender(seed: 47, shipments: 100)
+        let sender = TestSender(seed: 47, shipments: 500)
         let postmaster = try #require(cluster.cluster.processID)
         let tracer = Process()
         tracer.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         tracer.arguments =
             Root.prefix + [
                 "strace", "-f", "-qqq", "-o", "/dev/null", "-p", "\(postmaster)", "-e",
-                "trace=fdatasync", "-e", "inject=fdatasync:error=EIO:when=6",
+                "trace=fdatasync,fsync", "-e", "inject=fdatasync,fsync:error=EIO:when=2+3",
             ]
         try tracer.run()
         var hasFailed = false
+        // Attached once the server has stopped for it.
+        let attached = Date().addingTimeInterval(10)
+        while Date() < attached,
+            (try? String(contentsOfFile: "/proc/\(postmaster)/status", encoding: .utf8))?
+                .contains("TracerPid:\t0\n") != false
+        { usleep(20_000) }
+        // Sessions begun from now on are followed.
+        _ = try cluster.rows(
+            "select pg_terminate_backend(pid) from pg_stat_activity "
+                + "where application_name = 'caravand'")
         // Killed, because it does not let itself be asked while the server dies under it.
         let mender = Thread {
             usleep(3_000_000)
             killHard(tracer.processIdentifier)
+            // One that cannot sync while it recovers ends; what looks after it starts it again.
+            for _ in 0..<40 where !Thread.current.isCancelled {
+                usleep(500_000)
+                if !cluster.cluster.isRunning { try? cluster.cluster.startServer() }
+            }
         }
         mender.start()
         try sender.run(daemon.feed)
         killHard(tracer.processIdentifier)
+        mender.cancel()
         let log = try String(
             contentsOfFile: cluster.cluster.folder + "/postgres.log", encoding: .utf8)
         hasFailed = log.contains("PANIC")
@@ -158,8 +181,8 @@ import Wire
     /// A clock that jumps between starts, also beyond 2038 and back.
     @Test func aClockThatJumpsLosesNothing() throws {
         let cluster = try TestCluster()
-        let daemon = try DaemonProcess(cluster: cluster)
-        let sender = TestSender(seed: 53, shipments: 60)
+        let daemon = try DaemonProcess(cluster: cluster, settings: ["writer.batch-lines=20"])
+        let sender = TestSender(seed: 53, shipments: 200)
         let clocks = [
             "+0", "+3600", "-3600", "+86400", "-86400", "@2038-01-20 03:14:00", "+0",
             "@2026-03-29 00:59:50", "@2026-10-25 00:59:50",

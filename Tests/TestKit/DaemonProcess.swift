@@ -47,17 +47,29 @@ public final class DaemonProcess: @unchecked Sendable {
     public func start(waiting: Bool = true) throws {
         let made = Process()
         made.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        let all =
+            [
+                "database.url=\(conninfo)", "run.folder=\(folder)", "feed.listen=unix:feed.sock",
+                "tail.listen=unix:tail.sock", "log.level=warning",
+            ] + settings
+        // Under a preloaded library the arguments do not always arrive; the environment does.
+        let isPreloaded = environment["LD_PRELOAD"] != nil
+        let variables = isPreloaded ? all.map(DaemonProcess.variable) : []
         made.arguments =
-            environment.map { "\($0)=\($1)" } + launcher + [DaemonProcess.program("caravand")]
-            + [
-                "--set", "database.url=\(conninfo)", "--set", "run.folder=\(folder)",
-                "--set", "feed.listen=unix:feed.sock", "--set", "tail.listen=unix:tail.sock",
-                "--set", "log.level=warning",
-            ] + settings.flatMap { ["--set", $0] }
+            variables + environment.map { "\($0)=\($1)" } + launcher
+            + [DaemonProcess.program("caravand")]
+            + (isPreloaded ? [] : all.flatMap { ["--set", $0] })
         made.standardInput = FileHandle.nullDevice
         try made.run()
         process = made
         if waiting { try waitUntilReady() }
+    }
+
+    /// `feed.window=3` as `CARAVAN_FEED_WINDOW=3`.
+    private static func variable(_ setting: String) -> String {
+        let end = setting.firstIndex(of: "=") ?? setting.endIndex
+        let name = setting[..<end].uppercased().map { $0 == "." || $0 == "-" ? "_" : $0 }
+        return "CARAVAN_" + String(name) + setting[end...]
     }
 
     public func waitUntilReady() throws {
