@@ -23,6 +23,7 @@ struct Chains: Sendable {
 
     let builder: ChainBuilder
     private var known: [Way: Made] = [:]
+    private var routes: [Way: Route?] = [:]
 
     init(network: Network) { builder = ChainBuilder(network: network) }
 
@@ -30,21 +31,28 @@ struct Chains: Sendable {
         _ plan: ShipmentPlan, _ symbols: inout Symbols, _ pools: inout Pools
     ) -> Made {
         guard let first = plan.containers.first else { return Made() }
-        let way =
-            plan.milestones.isEmpty
-            ? Way(
-                origin: plan.origin, destination: plan.destination, mode: plan.mode, via: plan.via)
-            : nil
-        if let way, let made = known[way] { return made }
+        let way = Way(
+            origin: plan.origin, destination: plan.destination, mode: plan.mode, via: plan.via)
+        let isWay = plan.milestones.isEmpty
+        if isWay, let made = known[way] { return made }
         var made = Made()
         if let joined = builder.graph(plan, &symbols) {
             made.milestones = joined.milestones
             made.graph = joined.graph
         } else {
-            made.milestones = builder.chain(plan, container: first, &symbols)
+            made.milestones = builder.chain(plan, container: first, &symbols) {
+                route(plan, way)
+            }
         }
         made.ids = made.milestones.map { pools.id($0) }
-        if let way, known.count < Chains.limit { known[way] = made }
+        if isWay, known.count < Chains.limit { known[way] = made }
         return made
+    }
+
+    private mutating func route(_ plan: ShipmentPlan, _ way: Way) -> Route? {
+        if let found = routes[way] { return found }
+        let found = builder.route(plan)
+        if routes.count < Chains.limit { routes[way] = .some(found) }
+        return found
     }
 }

@@ -37,7 +37,8 @@ public struct Engine: Sendable {
     var marks: [Origin: Int64] = [:]
     var due = DueHeap()
     var dirtyRecords: Set<Int> = []
-    var dirtyShipments: Set<UInt32> = []
+    /// Plans that no checkpoint has yet, with their lines.
+    var unsavedPlans: [UInt32: [UInt8]] = [:]
     var dirtyClosures: Set<String> = []
     var ordinancesDirty = true
 
@@ -161,7 +162,9 @@ public struct Engine: Sendable {
         networkBytes = bytes
         chains = Chains(network: network)
         for symbol in shipments.keys.sorted() {
-            shipments[symbol]?.build(&chains, &symbols, &pools)
+            guard let old = shipments[symbol] else { continue }
+            shipments[symbol] = Shipment(
+                plan: old.plan, received: old.received, &chains, &symbols, &pools)
         }
         rebuildWindows()
         ordinancesDirty = true
@@ -400,8 +403,8 @@ public struct Engine: Sendable {
             }
         }
         shipments[symbol] = Shipment(
-            plan: plan, received: received, line: line, &chains, &symbols, &pools)
-        dirtyShipments.insert(symbol)
+            plan: plan, received: received, &chains, &symbols, &pools)
+        unsavedPlans[symbol] = line
         for container in plan.containers {
             let slot = slot(of: container)
             if !records[slot].plans.contains(symbol) {

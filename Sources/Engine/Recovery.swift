@@ -62,7 +62,7 @@ extension Engine {
     public static let restAfterDays = 14.0
 
     /// Changes not yet in a checkpoint.
-    public var dirtyCount: Int { dirtyRecords.count + dirtyShipments.count + dirtyClosures.count }
+    public var dirtyCount: Int { dirtyRecords.count + unsavedPlans.count + dirtyClosures.count }
 
     /// Cuts a checkpoint at the last stepped batch. Everything in it counts as saved from here on:
     /// whoever takes it must write it, or stop.
@@ -70,13 +70,11 @@ extension Engine {
         let slots = dirtyRecords.sorted { records[$0].number < records[$1].number }
         let cutRecords = slots.map { records[$0] }
         var lines: [SourceLine] = []
-        for symbol in dirtyShipments {
+        for (symbol, line) in unsavedPlans {
             guard let shipment = shipments[symbol] else { continue }
             lines.append(
                 SourceLine(
-                    key: shipment.plan.shipment, received: shipment.received,
-                    line: shipment.line))
-            shipments[symbol]?.line = []
+                    key: shipment.plan.shipment, received: shipment.received, line: line))
         }
         let checkpoint = Checkpoint(
             batch: batch, network: ordinancesDirty ? networkBytes : nil,
@@ -89,7 +87,7 @@ extension Engine {
             pools: pools.takeChanged(), intervals: intervalsDirty ? intervals : nil,
             texts: symbols.texts)
         dirtyRecords = []
-        dirtyShipments = []
+        unsavedPlans = [:]
         dirtyClosures = []
         ordinancesDirty = false
         intervalsDirty = false
@@ -154,10 +152,8 @@ extension Engine {
                 throw CodingFlaw("the plan \(line.key) cannot be read")
             }
             let symbol = symbols.number(plan.shipment)
-            var shipment = Shipment(
-                plan: plan, received: line.received, line: [], &chains, &symbols, &pools)
-            shipment.line = []
-            shipments[symbol] = shipment
+            shipments[symbol] = Shipment(
+                plan: plan, received: line.received, &chains, &symbols, &pools)
         }
         for line in snapshot.closures {
             guard case .closure(let closure) = parse(line.line) else {

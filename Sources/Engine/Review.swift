@@ -6,8 +6,8 @@ import Tracking
 extension Engine {
     /// Cuts a container's history into journeys anew, because of news.
     mutating func refold(_ slot: Int, _ draft: inout Draft) {
-        var record = records[slot]
-        records[slot] = ContainerRecord(number: record.number)
+        var record = ContainerRecord(number: records[slot].number)
+        swap(&record, &records[slot])
         refold(&record, draft.touched[slot], &draft)
         records[slot] = record
     }
@@ -16,30 +16,49 @@ extension Engine {
     mutating func review(_ slot: Int, _ draft: inout Draft) {
         let touch = draft.touched[slot]
         // Taken out and put back, so that its arrays are changed in place.
-        var record = records[slot]
-        records[slot] = ContainerRecord(number: record.number)
+        var record = ContainerRecord(number: records[slot].number)
+        swap(&record, &records[slot])
         for index in record.journeys.indices {
             var scene = Scene(record: record, touch: touch, now: draft.now)
-            var journey = record.journeys[index]
-            if let shipment = plan(of: journey, record) {
+            let shipment = plan(
+                record.journeys[index].shipment, record.plans,
+                milestones: record.journeys[index].progress.reached.count)
+            var journey = Journey(shipment: 0, ordinal: 0)
+            swap(&journey, &record.journeys[index])
+            if let shipment {
                 attend(&journey, shipment, &scene, &draft)
             } else {
                 withdrawAll(&journey, "no plan names it any more", scene, &draft)
                 attendUnplanned(&journey, record.history, &scene, &draft)
             }
             journey.publication.lookLater(than: draft.now)
-            record.journeys[index] = journey
+            swap(&journey, &record.journeys[index])
         }
-        records[slot] = record
+        swap(&record, &records[slot])
         noteWait(slot, isNews: touch != nil)
         dirtyRecords.insert(slot)
-        due.schedule(slot, at: record.dueAt)
+        due.schedule(slot, at: records[slot].dueAt)
     }
 
     /// Tells the pools in which step a container waits now, and since when: a function of its
     /// record, so that a restart leads to the same.
     mutating func noteWait(_ slot: Int, isNews: Bool) {
-        let now = wait(records[slot])
+        var now = Wait()
+        if !records[slot].isQuiet {
+            for index in records[slot].journeys.indices.reversed() {
+                guard
+                    let shipment = plan(
+                        records[slot].journeys[index].shipment, records[slot].plans,
+                        milestones: records[slot].journeys[index].progress.reached.count),
+                    let (at, since) = shipment.waiting(
+                        records[slot].number, records[slot].journeys[index].progress)
+                else { continue }
+                if Pools.queues(shipment.made.milestones[at]) {
+                    now = Wait(step: shipment.made.ids[at], since: since)
+                }
+                break
+            }
+        }
         let before = waits[slot]
         if now == before { return }
         if let id = before.step { pools.leave(id, from: before.since) }
@@ -47,23 +66,17 @@ extension Engine {
         waits[slot] = now
     }
 
-    private func wait(_ record: ContainerRecord) -> Wait {
-        if record.isQuiet { return Wait() }
-        for journey in record.journeys.reversed() {
-            guard let shipment = plan(of: journey, record),
-                let (index, since) = shipment.waiting(record.number, journey.progress)
-            else { continue }
-            guard Pools.queues(shipment.chain[index]) else { return Wait() }
-            return Wait(step: shipment.made.ids[index], since: since)
-        }
-        return Wait()
-    }
-
     /// The shipment that a journey belongs to, where its plan names the container: an event may
     /// state a shipment of which the container is no part.
     func plan(of journey: Journey, _ record: ContainerRecord) -> Shipment? {
-        guard record.plans.contains(journey.shipment), let shipment = shipments[journey.shipment],
-            shipment.chain.count == journey.progress.reached.count
+        plan(journey.shipment, record.plans, milestones: journey.progress.reached.count)
+    }
+
+    /// The same from what it takes, so that no record need be copied for the question.
+    @inline(__always)
+    private func plan(_ symbol: UInt32, _ plans: [UInt32], milestones: Int) -> Shipment? {
+        guard plans.contains(symbol), let shipment = shipments[symbol],
+            shipment.made.milestones.count == milestones
         else { return nil }
         return shipment
     }
@@ -92,7 +105,8 @@ extension Engine {
         _ record: inout ContainerRecord, _ touch: Touch?, _ draft: inout Draft
     ) {
         var folded = JourneyFold.journeys(record.history, plans: planViews(record))
-        var old = record.journeys
+        var old: [Journey] = []
+        swap(&old, &record.journeys)
         for index in folded.indices {
             let same = old.firstIndex {
                 $0.shipment == folded[index].shipment && $0.ordinal == folded[index].ordinal
@@ -120,13 +134,15 @@ extension Engine {
         let reached = journey.progress.reached
         let known = journey.publication.taught
         if reached == known { return }
-        for at in shipment.chain.indices where shipment.teaches(container, at) {
-            guard let old = shipment.lesson(at, known), shipment.lesson(at, reached) != old else {
-                continue
+        if !known.isEmpty {
+            for at in shipment.chain.indices where shipment.teaches(container, at) {
+                guard let old = shipment.lesson(at, known), shipment.lesson(at, reached) != old
+                else { continue }
+                unlearn(at, shipment, old)
             }
-            unlearn(at, shipment, old)
         }
-        for at in shipment.chain.indices where shipment.teaches(container, at) {
+        for at in shipment.chain.indices
+        where reached[at] != .unset && shipment.teaches(container, at) {
             guard let new = shipment.lesson(at, reached), shipment.lesson(at, known) != new else {
                 continue
             }
@@ -178,9 +194,11 @@ extension Engine {
         let chain = shipment.chain
         guard !chain.isEmpty else { return }
         // What its companions have reached counts too; the journey itself keeps its own.
-        let own = journey.progress
-        journey.progress = together(own, shipment, scene.container, journey.shipment)
-        defer { journey.progress = own }
+        let own = shipment.graph == nil ? nil : journey.progress
+        if let own {
+            journey.progress = together(own, shipment, scene.container, journey.shipment)
+        }
+        defer { if let own { journey.progress = own } }
         if scene.touch != nil {
             learn(&journey, shipment, scene.container)
             judgeNext(&journey, shipment)

@@ -1,26 +1,36 @@
 import Forecast
 import Tracking
 
-/// A plan in force, with its chains of milestones.
-struct Shipment: Sendable {
-    var plan: ShipmentPlan
+/// A plan in force, with its chains of milestones. Never changed, so that many may hold on to it at
+/// the cost of one reference.
+final class Shipment: Sendable {
+    let plan: ShipmentPlan
     /// When the line came (the engine's time).
-    var received: Instant
-    /// The line's own bytes: the snapshot.
-    var line: [UInt8]
+    let received: Instant
     /// Its milestones: one chain, or what their graph says.
-    private(set) var made = Chains.Made()
+    let made: Chains.Made
     /// Where there is a graph: for each container the milestones with those of others blanked out.
-    private var masked: [ContainerNumber: [Milestone]] = [:]
+    private let masked: [ContainerNumber: [Milestone]]
 
     init(
-        plan: ShipmentPlan, received: Instant, line: [UInt8], _ chains: inout Chains,
-        _ symbols: inout Symbols, _ pools: inout Pools
+        plan: ShipmentPlan, received: Instant, _ chains: inout Chains, _ symbols: inout Symbols,
+        _ pools: inout Pools
     ) {
         self.plan = plan
         self.received = received
-        self.line = line
-        build(&chains, &symbols, &pools)
+        made = chains.make(plan, &symbols, &pools)
+        var masked: [ContainerNumber: [Milestone]] = [:]
+        if let graph = made.graph {
+            for container in plan.containers {
+                var own = made.milestones
+                for (index, owner) in graph.owners.enumerated()
+                where owner != nil && owner != container {
+                    own[index].place = Milestone.elsewhere
+                }
+                masked[container] = own
+            }
+        }
+        self.masked = masked
     }
 
     var chain: [Milestone] { made.milestones }
@@ -29,23 +39,6 @@ struct Shipment: Sendable {
     /// What a composition needs of it.
     func steps(_ closures: [ClosureWindow]) -> Composer.Steps {
         Composer.Steps(made.milestones, made.ids, closures: closures)
-    }
-
-    /// Makes the chains anew, as when another network comes into force.
-    mutating func build(
-        _ chains: inout Chains, _ symbols: inout Symbols, _ pools: inout Pools
-    ) {
-        made = chains.make(plan, &symbols, &pools)
-        masked = [:]
-        guard let graph = made.graph else { return }
-        for container in plan.containers {
-            var own = made.milestones
-            for (index, owner) in graph.owners.enumerated()
-            where owner != nil && owner != container {
-                own[index].place = Milestone.elsewhere
-            }
-            masked[container] = own
-        }
     }
 
     /// Whether a milestone's step is taught by this container's journey: its own, and of those that

@@ -124,17 +124,29 @@ extension Engine {
         guard intervals.scoredDay != 0, day > intervals.scoredDay else { return }
         let horizons = intervals.byHorizon.enumerated().filter { $0.element.count > 0 }
         guard !horizons.isEmpty else { return }
+        func row(_ tally: IntervalGuard.Tally, upTo minutes: Int?) -> ScoreNotice.Row {
+            ScoreNotice.Row(
+                uptoMinutes: minutes, arrivals: tally.count, coverage: tally.coverage,
+                widthMinutes: tally.meanWidthMinutes, errorMinutes: tally.meanErrorMinutes)
+        }
+        func most(
+            _ scores: [(place: String, tally: IntervalGuard.Tally)]
+        ) -> [(place: String, row: ScoreNotice.Row)] {
+            scores.sorted { ($1.tally.count, $0.place) < ($0.tally.count, $1.place) }
+                .prefix(Engine.placesInScore).map { ($0.place, row($0.tally, upTo: nil)) }
+        }
         draft.notices.append(
             .score(
                 ScoreNotice(
                     time: draft.now,
                     horizons: horizons.map { index, tally in
-                        ScoreNotice.Row(
-                            uptoMinutes: index < IntervalGuard.horizons.count
-                                ? Int(IntervalGuard.horizons[index]) : nil,
-                            arrivals: tally.count, coverage: tally.coverage,
-                            widthMinutes: tally.meanWidthMinutes,
-                            errorMinutes: tally.meanErrorMinutes)
-                    })))
+                        row(
+                            tally,
+                            upTo: index < IntervalGuard.horizons.count
+                                ? Int(IntervalGuard.horizons[index]) : nil)
+                    }, places: most(placeScores), steps: most(stepScores))))
     }
+
+    /// Places that a daily score names at most, of deliveries and of milestones each.
+    private static let placesInScore = 40
 }

@@ -256,19 +256,26 @@ public struct Composer: Sendable {
         let step = steps.milestones[index]
         let id = steps.ids[index]
         guard let blend = pools.blend(id, step, start: began, lead: 0) else { return nil }
-        let curve = pools.curve(blend)
         // The time in which the place was shut does not count.
         let shut = Composer.shutMinutes(step, steps.closures, from: began, until: now)
         let start = began.minutes(since: now) + shut
         let base = StepValue.base(step, start: start, planned: Composer.planned(step, now))
-        let left = curve.conditioned(elapsed: -base, pace: pools.pace(id))
         let least = Float(start)
         let from = Float(base)
-        points.withUnsafeMutableBufferPointer { points in
-            for j in 0..<Curve.count { points[j] = max(from + left.points[j], least) }
+        let pace = pools.pace(id)
+        let reviewAt = pools.withCurve(blend) { curve -> Instant in
+            points.withUnsafeMutableBufferPointer { points in
+                if pace == .usual, -base <= Double(curve[0]) {
+                    for j in 0..<Curve.count { points[j] = max(from + curve[j], least) }
+                    return
+                }
+                let left = Curve(copying: curve).conditioned(elapsed: -base, pace: pace)
+                for j in 0..<Curve.count { points[j] = max(from + left.points[j], least) }
+            }
+            return Composer.review(curve, base: base, now)
         }
         hold(step, id, steps.closures, began: began, now, pools)
-        return review(curve, base: base, now)
+        return reviewAt
     }
 
     /// Adds a step that begins when the one in the points is over, about `minutes` from now; false
@@ -283,7 +290,9 @@ public struct Composer: Sendable {
             return false
         }
         let position = index % Composer.permutations.count
-        if !steps.closures.isEmpty { starts = points }
+        if steps.closures.contains(where: { $0.until > now && $0.holds(step) }) {
+            for j in 0..<Curve.count { starts[j] = points[j] }
+        }
         let planned = Float(Composer.planned(step, now))
         let late = Float(max(0, step.plannedMinutes))
         points.withUnsafeMutableBufferPointer { points in
@@ -349,9 +358,11 @@ public struct Composer: Sendable {
 
     /// The next of the current step's review points to pass; beyond all of them, again after a
     /// quarter of the time waited.
-    private func review(_ curve: Curve, base: Double, _ now: Instant) -> Instant {
-        for point in Composer.reviewPoints {
-            let at = base + Double(curve.points[point])
+    private static func review(
+        _ curve: UnsafePointer<Float>, base: Double, _ now: Instant
+    ) -> Instant {
+        for point in reviewPoints {
+            let at = base + Double(curve[point])
             if at > 0 { return now.advanced(minutes: at + 0.001) }
         }
         return now.advanced(minutes: max(5, -base * 0.25))

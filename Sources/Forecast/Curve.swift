@@ -14,6 +14,12 @@ public struct Curve: Sendable {
         for j in 0..<Curve.count { points[j] = values[j] }
     }
 
+    /// Of 64 values elsewhere.
+    init(copying values: UnsafePointer<Float>) {
+        points = InlineArray(repeating: 0)
+        for j in 0..<Curve.count { points[j] = values[j] }
+    }
+
     public var values: [Float] { (0..<Curve.count).map { points[$0] } }
 
     /// The quantile at `share` (0…1), linear between the points, flat beyond the outermost.
@@ -61,44 +67,9 @@ public struct Curve: Sendable {
 
     /// The mixture of curves with weights that add up to about one.
     public static func mixture(_ parts: [(curve: Curve, weight: Double)]) -> Curve {
-        if parts.count == 1 { return parts[0].curve }
-        let total = parts.reduce(0) { $0 + $1.weight }
-        let step = total / Double(count)
-        var out = InlineArray<64, Float>(repeating: 0)
-        // The next value of each part, and how many have been taken of it.
-        var heads = InlineArray<12, Float>(repeating: .infinity)
-        var taken = InlineArray<12, Int>(repeating: 0)
-        var shares = InlineArray<12, Double>(repeating: 0)
-        let used = min(parts.count, 12)
-        for part in 0..<used {
-            heads[part] = parts[part].curve.points[0]
-            shares[part] = parts[part].weight / Double(count)
-        }
-        var passed = 0.0
-        var target = 0.5 * step
-        var filled = 0
-        var value: Float = 0
-        while filled < count {
-            var least = 0
-            for part in 1..<used where heads[part] < heads[least] { least = part }
-            // All taken: what is left of the rounding goes to the last value.
-            if heads[least] == .infinity {
-                out[filled] = value
-                filled += 1
-                continue
-            }
-            value = heads[least]
-            passed += shares[least]
-            let next = taken[least] + 1
-            taken[least] = next
-            heads[least] = next < count ? parts[least].curve.points[next] : .infinity
-            while filled < count, passed >= target {
-                out[filled] = value
-                filled += 1
-                target += step
-            }
-        }
-        return Curve(points: out)
+        var mixer = Mixer()
+        for part in parts { mixer.add(part.curve, part.weight) }
+        return mixer.mixed()
     }
 
     /// What is left to expect, as values from the same origin, given that `elapsed` minutes have
@@ -157,6 +128,71 @@ public struct Curve: Sendable {
         let last = 0.5 / Double(Curve.count)
         if share >= last { return points[Curve.count - 1] }
         return points[Curve.count - 1] + Float(spread * Elementary.ln(last / max(share, 1e-9)))
+    }
+}
+
+/// Mixes curves: a merge of their points, each with its part's weight, cut into 64 equal shares. Used
+/// again and again, so that it takes no memory of its own each time.
+struct Mixer: Sendable {
+    private static let most = 12
+    private var points = [Float](repeating: 0, count: most * Curve.count)
+    private var weights: [Double] = []
+
+    var isEmpty: Bool { weights.isEmpty }
+
+    mutating func clear() { weights.removeAll(keepingCapacity: true) }
+
+    mutating func add(_ curve: borrowing Curve, _ weight: Double) {
+        guard weights.count < Mixer.most else { return }
+        let start = weights.count * Curve.count
+        for j in 0..<Curve.count { points[start + j] = curve.points[j] }
+        weights.append(weight)
+    }
+
+    func mixed() -> Curve {
+        var out = InlineArray<64, Float>(repeating: 0)
+        let parts = weights.count
+        if parts == 1 {
+            for j in 0..<Curve.count { out[j] = points[j] }
+            return Curve(points: out)
+        }
+        let step = weights.reduce(0, +) / Double(Curve.count)
+        points.withUnsafeBufferPointer { points in
+            // The next value of each part, where it is, and what each of its points counts.
+            var heads = InlineArray<12, Float>(repeating: .infinity)
+            var places = InlineArray<12, Int>(repeating: 0)
+            var shares = InlineArray<12, Double>(repeating: 0)
+            for part in 0..<parts {
+                places[part] = part * Curve.count
+                heads[part] = points[part * Curve.count]
+                shares[part] = weights[part] / Double(Curve.count)
+            }
+            var passed = 0.0
+            var target = 0.5 * step
+            var filled = 0
+            var value: Float = 0
+            while filled < Curve.count {
+                var least = 0
+                for part in 1..<parts where heads[part] < heads[least] { least = part }
+                // All taken: what is left of the rounding goes to the last value.
+                if heads[least] == .infinity {
+                    out[filled] = value
+                    filled += 1
+                    continue
+                }
+                value = heads[least]
+                passed += shares[least]
+                let next = places[least] + 1
+                places[least] = next
+                heads[least] = next < (least + 1) * Curve.count ? points[next] : .infinity
+                while filled < Curve.count, passed >= target {
+                    out[filled] = value
+                    filled += 1
+                    target += step
+                }
+            }
+        }
+        return Curve(points: out)
     }
 }
 

@@ -17,6 +17,7 @@ public struct Pool: Sendable, Equatable {
     public private(set) var long: Curve?
     /// Observations since one was kept for long.
     public private(set) var skipped = 0
+    private var isLongNew = false
     public private(set) var memories = Memories()
     /// Observations learned or taken back since the curve was drawn.
     public private(set) var pending: Int
@@ -44,6 +45,7 @@ public struct Pool: Sendable, Equatable {
         self.recent = recent
         self.longValues = longValues
         self.long = long
+        isLongNew = true
         self.skipped = skipped
         self.memories = memories
         self.values = values
@@ -75,6 +77,7 @@ public struct Pool: Sendable, Equatable {
             skipped = 0
             longValues.append(value)
             if longValues.count > limit { longValues.removeFirst() }
+            isLongNew = true
         }
         learn(value, limit: limit)
         if end != .unset, let curve {
@@ -86,14 +89,14 @@ public struct Pool: Sendable, Equatable {
         }
     }
 
-    /// The curves of the three spans, as far as they are known, with what each counts.
-    func spans(_ lead: Int) -> [(curve: Curve, weight: Double)] {
-        guard let curve, lead < memories.weights.count else { return [] }
+    /// Adds the curves of the three spans, as far as they are known, to a mixture in which they count
+    /// `weight` together.
+    func mix(_ lead: Int, _ weight: Double, into mixer: inout Mixer) {
+        guard let curve, lead < memories.weights.count else { return }
         let weights = memories.weights[lead]
-        return [
-            (recent ?? curve, Double(weights[0])), (curve, Double(weights[1])),
-            (long ?? curve, Double(weights[2])),
-        ]
+        mixer.add(recent ?? curve, weight * Double(weights[0]))
+        mixer.add(curve, weight * Double(weights[1]))
+        mixer.add(long ?? curve, weight * Double(weights[2]))
     }
 
     /// How many kept values are smaller.
@@ -119,7 +122,10 @@ public struct Pool: Sendable, Equatable {
             ascending.remove(at: rank(value))
             values = ordered
             head = 0
-            if let kept = longValues.lastIndex(of: value) { longValues.remove(at: kept) }
+            if let kept = longValues.lastIndex(of: value) {
+                longValues.remove(at: kept)
+                isLongNew = true
+            }
             touched()
             return
         }
@@ -128,22 +134,40 @@ public struct Pool: Sendable, Equatable {
     private mutating func touched() {
         pending += 1
         // The first few each count; later a sixteenth, and at least four, make a difference.
-        let due = values.count < 8 ? 1 : max(4, values.count > Pools.limit ? values.count / 16 : 6)
+        let due = values.count < 8 ? 1 : max(4, min(values.count / 16, Pools.generalLimit / 16))
         if curve == nil || pending >= due { redraw() }
     }
 
     private mutating func redraw() {
         curve = values.isEmpty ? nil : Curve.ofSorted(ascending)
-        recent = nil
-        if values.count >= 8 {
-            let n = values.count
-            let latest = (1...min(n, Pools.recentCount)).map { values[(head + n - $0) % n] }
-            recent = Curve.ofSorted(latest.sorted())
-        }
-        memories.weigh()
-        long = longValues.count >= 8 ? Curve.ofSorted(longValues.sorted()) : nil
         pending = 0
         drawn = values.count
         version &+= 1
+        // The other spans are asked for of one step at one place only.
+        guard !longValues.isEmpty else { return }
+        let n = values.count
+        recent = nil
+        if n >= 8 {
+            var latest = (1...min(n, Pools.recentCount)).map { values[(head + n - $0) % n] }
+            Pool.sort(&latest)
+            recent = Curve.ofSorted(latest)
+        }
+        memories.weigh()
+        guard isLongNew else { return }
+        isLongNew = false
+        long = longValues.count >= 8 ? Curve.ofSorted(longValues.sorted()) : nil
+    }
+
+    /// By insertion: for a few values the quickest.
+    private static func sort(_ values: inout [Float]) {
+        for index in values.indices.dropFirst() {
+            let value = values[index]
+            var at = index
+            while at > 0, value < values[at - 1] {
+                values[at] = values[at - 1]
+                at -= 1
+            }
+            values[at] = value
+        }
     }
 }

@@ -31,6 +31,7 @@ public struct Pools: Sendable {
     private var models: [Model] = []
     private var blends: [Blend] = []
     private var blendPoints: [Float] = []
+    private var mixer = Mixer()
     /// Of each pool, how often its curve has been drawn.
     private var versions: [UInt32] = []
 
@@ -274,12 +275,14 @@ public struct Pools: Sendable {
     }
 
     /// Of the blend with this number, as `blend` returns it.
-    func curve(_ blend: Int) -> Curve {
-        var points = InlineArray<64, Float>(repeating: 0)
+    func curve(_ blend: Int) -> Curve { withCurve(blend) { Curve(copying: $0) } }
+
+    /// Calls `body` with the points of a blend, ascending.
+    func withCurve<R>(_ blend: Int, _ body: (UnsafePointer<Float>) -> R) -> R {
         blendPoints.withUnsafeBufferPointer { all in
-            for j in 0..<Curve.count { points[j] = all[blend * 2 * Curve.count + j] }
+            // There is a blend, so there are points.
+            body(all.baseAddress.unsafelyUnwrapped + blend * 2 * Curve.count)
         }
-        return Curve(points: points)
     }
 
     /// Calls `body` with the points of a blend, shuffled for a place in the chain.
@@ -353,46 +356,55 @@ public struct Pools: Sendable {
     private mutating func make(
         _ at: Int, _ id: StepID, _ step: Milestone, _ start: Instant, _ lead: Int
     ) {
+        let model = Int(id.number)
         var made = Blend()
         made.isComplete = true
         made.slotCount = Int32(pools.count)
-        var parts: [(curve: Curve, weight: Double)] = []
+        mixer.clear()
         var rest = 1.0
-        let model = models[Int(id.number)]
-        func take(_ slot: Int?, _ k: Double, isPlace: Bool = false) {
-            guard let slot else {
-                made.isComplete = false
-                return
+        if models[model].calendar != .none {
+            for key in calendarKeys(id, step, start) {
+                take(slots[key], Pools.generalWeight, -1, &made, &rest)
             }
-            made.slots[Int(made.used)] = Int32(slot)
-            made.versions[Int(made.used)] = versions[slot]
-            made.used += 1
-            guard let curve = pools[slot].curve else { return }
-            let n = Double(pools[slot].drawn)
-            let weight = rest * n / (n + k)
-            if isPlace {
-                for span in pools[slot].spans(lead) {
-                    parts.append((span.curve, weight * span.weight))
-                }
-            } else {
-                parts.append((curve, weight))
-            }
-            rest -= weight
         }
-        for key in calendarKeys(id, step, start) { take(slots[key], Pools.generalWeight) }
-        for at in model.keys.indices {
-            let isSpecific = model.keys[at].level == .planned
+        for key in models[model].keys.indices {
+            let isSpecific = models[model].keys[key].level == .planned
             take(
-                existing(id, at), isSpecific ? Pools.specificWeight : Pools.generalWeight,
-                isPlace: at == model.placeAt)
+                existing(id, key), isSpecific ? Pools.specificWeight : Pools.generalWeight,
+                key == models[model].placeAt ? lead : -1, &made, &rest)
         }
-        if let prior = model.prior { parts.append((prior, max(rest, 0.01))) }
-        if !parts.isEmpty {
-            let curve = Curve.mixture(parts)
-            for j in 0..<Curve.count { blendPoints[at * 2 * Curve.count + j] = curve.points[j] }
+        if let prior = models[model].prior { mixer.add(prior, max(rest, 0.01)) }
+        if !mixer.isEmpty {
+            let curve = mixer.mixed()
+            blendPoints.withUnsafeMutableBufferPointer { all in
+                for j in 0..<Curve.count { all[at * 2 * Curve.count + j] = curve.points[j] }
+            }
             made.isKnown = true
         }
         blends[at] = made
+    }
+
+    /// Adds what one pool knows to the mixture, by how much it knows. `lead`: of the pool of one step
+    /// at one place, the class of how far ahead; else -1.
+    private mutating func take(
+        _ slot: Int?, _ k: Double, _ lead: Int, _ made: inout Blend, _ rest: inout Double
+    ) {
+        guard let slot else {
+            made.isComplete = false
+            return
+        }
+        made.slots[Int(made.used)] = Int32(slot)
+        made.versions[Int(made.used)] = versions[slot]
+        made.used += 1
+        let n = Double(pools[slot].drawn)
+        guard n > 0 else { return }
+        let weight = rest * n / (n + k)
+        if lead >= 0 {
+            pools[slot].mix(lead, weight, into: &mixer)
+        } else if let curve = pools[slot].curve {
+            mixer.add(curve, weight)
+        }
+        rest -= weight
     }
 
     private mutating func existing(_ id: StepID, _ at: Int) -> Int? {

@@ -6,6 +6,7 @@ public final class FeedStatus: Sendable {
     private struct State {
         var word = "no-database"
         var writer: String?
+        var report: WriterReport?
     }
 
     private let current = Mutex(State())
@@ -26,6 +27,14 @@ public final class FeedStatus: Sendable {
     var busyState: String { state == "ok" ? "busy" : state }
 
     public func set(_ word: String) { current.withLock { $0.word = word } }
+
+    func report(_ report: WriterReport) { current.withLock { $0.report = report } }
+
+    /// The figures as `MetricsText` writes them.
+    public var metrics: String {
+        let (report, word) = current.withLock { ($0.report, $0.word) }
+        return MetricsText.text(report, state: word)
+    }
 
     func now() -> Instant { clock() }
 }

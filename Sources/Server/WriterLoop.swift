@@ -59,6 +59,9 @@ public struct WriterLoop<Store: LogStore> {
     private var sessions: [Origin: any FeedSink] = [:]
     /// Sessions beyond which those that have ended are swept out.
     private var sweepAt = 64
+    private var base = LineCounts()
+    private var refused: [LineReject.Code: Int] = [:]
+    private var reportedAt = Instant.unset
     private let dismissed: SharedFlag
     private var inFlight: Flight?
     private var checkpointing: Running<[ContainerNumber]?>?
@@ -100,6 +103,7 @@ public struct WriterLoop<Store: LogStore> {
     }
 
     private mutating func lead(ordinances: [Ordinance]) async throws(StoreFailure) {
+        base = engine.counts
         status.set("ok")
         self.ordinances = ordinances
         try await turn([], ordinances: ordinances)
@@ -112,12 +116,33 @@ public struct WriterLoop<Store: LogStore> {
             let intakes = inbox.take(limit: options.batchLines)
             try await work(intakes)
             try await settleCheckpoint()
+            report()
         }
+        report(isLast: true)
         status.set("draining")
         try await finishCommit()
         _ = await checkpointing?.value()
         if engine.dirtyCount > 0 { try await store.checkpoint(engine.cut(now: lastNow)) }
         logger.info("the log is at rest", metadata: ["batch": "\(engine.batch)"])
+    }
+
+    /// Every few seconds, and at the end, the figures for whoever wants them.
+    private mutating func report(isLast: Bool = false) {
+        let now = clock.wall()
+        guard isLast || reportedAt == .unset || now.minutes(since: reportedAt) * 60 >= 2 else {
+            return
+        }
+        reportedAt = now
+        var counts = engine.counts
+        counts.received -= base.received
+        counts.stored -= base.stored
+        counts.duplicate -= base.duplicate
+        counts.quarantined -= base.quarantined
+        status.report(
+            WriterReport(
+                counts: counts, refused: refused, batch: engine.batch, seq: engine.seq,
+                containers: engine.liveContainers, waiting: inbox.depth,
+                scores: engine.intervals, places: engine.placeScores, steps: engine.stepScores))
     }
 
     // MARK: Waiting
@@ -181,6 +206,7 @@ public struct WriterLoop<Store: LogStore> {
         let effects = engine.step(chunks, ordinances: ordinances, now: lastNow)
         lastWork = clock.wall()
         for (code, count) in effects.refused {
+            refused[code, default: 0] += count
             logger.debug("refused lines", metadata: ["code": "\(code)", "count": "\(count)"])
         }
         return effects

@@ -127,6 +127,10 @@ public struct Setting: Sendable {
             "days for which lines, events and output are kept"),
         Setting(
             "partitions.days-ahead", .integer(7...365), "8", "days of partitions made ahead"),
+        Setting(
+            "metrics.file", .text, "metrics.prom",
+            "where the figures are written every few seconds, in Prometheus' text form; relative to "
+                + "the run folder; none: nowhere"),
         Setting("network.file", .text, "", "network file; empty: the shipped Silk Road"),
         Setting(
             "alerts.raise-probability", .number(0.01...1), "0.6",

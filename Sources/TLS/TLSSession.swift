@@ -71,33 +71,42 @@ public struct TLSSession: ~Copyable {
         }
     }
 
-    /// Everything that can be decrypted now, in one piece: plaintext is never longer than what
-    /// waits as ciphertext.
+    /// Everything that can be decrypted now. OpenSSL may hold the first part of a record that came in
+    /// pieces, counted nowhere, so only its own word that it wants more is the end.
     private mutating func read() throws(TLSFailure) -> [UInt8] {
-        let room = caravan_bio_pending(incoming) + Int(SSL_pending(raw)) + 1_024
         let session = raw
-        var isLast = false
+        var isOver = false
         var isBroken = false
-        let plain = [UInt8](unsafeUninitializedCapacity: room) { buffer, count in
-            while count < room {
-                ERR_clear_error()
-                var got = 0
-                let done = SSL_read_ex(
-                    session, buffer.baseAddress?.advanced(by: count), room - count, &got)
-                count += got
-                if done == 1 { continue }
-                switch SSL_get_error(session, done) {
-                case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE: return
-                case SSL_ERROR_ZERO_RETURN: isLast = true
-                default: isBroken = true
+        var plain: [UInt8] = []
+        while !isOver {
+            let room = caravan_bio_pending(incoming) + Int(SSL_pending(raw)) + TLSSession.record
+            var wantsMore = false
+            let piece = [UInt8](unsafeUninitializedCapacity: room) { buffer, count in
+                while count < room {
+                    ERR_clear_error()
+                    var got = 0
+                    let done = SSL_read_ex(
+                        session, buffer.baseAddress?.advanced(by: count), room - count, &got)
+                    count += got
+                    if done == 1 { continue }
+                    switch SSL_get_error(session, done) {
+                    case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE: wantsMore = true
+                    case SSL_ERROR_ZERO_RETURN: isOver = true
+                    default: isBroken = true
+                    }
+                    return
                 }
-                return
             }
+            if isBroken { throw TLSFailure("reading over TLS") }
+            if isOver { isFinished = true }
+            if plain.isEmpty { plain = piece } else { plain += piece }
+            if wantsMore { break }
         }
-        if isLast { isFinished = true }
-        if isBroken { throw TLSFailure("reading over TLS") }
         return plain
     }
+
+    /// The most plaintext that one record holds, and then some.
+    private static let record = 17 << 10
 
     /// Encrypts plaintext; `drain` gives the ciphertext.
     public mutating func send(_ bytes: UnsafeRawBufferPointer) throws(TLSFailure) {

@@ -102,13 +102,21 @@ public struct ChainBuilder: Sendable {
     public func chain(
         _ plan: ShipmentPlan, container: ContainerNumber, _ symbols: inout Symbols
     ) -> [Milestone] {
+        chain(plan, container: container, &symbols) { route(plan) }
+    }
+
+    /// As above, where somebody else looks the plan's route up.
+    public func chain(
+        _ plan: ShipmentPlan, container: ContainerNumber, _ symbols: inout Symbols,
+        route: () -> Route?
+    ) -> [Milestone] {
         let own = plan.milestones.filter { $0.container == nil || $0.container == container }
         let lastPlace = own.last.map { symbol($0.place, &symbols) }
         let goal = plan.destination.map { symbol($0, &symbols) }
         if !own.isEmpty, goal == nil || goal == lastPlace {
             return ownChain(plan, own, &symbols)
         }
-        if let route = route(plan) {
+        if let route = route() {
             return overlay(own, on: routeChain(route, plan, &symbols), &symbols)
         }
         return ownChain(plan, own, &symbols)

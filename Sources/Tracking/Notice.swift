@@ -93,10 +93,24 @@ public struct ScoreNotice: Sendable, Equatable {
 
     public var time: Instant
     public var horizons: [Row]
+    /// By the place of delivery, and by the place of the milestone that was next; the places with
+    /// most arrivals first.
+    public var places: [(place: String, row: Row)]
+    public var steps: [(place: String, row: Row)]
 
-    public init(time: Instant, horizons: [Row]) {
+    public init(
+        time: Instant, horizons: [Row], places: [(place: String, row: Row)] = [],
+        steps: [(place: String, row: Row)] = []
+    ) {
         self.time = time
         self.horizons = horizons
+        self.places = places
+        self.steps = steps
+    }
+
+    public static func == (a: ScoreNotice, b: ScoreNotice) -> Bool {
+        a.time == b.time && a.horizons == b.horizons
+            && a.places.elementsEqual(b.places, by: ==) && a.steps.elementsEqual(b.steps, by: ==)
     }
 }
 

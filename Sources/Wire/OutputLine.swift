@@ -52,12 +52,25 @@ public struct OutputLine: Sendable, Equatable {
         out.field("seq", seq)
         out.field("kind", "score")
         out.field("time", score.time)
-        out.objects("horizons", score.horizons) { row, out in
-            out.field("uptoMinutes", row.uptoMinutes)
+        func put(_ row: ScoreNotice.Row, _ out: inout JSONWriter) {
             out.field("arrivals", row.arrivals)
             out.share("coverage", row.coverage)
             out.field("widthMinutes", Int(row.widthMinutes.rounded()))
             out.field("errorMinutes", Int(row.errorMinutes.rounded()))
+        }
+        out.objects("horizons", score.horizons) { row, out in
+            out.field("uptoMinutes", row.uptoMinutes)
+            put(row, &out)
+        }
+        for (name, rows) in [("places", score.places), ("steps", score.steps)]
+            as [(
+                StaticString, [(place: String, row: ScoreNotice.Row)]
+            )] where !rows.isEmpty
+        {
+            out.objects(name, rows) { entry, out in
+                out.field("place", entry.place)
+                put(entry.row, &out)
+            }
         }
         out.end()
         return out.bytes

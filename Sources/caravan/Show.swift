@@ -101,6 +101,7 @@ struct Show: AsyncParsableCommand {
             row("horizon", name, tally)
         }
         for score in engine.placeScores { row("place", score.place, score.tally) }
+        for score in engine.stepScores { row("step", score.place, score.tally) }
     }
 
     /// The snapshots, once they hold what the log held when we asked; or after three seconds as

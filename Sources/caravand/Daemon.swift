@@ -58,7 +58,7 @@ struct Daemon: Service {
         limits.rlim_cur = limits.rlim_max
         _ = setrlimit(__rlimit_resource_t(7), &limits)
         getrlimit(__rlimit_resource_t(7), &limits)
-        let wanted = plan.feed.maxConnections + plan.tail.maxConnections + 64
+        let wanted = max(plan.feed.maxConnections, plan.tail.maxConnections) + 64
         if Int(clamping: limits.rlim_cur) < wanted {
             logger.warning(
                 "fewer files may be open than connections are allowed",
@@ -248,6 +248,15 @@ struct Daemon: Service {
                     await house.book.refresh()
                     await house.book.reportHealth()
                     try? await Task.sleep(for: .seconds(5))
+                }
+            }
+            tasks.addTask {
+                guard let file = plan.metricsFile else { return }
+                while !Task.isCancelled {
+                    // Whole or not at all: written beside, then renamed.
+                    try? house.status.metrics.write(
+                        toFile: file, atomically: true, encoding: .utf8)
+                    try? await Task.sleep(for: .seconds(2))
                 }
             }
             tasks.addTask {

@@ -18,6 +18,8 @@ struct DaemonPlan: Sendable {
     let ringLines: Int
     let retentionDays: Int
     let partitionDays: Int
+    /// nil: none is written.
+    let metricsFile: String?
     let networkBytes: [UInt8]
     let network: Network
     let tls: TLSFiles?
@@ -39,6 +41,10 @@ struct DaemonPlan: Sendable {
                     + "postgresql:///caravan?host=/run/postgresql")
         }
         let folder = settings.text("run.folder")
+        let metrics = settings.text("metrics.file")
+        metricsFile =
+            metrics == "none" || metrics.isEmpty
+            ? nil : metrics.hasPrefix("/") ? metrics : folder + "/" + metrics
         feeds = try settings.list("feed.listen").map {
             try DaemonPlan.address($0, "feed.listen", folder)
         }

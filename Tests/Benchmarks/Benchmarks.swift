@@ -17,7 +17,7 @@ struct Benchmarks: ParsableCommand {
             """)
 
     enum Part: String, CaseIterable, ExpressibleByArgument {
-        case throughput, latency, ways
+        case throughput, latency, ways, core, history
     }
 
     @Option(help: "Events of the throughput part.") var events = 1_000_000
@@ -28,6 +28,11 @@ struct Benchmarks: ParsableCommand {
     @Option(parsing: .upToNextOption, help: "Which parts.") var only = Part.allCases
     @Option(parsing: .upToNextOption, help: "Settings of the daemon, key=value.")
     var set: [String] = []
+    @Option(help: "Containers of the core part.") var containers = 1_000_000
+    @Option(
+        parsing: .upToNextOption,
+        help: "Events in the database before each measurement of the history part.")
+    var history = [1_000_000, 10_000_000]
     @Option(help: "Seed of the traffic.") var seed: UInt64 = 1
     @Flag(help: "Profile both processes with perf during the throughput part.") var profile = false
 
@@ -63,6 +68,10 @@ struct Benchmarks: ParsableCommand {
                         + String(format: "%.1f µs per event", found.daemonMicroseconds))
                 fflush(nil)
             }
+        }
+        if only.contains(.core) { try Core.measure(containers: containers, seed: seed) }
+        if only.contains(.history) {
+            try History.measure(sizes: history, events: min(events, 300_000), settings: set)
         }
         if only.contains(.latency) {
             for rate in rates {

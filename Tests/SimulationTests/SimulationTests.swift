@@ -1,4 +1,5 @@
 import Engine
+import Foundation
 import Simulation
 import TestKit
 import Testing
@@ -56,17 +57,49 @@ private let start = Instant(seconds: 1_767_225_600)
         #expect(scores.rows.map(\.maeMinutes) == run().rows.map(\.maeMinutes))
     }
 
+    /// The forecasts of a small day of the corridor, to the second. Where a change means to change
+    /// them, `CARAVAN_TEST_GOLDEN=write` writes the file anew.
+    @Test func aSmallDayIsForecastAsEver() throws {
+        var options = TrafficOptions(start: start)
+        options.seed = 77
+        options.shipmentsPerDay = 12
+        var backtest = Backtest()
+        var text = ""
+        for line in Traffic(options).lines {
+            backtest.take(line.line) { prediction in
+                let shown = [prediction.p10, prediction.p50, prediction.p90].map {
+                    TimeText.string(Instant(seconds: $0.microseconds / 1_000_000))
+                }
+                let late = prediction.lateProbability.map { String(Int($0 * 1_000)) } ?? "-"
+                text +=
+                    "\(prediction.event ?? prediction.shipment) \(shown.joined(separator: " ")) "
+                    + "\(late)\n"
+            }
+        }
+        let file = packageFolder + "/Tests/SimulationTests/golden-forecasts.txt"
+        if ProcessInfo.processInfo.environment["CARAVAN_TEST_GOLDEN"] == "write" {
+            try text.write(toFile: file, atomically: true, encoding: .utf8)
+        }
+        let golden = try String(contentsOfFile: file, encoding: .utf8)
+        let pairs = zip(text.split(separator: "\n"), golden.split(separator: "\n"))
+        if let first = pairs.first(where: { $0.0 != $0.1 }) {
+            Issue.record("forecast: \(first.0), golden: \(first.1)")
+        }
+        #expect(text == golden)
+    }
+
     /// Crashes at random commits, answers lost, restarts from any snapshot: nothing acknowledged is
     /// lost, nothing is published twice. The control breaks the rule and must be caught.
     @Test(arguments: [false, true])
     func crashesLoseNothing(_ isControl: Bool) async throws {
         let seed = testSeed("crashesLoseNothing")
         var lost = 0
-        for round in 0..<40 {
+        let isSoak = ProcessInfo.processInfo.environment["CARAVAN_TEST_SOAK"] != nil
+        for round in 0..<(isSoak ? 20_000 : 500) {
             var random = SeededGenerator(seed: seed &+ UInt64(round))
             var options = TrafficOptions(start: start)
             options.seed = seed &+ UInt64(round)
-            options.shipmentsPerDay = 10
+            options.shipmentsPerDay = 3
             let lines = Traffic(options).lines
             let log = MemoryLog()
             var engine = try await Recovery.run(log).engine

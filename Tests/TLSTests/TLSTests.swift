@@ -49,6 +49,38 @@ func settle(_ a: inout TLSSession, _ b: inout TLSSession) throws -> (a: [UInt8],
         #expect(isFinished)
     }
 
+    /// Records of every size, cut anywhere: what is complete is handed over at once, whatever piece
+    /// OpenSSL had taken in before. What is whole must not wait for a byte that need not come.
+    @Test func aRecordInPiecesIsHandedOverWhenItIsWhole() throws {
+        let authority = try TestAuthority()
+        var files = try authority.issue("server", names: "DNS:localhost")
+        files.clientAuthorities = nil
+        let server = try TLSContext(server: files)
+        let client = try TLSContext(client: nil, authorities: authority.authorities)
+        var there = try TLSSession(server, .server)
+        var here = try TLSSession(client, .client(hostName: "localhost"))
+        try here.handshake()
+        _ = try settle(&here, &there)
+        for size in [1, 500, 1_100, 1_500, 2_048, 5_000, 10_000, 12_900, 16_000, 16_384, 60_000] {
+            for cut in [1, 5, 100, 8_192] {
+                let text = [UInt8](repeating: 0x62, count: size)
+                try text.withUnsafeBytes { try here.send($0) }
+                let sealed = here.drain()
+                var received: [UInt8] = []
+                var at = 0
+                let step = cut == 1 ? max(1, sealed.count - 50) : max(cut, sealed.count / 40)
+                while at < sealed.count {
+                    let next = min(sealed.count, at + step)
+                    received += try Array(sealed[at..<next]).withUnsafeBytes {
+                        try there.receive($0)
+                    }
+                    at = next
+                }
+                #expect(received.count == size, "\(size) bytes cut by \(step)")
+            }
+        }
+    }
+
     @Test func withoutACertificateNobodyGetsIn() throws {
         let authority = try TestAuthority()
         let server = try TLSContext(server: authority.server())
