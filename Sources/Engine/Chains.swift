@@ -9,17 +9,24 @@ struct Chains: Sendable {
         var destination: String?
         var mode: TransportMode
         var via: [String]
+        /// When the plan begins, where its own times count from there.
+        var start: Instant?
+        /// Milestones that the plan states; boxes of one train state the same.
+        var stated: [PlannedMilestone] = []
     }
 
     struct Made: Sendable {
+        /// The plan's own lists, held once for all plans that say the same.
+        var via: [String] = []
+        var stated: [PlannedMilestone] = []
         var milestones: [Milestone] = []
         var ids: [StepID] = []
         /// nil: a chain, which each of the containers passes.
         var graph: JoinGraph?
     }
 
-    /// Ways kept; a plan beyond them gets a chain of its own.
-    private static let limit = 20_000
+    /// Ways kept; beyond, the memory of them begins anew.
+    private static let limit = 10_000
 
     let builder: ChainBuilder
     private var known: [Way: Made] = [:]
@@ -31,28 +38,38 @@ struct Chains: Sendable {
         _ plan: ShipmentPlan, _ symbols: inout Symbols, _ pools: inout Pools
     ) -> Made {
         guard let first = plan.containers.first else { return Made() }
-        let way = Way(
+        var way = Way(
             origin: plan.origin, destination: plan.destination, mode: plan.mode, via: plan.via)
-        let isWay = plan.milestones.isEmpty
-        if isWay, let made = known[way] { return made }
+        let bare = way
+        way.stated = plan.milestones
+        way.start = plan.milestones.isEmpty ? nil : plan.start
+        // Whose milestones are told apart by container has a chain of its own.
+        let isShared = plan.milestones.allSatisfy { $0.container == nil }
+        if isShared, let made = known[way] { return made }
         var made = Made()
         if let joined = builder.graph(plan, &symbols) {
             made.milestones = joined.milestones
             made.graph = joined.graph
         } else {
             made.milestones = builder.chain(plan, container: first, &symbols) {
-                route(plan, way)
+                route(plan, bare)
             }
         }
         made.ids = made.milestones.map { pools.id($0) }
-        if isWay, known.count < Chains.limit { known[way] = made }
+        made.via = plan.via
+        made.stated = plan.milestones
+        if isShared {
+            if known.count >= Chains.limit { known = [:] }
+            known[way] = made
+        }
         return made
     }
 
     private mutating func route(_ plan: ShipmentPlan, _ way: Way) -> Route? {
         if let found = routes[way] { return found }
         let found = builder.route(plan)
-        if routes.count < Chains.limit { routes[way] = .some(found) }
+        if routes.count >= Chains.limit { routes = [:] }
+        routes[way] = .some(found)
         return found
     }
 }

@@ -16,9 +16,13 @@ final class Shipment: Sendable {
         plan: ShipmentPlan, received: Instant, _ chains: inout Chains, _ symbols: inout Symbols,
         _ pools: inout Pools
     ) {
+        let made = chains.make(plan, &symbols, &pools)
+        var plan = plan
+        plan.via = made.via
+        plan.milestones = made.stated
         self.plan = plan
         self.received = received
-        made = chains.make(plan, &symbols, &pools)
+        self.made = made
         var masked: [ContainerNumber: [Milestone]] = [:]
         if let graph = made.graph {
             for container in plan.containers {

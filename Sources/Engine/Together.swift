@@ -93,7 +93,7 @@ extension Engine {
     }
 
     /// Intervals of one class of horizon that one journey keeps.
-    private static let forecastsPerHorizon = 2
+    private static let forecastsPerHorizon = 1
 
     /// Keeps the first few intervals of each horizon, and judges them all when the arrival is known.
     mutating func keepScore(

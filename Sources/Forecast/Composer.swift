@@ -67,9 +67,12 @@ public struct Composer: Sendable {
         starts = points
     }
 
+    /// Classes of lead in which a step is likely to go at the pace at which the place goes now.
+    static let pacedLeads = 3
+
     /// Points of the current step at which silence is news: those after which a forecast is worth
     /// making anew.
-    static let reviewPoints = [32, 48, 57, 61, 63]
+    static let reviewPoints = [32, 54, 62]
 
     /// Permutations of 0…63 for a step's place in the chain, made once by a fixed generator.
     static let permutations: [[UInt8]] = (0..<61).map { step in
@@ -295,8 +298,9 @@ public struct Composer: Sendable {
         }
         let planned = Float(Composer.planned(step, now))
         let late = Float(max(0, step.plannedMinutes))
+        let pace = lead < Composer.pacedLeads ? pools.pace(steps.ids[index]) : .usual
         points.withUnsafeMutableBufferPointer { points in
-            pools.withShuffled(blend, for: position) { curve in
+            pools.withShuffled(blend, for: position, pace) { curve in
                 if planned == planned, step.kind == .departure {
                     for j in 0..<Curve.count {
                         let start = points[j]

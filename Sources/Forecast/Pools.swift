@@ -285,19 +285,26 @@ public struct Pools: Sendable {
         }
     }
 
-    /// Calls `body` with the points of a blend, shuffled for a place in the chain.
+    /// Calls `body` with the points of a blend at a pace, shuffled for a place in the chain. They are
+    /// kept, as most ask for the same place at the same pace.
     mutating func withShuffled(
-        _ blend: Int, for position: Int, _ body: (UnsafePointer<Float>) -> Void
+        _ blend: Int, for position: Int, _ pace: Pace, _ body: (UnsafePointer<Float>) -> Void
     ) {
-        let isReady = blends[blend].shuffledFor == Int32(position)
-        blends[blend].shuffledFor = Int32(position)
+        let wanted = Int32(position + (pace.step - Pace.lowest) * Composer.permutations.count)
+        let isReady = blends[blend].shuffledFor == wanted
+        blends[blend].shuffledFor = wanted
         blendPoints.withUnsafeMutableBufferPointer { all in
             guard let base = all.baseAddress else { return }
             let sorted = base + blend * 2 * Curve.count
             let shuffled = sorted + Curve.count
             if !isReady {
                 let order = Composer.permutations[position]
-                for j in 0..<Curve.count { shuffled[j] = sorted[Int(order[j])] }
+                if pace == .usual {
+                    for j in 0..<Curve.count { shuffled[j] = sorted[Int(order[j])] }
+                } else {
+                    let paced = Curve(copying: sorted).conditioned(elapsed: -.infinity, pace: pace)
+                    for j in 0..<Curve.count { shuffled[j] = paced.points[Int(order[j])] }
+                }
             }
             body(UnsafePointer(shuffled))
         }

@@ -144,6 +144,8 @@ public struct EventHistory: Sendable, Equatable {
     }
 
     private mutating func insert(_ record: EventRecord) {
+        // By a few, not by half: a million containers have some events each.
+        if events.count == events.capacity { events.reserveCapacity(events.count + 4) }
         var position = events.count
         while position > 0, EventRecord.precedes(record, events[position - 1]) { position -= 1 }
         events.insert(record, at: position)

@@ -50,7 +50,7 @@ public struct TrackingEvent: Sendable, Equatable {
 }
 
 /// A milestone as a plan states it.
-public struct PlannedMilestone: Sendable, Equatable {
+public struct PlannedMilestone: Sendable, Hashable {
     public var place: String
     public var event: EventCode
     public var time: Instant?
