@@ -71,8 +71,8 @@ public struct Composer: Sendable {
     static let pacedLeads = 3
 
     /// Points of the current step at which silence is news: those after which a forecast is worth
-    /// making anew.
-    static let reviewPoints = [32, 54, 62]
+    /// making anew. Between them lies the moment at which it becomes overdue.
+    static let reviewPoints = [32, 62]
 
     /// Permutations of 0…63 for a step's place in the chain, made once by a fixed generator.
     static let permutations: [[UInt8]] = (0..<61).map { step in
