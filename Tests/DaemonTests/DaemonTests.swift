@@ -170,6 +170,39 @@ func check(_ sender: TestSender, _ cluster: TestCluster, _ daemon: DaemonProcess
         #expect(daemon.stop() == 0)
     }
 
+    /// Every line ends as exactly one of stored, duplicate, quarantined, and the figures say so.
+    @Test func theFiguresAddUp() throws {
+        let cluster = try TestCluster()
+        let daemon = try DaemonProcess(cluster: cluster)
+        let sender = TestSender(seed: 61, shipments: 60)
+        try sender.run(daemon.feed)
+        let again = TestSender(seed: 61, shipments: 60)
+        try again.run(daemon.feed)
+        let socket = try LineSocket(daemon.feed)
+        try socket.send("rubbish\n")
+        _ = try replies(socket, upTo: 1)
+        var figures: [String: Int] = [:]
+        let deadline = LineSocket.now() + 20
+        while figures["received"] != 2 * sender.lines.count + 1, LineSocket.now() < deadline {
+            usleep(200_000)
+            let text =
+                (try? String(contentsOfFile: daemon.folder + "/metrics.prom", encoding: .utf8))
+                ?? ""
+            for line in text.split(separator: "\n")
+            where line.hasPrefix("caravan_lines_total{outcome=\"") {
+                let parts = line.dropFirst(29).split(separator: "\"")
+                figures[String(parts[0])] = Int(parts[1].dropFirst(2))
+            }
+        }
+        #expect(figures["received"] == 2 * sender.lines.count + 1, "\(figures)")
+        let (stored, duplicate) = (figures["stored"] ?? 0, figures["duplicate"] ?? 0)
+        let quarantined = figures["quarantined"] ?? 0
+        #expect(stored + duplicate + quarantined == figures["received"])
+        #expect(duplicate > sender.lines.count / 2)
+        #expect(try cluster.rows("select count(*) from quarantine") == ["\(quarantined)"])
+        #expect(daemon.stop() == 0)
+    }
+
     @Test func aDatabaseThatIsDownAtBootIsAState() throws {
         let cluster = try TestCluster()
         try cluster.cluster.stop()
