@@ -30,7 +30,7 @@ public struct Flow: Sendable, Equatable {
     static let lostAfter = 6.0
 
     /// When each of those that wait began to, ascending. Follows from the journeys.
-    public internal(set) var open: [Instant] = []
+    var open = WaitingLine()
     public internal(set) var ended: [Passage] = []
     /// The last report of the place.
     public internal(set) var frontier: Instant = .unset
@@ -54,25 +54,12 @@ public struct Flow: Sendable, Equatable {
 
     public var paceStep: Int { pace.step }
 
-    mutating func wait(from start: Instant) {
-        open.insert(start, at: rank(start))
-    }
+    mutating func wait(from start: Instant) { open.insert(start) }
 
-    mutating func leave(_ start: Instant) {
-        let at = rank(start)
-        if at < open.count, open[at] == start { open.remove(at: at) }
-    }
+    mutating func leave(_ start: Instant) { open.remove(start) }
 
     /// How many that wait began before `start`.
-    func rank(_ start: Instant) -> Int {
-        var low = 0
-        var high = open.count
-        while low < high {
-            let middle = (low + high) / 2
-            if open[middle] < start { low = middle + 1 } else { high = middle }
-        }
-        return low
-    }
+    func rank(_ start: Instant) -> Int { open.rank(start) }
 
     mutating func add(_ passage: Passage) {
         var at = ended.count

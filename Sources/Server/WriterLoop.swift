@@ -62,6 +62,8 @@ public struct WriterLoop<Store: LogStore> {
     private var base = LineCounts()
     private var refused: [LineReject.Code: Int] = [:]
     private var reportedAt = Instant.unset
+    /// The counts as of the last figures.
+    private var reported = LineCounts()
     private let dismissed: SharedFlag
     private var inFlight: Flight?
     private var checkpointing: Running<[ContainerNumber]?>?
@@ -133,6 +135,7 @@ public struct WriterLoop<Store: LogStore> {
             return
         }
         reportedAt = now
+        reported = engine.counts
         var counts = engine.counts
         counts.received -= base.received
         counts.stored -= base.stored
@@ -155,6 +158,8 @@ public struct WriterLoop<Store: LogStore> {
         // Timers need not be finer than this, so that they come in batches.
         seconds = max(seconds, 0.02)
         if engine.dirtyCount > 0, checkpointing == nil { seconds = min(seconds, 1) }
+        // What changed since the last figures is told soon, also when nothing more comes.
+        if engine.counts != reported { seconds = min(seconds, 2) }
         let inbox = inbox
         let alarm = Task {
             try? await Task.sleep(for: .seconds(seconds))

@@ -93,6 +93,28 @@ private let border = Milestone(
         #expect(flow.rank(at(10)) == 10)
     }
 
+    @Test func theLineStaysInOrderWhoeverComesAndGoes() {
+        var random = SeededGenerator(seed: 19)
+        var line = WaitingLine()
+        var plain: [Instant] = []
+        for round in 0..<5_000 {
+            if plain.isEmpty || random.chance(round < 2_500 ? 0.6 : 0.4) {
+                let start = at(Double(Int(random.share() * 3_000)))
+                line.insert(start)
+                plain.append(start)
+                plain.sort()
+            } else {
+                let share = random.chance(0.7) ? 0.1 : 1.0
+                let gone = plain.remove(at: Int(random.share() * share * Double(plain.count)))
+                line.remove(gone)
+            }
+            #expect(line.count == plain.count)
+        }
+        #expect((0..<line.count).map { line[$0] } == plain)
+        line.remove(at(-1))
+        #expect(line.count == plain.count)
+    }
+
     @Test func paceMovesWhatIsLeft() {
         let curve = Curve.logNormal(p50: 600, p90: 900)
         let usual = curve.conditioned(elapsed: 300)
