@@ -128,7 +128,7 @@ public final class Listeners: Sendable {
             .childChannelOption(
                 .recvAllocator,
                 value: AdaptiveRecvByteBufferAllocator(
-                    minimum: 1_024, initial: 8_192, maximum: 262_144)
+                    minimum: 512, initial: 512, maximum: 262_144)
             )
             .childChannelOption(
                 .writeBufferWaterMark, value: .init(low: 64 << 10, high: 256 << 10)
