@@ -9,20 +9,29 @@ struct Chains: Sendable {
         var destination: String?
         var mode: TransportMode
         var via: [String]
-        /// When the plan begins, where its own times count from there.
+        /// When the plan begins, where its milestones count from there.
         var start: Instant?
         /// Milestones that the plan states; boxes of one train state the same.
         var stated: [PlannedMilestone] = []
     }
 
-    struct Made: Sendable {
-        /// The plan's own lists, held once for all plans that say the same.
-        var via: [String] = []
-        var stated: [PlannedMilestone] = []
-        var milestones: [Milestone] = []
-        var ids: [StepID] = []
+    /// What plans that say the same of their way have in common, held once for all of them.
+    final class Made: Sendable {
+        let via: [String]
+        let stated: [PlannedMilestone]
+        let milestones: [Milestone]
+        let ids: [StepID]
         /// nil: a chain, which each of the containers passes.
-        var graph: JoinGraph?
+        let graph: JoinGraph?
+
+        init(_ plan: ShipmentPlan, _ milestones: [Milestone], _ ids: [StepID], _ graph: JoinGraph?)
+        {
+            via = plan.via
+            stated = plan.milestones
+            self.milestones = milestones
+            self.ids = ids
+            self.graph = graph
+        }
     }
 
     /// Ways kept; beyond, the memory of them begins anew.
@@ -37,27 +46,29 @@ struct Chains: Sendable {
     mutating func make(
         _ plan: ShipmentPlan, _ symbols: inout Symbols, _ pools: inout Pools
     ) -> Made {
-        guard let first = plan.containers.first else { return Made() }
+        guard let first = plan.containers.first else { return Made(plan, [], [], nil) }
         var way = Way(
             origin: plan.origin, destination: plan.destination, mode: plan.mode, via: plan.via)
         let bare = way
         way.stated = plan.milestones
-        way.start = plan.milestones.isEmpty ? nil : plan.start
         // Whose milestones are told apart by container has a chain of its own.
         let isShared = plan.milestones.allSatisfy { $0.container == nil }
         if isShared, let made = known[way] { return made }
-        var made = Made()
+        let anytime = way
+        way.start = plan.start
+        if isShared, way.start != nil, let made = known[way] { return made }
+        let milestones: [Milestone]
+        var graph: JoinGraph?
         if let joined = builder.graph(plan, &symbols) {
-            made.milestones = joined.milestones
-            made.graph = joined.graph
+            milestones = joined.milestones
+            graph = joined.graph
         } else {
-            made.milestones = builder.chain(plan, container: first, &symbols) {
-                route(plan, bare)
-            }
+            let chain = builder.chain(plan, container: first, &symbols) { route(plan, bare) }
+            milestones = chain.milestones
+            // Boxes of one train are booked one after the other, and pass the same milestones.
+            if !chain.countsFromStart { way = anytime }
         }
-        made.ids = made.milestones.map { pools.id($0) }
-        made.via = plan.via
-        made.stated = plan.milestones
+        let made = Made(plan, milestones, milestones.map { pools.id($0) }, graph)
         if isShared {
             if known.count >= Chains.limit { known = [:] }
             known[way] = made

@@ -133,7 +133,11 @@ extension Engine {
     ) {
         let reached = journey.progress.reached
         let known = journey.publication.taught
-        if reached == known { return }
+        if reached == known {
+            // One array for both.
+            journey.progress.reached = known
+            return
+        }
         if !known.isEmpty {
             for at in shipment.chain.indices where shipment.teaches(container, at) {
                 guard let old = shipment.lesson(at, known), shipment.lesson(at, reached) != old

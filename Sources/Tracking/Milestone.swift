@@ -102,24 +102,25 @@ public struct ChainBuilder: Sendable {
     public func chain(
         _ plan: ShipmentPlan, container: ContainerNumber, _ symbols: inout Symbols
     ) -> [Milestone] {
-        chain(plan, container: container, &symbols) { route(plan) }
+        chain(plan, container: container, &symbols) { route(plan) }.milestones
     }
 
-    /// As above, where somebody else looks the plan's route up.
+    /// As above, where somebody else looks the plan's route up. `countsFromStart`: whether the
+    /// plan's `start` is in it, as the beginning of its first step.
     public func chain(
         _ plan: ShipmentPlan, container: ContainerNumber, _ symbols: inout Symbols,
         route: () -> Route?
-    ) -> [Milestone] {
+    ) -> (milestones: [Milestone], countsFromStart: Bool) {
         let own = plan.milestones.filter { $0.container == nil || $0.container == container }
         let lastPlace = own.last.map { symbol($0.place, &symbols) }
         let goal = plan.destination.map { symbol($0, &symbols) }
         if !own.isEmpty, goal == nil || goal == lastPlace {
-            return ownChain(plan, own, &symbols)
+            return (ownChain(plan, own, &symbols), true)
         }
         if let route = route() {
-            return overlay(own, on: routeChain(route, plan, &symbols), &symbols)
+            return (overlay(own, on: routeChain(route, plan, &symbols), &symbols), false)
         }
-        return ownChain(plan, own, &symbols)
+        return (ownChain(plan, own, &symbols), true)
     }
 
     /// The plan's way through the network: by its `via`, else the quickest.
