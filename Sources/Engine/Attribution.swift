@@ -16,18 +16,16 @@ extension Engine {
         _ minutes: Int, _ journey: Journey, _ outlook: Outlook, _ scene: Scene
     ) -> [Cause] {
         guard minutes != 0 else { return [] }
-        let said = journey.publication
-        guard said.path.count == outlook.means.count, scene.touch?.planChanged != true else {
+        let path = journey.publication.path
+        guard path.count == outlook.means.count, scene.touch?.planChanged != true else {
             return causes(outlook, scene, minutes: minutes)
         }
-        let offset = said.p50.minutes(since: outlook.seenFrom)
+        let offset = journey.publication.p50.minutes(since: outlook.seenFrom)
         var changes: [(step: Int, minutes: Double)] = []
-        var steps = outlook.way
         // The first step begins where the plan does, then as now.
         var before = (old: 0.0, new: 0.0)
-        steps.removeAll { outlook.means[$0].isNaN || said.path[$0].isNaN }
-        for step in steps {
-            let now = (old: Double(said.path[step]) + offset, new: Double(outlook.means[step]))
+        for step in outlook.way where !outlook.means[step].isNaN && !path[step].isNaN {
+            let now = (old: Double(path[step]) + offset, new: Double(outlook.means[step]))
             let change = (now.new - now.old) - (before.new - before.old)
             before = now
             if abs(change) >= 0.5 { changes.append((step, change)) }

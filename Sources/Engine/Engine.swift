@@ -27,7 +27,7 @@ public struct Engine: Sendable {
     var freeSlots: [Int] = []
     /// Containers whose records rest in the store.
     var resting: Set<ContainerNumber> = []
-    var shipments: [UInt32: Shipment] = [:]
+    var shipments = ShipmentTable()
     var closures: [String: StandingClosure] = [:]
     var windows: [ClosureWindow] = []
     var pools = Pools()
@@ -36,7 +36,7 @@ public struct Engine: Sendable {
     var intervalsDirty = false
     var marks: [Origin: Int64] = [:]
     var due = DueHeap()
-    var dirtyRecords: Set<Int> = []
+    var dirtyRecords = SlotSet()
     /// Plans that no checkpoint has yet, with their lines.
     var unsavedPlans: [UInt32: [UInt8]] = [:]
     var dirtyClosures: Set<String> = []
@@ -126,9 +126,9 @@ public struct Engine: Sendable {
         batch += 1
         var outputs: [OutputLine] = []
         outputs.reserveCapacity(draft.notices.count)
-        for notice in draft.notices {
+        for index in draft.notices.indices {
             seq += 1
-            outputs.append(OutputLine(seq: seq, notice))
+            outputs.append(OutputLine(seq: seq, draft.notices[index]))
         }
         effects.commit = Commit(
             batch: batch, now: draft.now, blob: draft.blob.finished(),
@@ -161,7 +161,7 @@ public struct Engine: Sendable {
         self.network = network
         networkBytes = bytes
         chains = Chains(network: network)
-        for symbol in shipments.keys.sorted() {
+        for symbol in shipments.symbols {
             guard let old = shipments[symbol] else { continue }
             shipments[symbol] = Shipment(
                 plan: old.plan, received: old.received, &chains, &symbols, &pools)

@@ -8,17 +8,20 @@ extension Engine {
     mutating func publish(
         _ journey: inout Journey, _ outlook: Outlook, _ scene: Scene, _ draft: inout Draft
     ) {
-        let said = journey.publication
+        // What was said last is not copied: most of the time there is nothing to say.
         journey.publication.owedAt = .never
         let stage = outlook.partial ? journey.progress.eventCount : journey.progress.furthest
         let p50 = outlook.p50
         let late = (outlook.lateProbability ?? 0) > 0.5
-        let first = said.p50 == .unset
-        let advanced = stage != said.furthest
-        if !first, !advanced, late == said.lateVerdict, !hasMoved(p50, said, outlook) { return }
+        let first = journey.publication.p50 == .unset
+        if !first, stage == journey.publication.furthest, late == journey.publication.lateVerdict,
+            !hasMoved(p50, from: journey.publication.p50, outlook)
+        {
+            return
+        }
+        let last = journey.publication.publishedAt
         let next =
-            said.publishedAt == .unset
-            ? scene.now : said.publishedAt.advanced(minutes: rules.publishIntervalSeconds / 60)
+            last == .unset ? scene.now : last.advanced(minutes: rules.publishIntervalSeconds / 60)
         if !first, scene.now < next {
             journey.publication.owedAt = next
             return
@@ -33,21 +36,19 @@ extension Engine {
         journey.publication.furthest = stage
     }
 
-    private func hasMoved(
-        _ p50: Instant, _ said: Journey.Publication, _ outlook: Outlook
-    ) -> Bool {
+    private func hasMoved(_ p50: Instant, from said: Instant, _ outlook: Outlook) -> Bool {
         let remaining = max(0, p50.minutes(since: outlook.seenFrom))
         let threshold = max(rules.publishMinutes, rules.publishShare * remaining)
-        return abs(p50.minutes(since: said.p50)) > threshold
+        return abs(p50.minutes(since: said)) > threshold
     }
 
     private func notice(
         _ journey: Journey, _ outlook: Outlook, _ scene: Scene, first: Bool
     ) -> EtaNotice {
         let last = outlook.chain[outlook.chain.count - 1]
-        let said = journey.publication
+        let said = journey.publication.p50
         let comparable = !first && !outlook.partial
-        let change = comparable ? Int(outlook.p50.minutes(since: said.p50).rounded()) : nil
+        let change = comparable ? Int(outlook.p50.minutes(since: said).rounded()) : nil
         return EtaNotice(
             time: scene.now, container: scene.container, shipment: name(of: journey),
             place: symbols[last.place], p10: Engine.whole(outlook.p10),

@@ -67,7 +67,8 @@ extension Engine {
     /// Cuts a checkpoint at the last stepped batch. Everything in it counts as saved from here on:
     /// whoever takes it must write it, or stop.
     public mutating func cut(now: Instant) -> Checkpoint {
-        let slots = dirtyRecords.sorted { records[$0].number < records[$1].number }
+        let slots = dirtyRecords.slots.map { Int($0) }
+            .sorted { records[$0].number < records[$1].number }
         let cutRecords = slots.map { records[$0] }
         var lines: [SourceLine] = []
         for (symbol, line) in unsavedPlans {
@@ -86,7 +87,7 @@ extension Engine {
             records: cutRecords, live: cutRecords.map { isLive($0, now) },
             pools: pools.takeChanged(), intervals: intervalsDirty ? intervals : nil,
             texts: symbols.texts)
-        dirtyRecords = []
+        dirtyRecords.removeAll()
         unsavedPlans = [:]
         dirtyClosures = []
         ordinancesDirty = false
@@ -134,7 +135,7 @@ extension Engine {
         }
         record.journeys = folded
         records[slot] = record
-        noteWait(slot, isNews: false)
+        noteWait(slot, records[slot], dueAt: records[slot].dueAt, isNews: false)
         due.schedule(slot, at: record.dueAt)
     }
 
@@ -238,7 +239,7 @@ extension Engine {
                 pools.keys[$0], pools.pools[$0], pools.flows[$0], symbols.texts)
         }
         for row in rows.sorted(by: { $0.lexicographicallyPrecedes($1) }) { out.blob(row) }
-        for symbol in shipments.keys.sorted(by: { symbols[$0] < symbols[$1] }) {
+        for symbol in shipments.symbols.sorted(by: { symbols[$0] < symbols[$1] }) {
             out.text(symbols[symbol])
             out.fixed(shipments[symbol]?.plan.content ?? 0)
         }

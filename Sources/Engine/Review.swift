@@ -34,24 +34,28 @@ extension Engine {
             journey.publication.lookLater(than: draft.now)
             swap(&journey, &record.journeys[index])
         }
+        let dueAt = record.dueAt
+        noteWait(slot, record, dueAt: dueAt, isNews: touch != nil)
         swap(&record, &records[slot])
-        noteWait(slot, isNews: touch != nil)
         dirtyRecords.insert(slot)
-        due.schedule(slot, at: records[slot].dueAt)
+        due.schedule(slot, at: dueAt)
     }
 
     /// Tells the pools in which step a container waits now, and since when: a function of its
     /// record, so that a restart leads to the same.
-    mutating func noteWait(_ slot: Int, isNews: Bool) {
+    mutating func noteWait(
+        _ slot: Int, _ record: borrowing ContainerRecord, dueAt: Instant, isNews: Bool
+    ) {
         var now = Wait()
-        if !records[slot].isQuiet {
-            for index in records[slot].journeys.indices.reversed() {
+        // Of one that is quiet nothing is expected.
+        if dueAt != .never {
+            for index in record.journeys.indices.reversed() {
                 guard
                     let shipment = plan(
-                        records[slot].journeys[index].shipment, records[slot].plans,
-                        milestones: records[slot].journeys[index].progress.reached.count),
+                        record.journeys[index].shipment, record.plans,
+                        milestones: record.journeys[index].progress.reached.count),
                     let (at, since) = shipment.waiting(
-                        records[slot].number, records[slot].journeys[index].progress)
+                        record.number, record.journeys[index].progress)
                 else { continue }
                 if Pools.queues(shipment.made.milestones[at]) {
                     now = Wait(step: shipment.made.ids[at], since: since)
@@ -104,6 +108,14 @@ extension Engine {
     private mutating func refold(
         _ record: inout ContainerRecord, _ touch: Touch?, _ draft: inout Draft
     ) {
+        if record.plans.count == 1, record.journeys.count == 1,
+            record.journeys[0].shipment == record.plans[0],
+            let view = shipments[record.plans[0]]?.view(record.plans[0], for: record.number),
+            let progress = JourneyFold.progress(record.history, only: view)
+        {
+            record.journeys[0].progress = progress
+            return
+        }
         var folded = JourneyFold.journeys(record.history, plans: planViews(record))
         var old: [Journey] = []
         swap(&old, &record.journeys)
@@ -138,15 +150,21 @@ extension Engine {
             journey.progress.reached = known
             return
         }
+        // A step's lesson changes where its end did or its beginning: of a chain, the end before.
+        let isComparable = shipment.graph == nil && known.count == reached.count
+        func isSame(_ at: Int) -> Bool {
+            isComparable && reached[at] == known[at]
+                && (at == 0 || reached[at - 1] == known[at - 1])
+        }
         if !known.isEmpty {
-            for at in shipment.chain.indices where shipment.teaches(container, at) {
+            for at in shipment.chain.indices where !isSame(at) && shipment.teaches(container, at) {
                 guard let old = shipment.lesson(at, known), shipment.lesson(at, reached) != old
                 else { continue }
                 unlearn(at, shipment, old)
             }
         }
         for at in shipment.chain.indices
-        where reached[at] != .unset && shipment.teaches(container, at) {
+        where reached[at] != .unset && !isSame(at) && shipment.teaches(container, at) {
             guard let new = shipment.lesson(at, reached), shipment.lesson(at, known) != new else {
                 continue
             }
@@ -220,24 +238,18 @@ extension Engine {
             endLate(&journey, "nothing is known of its way any more", nil, scene, &draft)
             return
         }
+        let stance = intervals.stance(
+            expected, now: seenFrom, isLastStep: expected.next == chain.count - 1)
         var outlook = Outlook(
             expected: expected, chain: chain, promised: shipment.plan.promised,
-            seenFrom: seenFrom, held: held, p10: .unset, p50: .unset, p90: .unset)
+            seenFrom: seenFrom, held: held, horizon: stance.horizon, p10: stance.quantile(0.1),
+            p50: stance.quantile(0.5), p90: stance.quantile(0.9))
         let finished = journey.progress.furthest > journey.publication.furthest
         outlook.blamed = finished ? journey.progress.furthest : expected.next
         outlook.means = composer.means
         outlook.graph = shipment.graph
-        outlook.p10 = intervals.quantile(
-            expected, 0.1, now: seenFrom, isLastStep: outlook.isLastStep)
-        outlook.p50 = intervals.quantile(
-            expected, 0.5, now: seenFrom, isLastStep: outlook.isLastStep)
-        outlook.p90 = intervals.quantile(
-            expected, 0.9, now: seenFrom, isLastStep: outlook.isLastStep)
         setTimers(&journey, outlook, scene, clock)
-        outlook.lateProbability = shipment.plan.promised.map {
-            intervals.probability(
-                expected, after: $0, now: seenFrom, isLastStep: outlook.isLastStep)
-        }
+        outlook.lateProbability = shipment.plan.promised.map { stance.probability(after: $0) }
         if shipment.speaks(scene.container) {
             publish(&journey, outlook, scene, &draft)
             judgeLate(&journey, outlook, scene, &draft)
@@ -271,6 +283,8 @@ extension Engine {
         let seenFrom: Instant
         let held: Bool
         var partial = false
+        /// Class of the horizon.
+        let horizon: Int
         /// For each milestone when it is expected, in minutes from `seenFrom`.
         var means: [Float] = []
         /// Held to their promise by experience.
@@ -282,12 +296,6 @@ extension Engine {
         var blamed: Int?
 
         var isComplete: Bool { expected.next == nil }
-        /// Class of the horizon.
-        var horizon: Int {
-            IntervalGuard.horizonClass(
-                minutes: expected.quantile(0.5).minutes(since: seenFrom), isLastStep: isLastStep)
-        }
-        var isLastStep: Bool { expected.next == chain.count - 1 }
         var lateProbability: Double?
         var delayMinutes: Double? { promised.map { p50.minutes(since: $0) } }
     }
@@ -356,7 +364,7 @@ extension Engine {
         else { return }
         let outlook = Outlook(
             expected: expected, chain: chain, promised: nil, seenFrom: seenFrom, held: false,
-            partial: true, p10: expected.quantile(0.1), p50: expected.quantile(0.5),
+            partial: true, horizon: 0, p10: expected.quantile(0.1), p50: expected.quantile(0.5),
             p90: expected.quantile(0.9))
         publish(&journey, outlook, scene, &draft)
     }

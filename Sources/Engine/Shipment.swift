@@ -113,3 +113,29 @@ final class Shipment: Sendable {
         PlanView(shipment: symbol, anchor: anchor, chain: masked[container] ?? chain)
     }
 }
+
+/// The plans in force by the symbols of their shipments, in an array: asked for several times with
+/// each event.
+struct ShipmentTable: Sendable {
+    private var items: [Shipment?] = []
+    /// Whether ways of containers have ever joined in one of them.
+    private(set) var hasJoins = false
+
+    /// Symbols, ascending.
+    var symbols: [UInt32] {
+        items.indices.compactMap { items[$0] == nil ? nil : UInt32($0) }
+    }
+
+    subscript(symbol: UInt32) -> Shipment? {
+        @inline(__always) get { symbol < items.count ? items[Int(symbol)] : nil }
+        set {
+            let at = Int(symbol)
+            if at >= items.count {
+                guard newValue != nil else { return }
+                items += repeatElement(nil, count: at + 1 - items.count)
+            }
+            items[at] = newValue
+            if newValue?.graph != nil { hasJoins = true }
+        }
+    }
+}

@@ -70,6 +70,7 @@ extension Engine {
 
     /// News of one container is news for those that wait for it.
     mutating func touchCompanions(_ draft: inout Draft) {
+        guard shipments.hasJoins else { return }
         var at = 0
         while at < draft.order.count {
             let slot = draft.order[at]
@@ -103,7 +104,7 @@ extension Engine {
             guard !journey.publication.forecasts.isEmpty else { return }
             sayScore(&draft)
             intervals.learn(
-                journey.publication.forecasts, arrival: outlook.expected.last[0],
+                journey.publication.forecasts, arrival: outlook.expected.origin,
                 place: outlook.chain[outlook.chain.count - 1].place)
             intervalsDirty = true
             journey.publication.forecasts = []

@@ -123,18 +123,13 @@ extension Engine {
         guard let expected = expect(seen, plan, container, now: now) else { return nil }
         let done = seen.progress.reached.count { $0 != .unset }
         let stage = Double(done) / Double(max(plan.chain.count, 1))
+        let stance = intervals.stance(
+            expected, now: now, isLastStep: expected.next == plan.chain.count - 1)
         return ShipmentOutlook(
             expected: expected, promised: plan.plan.promised, stage: stage,
-            lateProbability: plan.plan.promised.map {
-                intervals.probability(
-                    expected, after: $0, now: now,
-                    isLastStep: expected.next == plan.chain.count - 1)
-            }, naive: naive(plan, seen.progress),
-            shares: (1...9).map {
-                intervals.quantile(
-                    expected, Double($0) / 10, now: now,
-                    isLastStep: expected.next == plan.chain.count - 1)
-            })
+            lateProbability: plan.plan.promised.map { stance.probability(after: $0) },
+            naive: naive(plan, seen.progress),
+            shares: (1...9).map { stance.quantile(Double($0) / 10) })
     }
 
     /// The steps of a shipment and what of them is known, for those who forecast by other means;

@@ -1,54 +1,5 @@
 import Tracking
 
-/// What is expected of a journey: when its last milestone, and its next, will happen.
-public struct Expectation: Sendable, Equatable {
-    /// Possible instants of the last milestone, ascending: 64 equally likely ones, or one that
-    /// has happened.
-    public var last: [Instant]
-    /// Index of the next milestone; nil once the last has been reached.
-    public var next: Int?
-    /// Quantiles of the next milestone.
-    public var nextP10: Instant
-    public var nextP50: Instant
-    public var nextP90: Instant
-    /// The next moment at which silence alone would change this.
-    public var reviewAt: Instant
-
-    /// `last` ascending.
-    public init(
-        last: [Instant], next: Int?, nextP10: Instant, nextP50: Instant, nextP90: Instant,
-        reviewAt: Instant
-    ) {
-        self.nextP10 = nextP10
-        self.last = last
-        self.next = next
-        self.nextP50 = nextP50
-        self.nextP90 = nextP90
-        self.reviewAt = reviewAt
-    }
-
-    /// The instant under which `share` of the possible ones lie.
-    public func quantile(_ share: Double) -> Instant { Expectation.quantile(last, share) }
-
-    public static func quantile(_ sorted: [Instant], _ share: Double) -> Instant {
-        guard sorted.count > 1 else { return sorted[0] }
-        let at = share * Double(sorted.count) - 0.5
-        if at <= 0 { return sorted[0] }
-        if at >= Double(sorted.count - 1) { return sorted[sorted.count - 1] }
-        let low = Int(at)
-        let span = Double(sorted[low + 1].microseconds &- sorted[low].microseconds)
-        return Instant(
-            microseconds: sorted[low].microseconds &+ Int64(span * (at - Double(low))))
-    }
-
-    /// The share of possible instants after `promised`.
-    public func probability(after promised: Instant) -> Double {
-        var later = 0
-        for instant in last where instant > promised { later += 1 }
-        return Double(later) / Double(last.count)
-    }
-}
-
 /// Composes steps into expectations with 64 fixed points and a fixed permutation per step: no
 /// random numbers, so the same facts give the same forecast.
 public struct Composer: Sendable {
@@ -123,10 +74,7 @@ public struct Composer: Sendable {
             means.append(reached == .unset ? .nan : Float(reached.minutes(since: now)))
         }
         guard first < count else {
-            let reached = progress.reached[count - 1]
-            return Expectation(
-                last: [reached], next: nil, nextP10: reached, nextP50: reached, nextP90: reached,
-                reviewAt: .never)
+            return Expectation(happened: progress.reached[count - 1])
         }
         let began = progress.furthest >= 0 ? progress.reached[progress.furthest] : start
         guard let reviewAt = begin(steps, first, began: began, now, &pools) else { return nil }
@@ -142,8 +90,8 @@ public struct Composer: Sendable {
             index += 1
         }
         return Expectation(
-            last: sorted(now), next: first, nextP10: nextP10, nextP50: nextP50,
-            nextP90: nextP90, reviewAt: reviewAt)
+            last: Curve(sorting: points), from: now, next: first, nextP10: nextP10,
+            nextP50: nextP50, nextP90: nextP90, reviewAt: reviewAt)
     }
 
     /// For each milestone of the chain its possible instants, ascending: one for those reached, 64
@@ -175,10 +123,8 @@ public struct Composer: Sendable {
         let happened = Composer.happened(graph, reached)
         means = happened.map { $0 == .unset ? .nan : Float($0.minutes(since: now)) }
         if graph.ends.allSatisfy({ happened[$0] != .unset }) {
-            let last = graph.ends.reduce(Instant.unset) { max($0, happened[$1]) }
             return Expectation(
-                last: [last], next: nil, nextP10: last, nextP50: last, nextP90: last,
-                reviewAt: .never)
+                happened: graph.ends.reduce(Instant.unset) { max($0, happened[$1]) })
         }
         let width = Curve.count
         rows = Array(repeating: 0, count: steps.milestones.count * width)
@@ -222,8 +168,8 @@ public struct Composer: Sendable {
         }
         guard let next else { return nil }
         return Expectation(
-            last: sorted(now), next: next.index, nextP10: next.p10, nextP50: next.p50,
-            nextP90: next.p90, reviewAt: reviewAt)
+            last: Curve(sorting: points), from: now, next: next.index, nextP10: next.p10,
+            nextP50: next.p50, nextP90: next.p90, reviewAt: reviewAt)
     }
 
     /// The instants at which a milestone of the last composed graph may happen; nil where it has
@@ -335,28 +281,6 @@ public struct Composer: Sendable {
             var sum: Float = 0
             for column in 0..<8 { sum += sums[column] }
             return sum / Float(Curve.count)
-        }
-    }
-
-    private mutating func sorted(_ now: Instant) -> [Instant] {
-        Composer.sort(&points)
-        return points.map { now.advanced(minutes: Double($0)) }
-    }
-
-    /// Shell's sort: for 64 values in place faster than one that keeps equal ones in order.
-    private static func sort(_ values: inout [Float]) {
-        values.withUnsafeMutableBufferPointer { values in
-            for gap in [23, 10, 4, 1] {
-                for index in gap..<max(gap, values.count) {
-                    let value = values[index]
-                    var at = index
-                    while at >= gap, value < values[at - gap] {
-                        values[at] = values[at - gap]
-                        at -= gap
-                    }
-                    values[at] = value
-                }
-            }
         }
     }
 

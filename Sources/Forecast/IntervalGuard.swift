@@ -115,35 +115,41 @@ public struct IntervalGuard: Sendable, Equatable {
             max(tallies[horizon].margin + by, 0), IntervalGuard.mostMargin)
     }
 
-    private func tally(_ middle: Instant, _ now: Instant, _ isLastStep: Bool) -> Tally {
-        tallies[
-            IntervalGuard.horizonClass(minutes: middle.minutes(since: now), isLastStep: isLastStep)]
+    /// An expectation as it is seen from one instant, with the experience that bears on it.
+    public struct Stance: Sendable {
+        let expected: Expectation
+        let middle: Instant
+        let tally: Tally
+        let least: Instant
+        /// Class of the horizon.
+        public let horizon: Int
+
+        /// The instant for a share, stretched around the middle as experience with this horizon
+        /// demands, and never before now. With nothing learned it is the plain quantile.
+        public func quantile(_ share: Double) -> Instant {
+            if expected.hasHappened { return expected.origin }
+            return IntervalGuard.stretched(
+                expected.quantile(share), middle, tally, least: least)
+        }
+
+        /// The probability of an arrival after `promised`, by the same experience.
+        public func probability(after promised: Instant) -> Double {
+            if expected.hasHappened { return expected.probability(after: promised) }
+            let gap = promised.minutes(since: middle)
+            let side = gap < 0 ? tally.lower : tally.upper
+            return expected.probability(
+                after: side == 0
+                    ? promised : middle.advanced(minutes: gap * Elementary.exp(-side)))
+        }
     }
 
-    /// The probability of an arrival after `promised`, by the same experience.
-    public func probability(
-        _ expected: Expectation, after promised: Instant, now: Instant, isLastStep: Bool
-    ) -> Double {
-        guard expected.last.count > 1 else { return expected.probability(after: promised) }
+    public func stance(_ expected: Expectation, now: Instant, isLastStep: Bool) -> Stance {
         let middle = expected.quantile(0.5)
-        let tally = tally(middle, now, isLastStep)
-        let gap = promised.minutes(since: middle)
-        let side = gap < 0 ? tally.lower : tally.upper
-        return expected.probability(
-            after: middle.advanced(minutes: gap * Elementary.exp(-side)))
-    }
-
-    /// The instant that an expectation seen from `now` gives for a share, stretched around the
-    /// middle as experience with this horizon demands, and never before `now`. With nothing learned
-    /// it is the plain quantile.
-    public func quantile(
-        _ expected: Expectation, _ share: Double, now: Instant, isLastStep: Bool
-    ) -> Instant {
-        guard expected.last.count > 1 else { return expected.last[0] }
-        let middle = expected.quantile(0.5)
-        let tally = tally(middle, now, isLastStep)
-        return IntervalGuard.stretched(
-            expected.quantile(share), middle, tally, least: min(now, expected.last[0]))
+        let horizon = IntervalGuard.horizonClass(
+            minutes: middle.minutes(since: now), isLastStep: isLastStep)
+        return Stance(
+            expected: expected, middle: middle, tally: tallies[horizon],
+            least: min(now, expected.earliest), horizon: horizon)
     }
 
     private static func stretched(

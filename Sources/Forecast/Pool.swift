@@ -14,6 +14,7 @@ public struct Pool: Sendable, Equatable {
     /// Of every few observations one, in order of learning: how it has gone for long. Only of one
     /// step at one place.
     public private(set) var longValues: [Float] = []
+    private var longAscending: [Float] = []
     public private(set) var long: Curve?
     /// Observations since one was kept for long.
     public private(set) var skipped = 0
@@ -44,6 +45,7 @@ public struct Pool: Sendable, Equatable {
     ) {
         self.recent = recent
         self.longValues = longValues
+        longAscending = longValues.sorted()
         self.long = long
         isLongNew = true
         self.skipped = skipped
@@ -61,11 +63,11 @@ public struct Pool: Sendable, Equatable {
         if values.count < limit {
             values.append(value)
         } else {
-            ascending.remove(at: rank(values[head]))
+            ascending.remove(at: Pool.rank(values[head], ascending))
             values[head] = value
             head = head + 1 == limit ? 0 : head + 1
         }
-        ascending.insert(value, at: rank(value))
+        ascending.insert(value, at: Pool.rank(value, ascending))
         touched()
     }
 
@@ -76,7 +78,11 @@ public struct Pool: Sendable, Equatable {
         if skipped >= Memories.thinning || longValues.isEmpty {
             skipped = 0
             longValues.append(value)
-            if longValues.count > limit { longValues.removeFirst() }
+            longAscending.insert(value, at: Pool.rank(value, longAscending))
+            if longValues.count > limit {
+                let gone = longValues.removeFirst()
+                longAscending.remove(at: Pool.rank(gone, longAscending))
+            }
             isLongNew = true
         }
         learn(value, limit: limit)
@@ -99,8 +105,8 @@ public struct Pool: Sendable, Equatable {
         mixer.add(long ?? curve, weight * Double(weights[2]))
     }
 
-    /// How many kept values are smaller.
-    private func rank(_ value: Float) -> Int {
+    /// How many of ascending values are smaller.
+    private static func rank(_ value: Float, _ ascending: [Float]) -> Int {
         var low = 0
         var high = ascending.count
         while low < high {
@@ -119,11 +125,12 @@ public struct Pool: Sendable, Equatable {
             // Back to oldest-first order, so that the ring stays one.
             var ordered = Array(values[head...] + values[..<head])
             ordered.remove(at: (index + n - head) % n)
-            ascending.remove(at: rank(value))
+            ascending.remove(at: Pool.rank(value, ascending))
             values = ordered
             head = 0
             if let kept = longValues.lastIndex(of: value) {
                 longValues.remove(at: kept)
+                longAscending.remove(at: Pool.rank(value, longAscending))
                 isLongNew = true
             }
             touched()
@@ -155,7 +162,7 @@ public struct Pool: Sendable, Equatable {
         memories.weigh()
         guard isLongNew else { return }
         isLongNew = false
-        long = longValues.count >= 8 ? Curve.ofSorted(longValues.sorted()) : nil
+        long = longValues.count >= 8 ? Curve.ofSorted(longAscending) : nil
     }
 
     /// By insertion: for a few values the quickest.

@@ -116,7 +116,7 @@ public struct Backtest {
         let historical = engine.stepsAhead(container, shipment: shipment)
             .flatMap { medians.expect(shipment, $0) }
         if found.expected.next == nil {
-            delivered[shipment] = max(delivered[shipment] ?? .unset, found.expected.last[0])
+            delivered[shipment] = max(delivered[shipment] ?? .unset, found.expected.origin)
             return
         }
         let stage: Stage

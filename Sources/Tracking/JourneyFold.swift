@@ -23,15 +23,20 @@ public enum JourneyFold {
     /// The journeys in order of their first event (plans without events by anchor). `plans` come in
     /// the order of their names, which settles equal anchors.
     public static func journeys(_ history: EventHistory, plans: [PlanView]) -> [Journey] {
-        if plans.count == 1, let only = plans.first, allBelong(history, to: only) {
-            var journey = Journey(shipment: only.shipment, ordinal: 0)
-            journey.progress = progress(history.events, chain: only.chain) { _ in true }
-            return [journey]
+        if plans.count == 1, let only = plans.first, let progress = progress(history, only: only) {
+            return [Journey(shipment: only.shipment, ordinal: 0, progress: progress)]
         }
         return general(history, plans: plans)
     }
 
-    /// The usual case: one plan, no event that says otherwise.
+    /// The usual case: how far the container has come under its only plan, where all of its events
+    /// belong to that; nil where they do not.
+    public static func progress(_ history: EventHistory, only plan: PlanView) -> Journey.Progress? {
+        guard allBelong(history, to: plan) else { return nil }
+        return progress(history.events, chain: plan.chain) { _ in true }
+    }
+
+    /// No event says otherwise.
     private static func allBelong(_ history: EventHistory, to plan: PlanView) -> Bool {
         let reachBack = plan.anchor.microseconds &- leadMicroseconds
         for event in history.events where event.counts {

@@ -128,6 +128,26 @@ private let border = Milestone(
     }
 }
 
+@Suite struct SortingTests {
+    /// Spread evenly, in clumps, all alike, with a few far out, in either order.
+    @Test func sortsAsAnySortDoes() {
+        var random = SeededGenerator(seed: 3)
+        for round in 0..<2_000 {
+            let scale = [1, 60, 1e4, 1e9][round % 4]
+            var values = (0..<64).map { _ -> Float in
+                if random.chance(0.3) { return Float(scale) }
+                let far = random.chance(0.02) ? 1e6 : 1.0
+                return Float((random.share() - 0.5) * scale * far)
+            }
+            if round % 7 == 0 { values = Array(repeating: values[0], count: 64) }
+            if round % 11 == 0 { values.sort(by: >) }
+            if round % 13 == 0 { values[round % 64] = -.infinity }
+            if round % 17 == 0 { values[(round / 2) % 64] = .infinity }
+            #expect(Curve(sorting: values).values == values.sorted())
+        }
+    }
+}
+
 @Suite struct MemoryTests {
     /// Values that stay where they are for weeks and then move: what was last seen tells most about
     /// tomorrow, and less about three weeks from now.

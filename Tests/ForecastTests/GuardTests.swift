@@ -10,15 +10,15 @@ private let now = Instant(seconds: 1_767_225_600)
     private func expectation() -> Forecast.Expectation {
         let curve = Curve.logNormal(p50: 1_000, p90: 1_300)
         return Forecast.Expectation(
-            last: curve.values.map { now.advanced(minutes: Double($0)) }, next: 0, nextP10: now,
-            nextP50: now, nextP90: now, reviewAt: .never)
+            last: curve, from: now, next: 0, nextP10: now, nextP50: now, nextP90: now,
+            reviewAt: .never)
     }
 
     private func forecast(_ intervals: IntervalGuard, _ expected: Forecast.Expectation)
         -> Forecasted
     {
         let quantile = { (share: Double) in
-            intervals.quantile(expected, share, now: now, isLastStep: false)
+            intervals.stance(expected, now: now, isLastStep: false).quantile(share)
         }
         let middle = expected.quantile(0.5)
         let horizon = IntervalGuard.horizonClass(
@@ -31,7 +31,7 @@ private let now = Instant(seconds: 1_767_225_600)
         let expected = expectation()
         for share in stride(from: 0.05, through: 0.95, by: 0.05) {
             #expect(
-                IntervalGuard().quantile(expected, share, now: now, isLastStep: true)
+                IntervalGuard().stance(expected, now: now, isLastStep: true).quantile(share)
                     == expected.quantile(share))
         }
     }
@@ -74,13 +74,13 @@ private let now = Instant(seconds: 1_767_225_600)
             intervals.learn([forecast(intervals, expected)], arrival: arrival, place: 1)
         }
         let shares = stride(from: 0.05, through: 0.95, by: 0.05).map {
-            intervals.quantile(expected, $0, now: now, isLastStep: false)
+            intervals.stance(expected, now: now, isLastStep: false).quantile($0)
         }
         #expect(shares == shares.sorted())
         for (index, instant) in shares.enumerated() {
             let share = 0.05 * Double(index + 1)
-            let later = intervals.probability(
-                expected, after: instant, now: now, isLastStep: false)
+            let later = intervals.stance(expected, now: now, isLastStep: false)
+                .probability(after: instant)
             #expect(abs(later - (1 - share)) < 0.03)
         }
         #expect(intervals.byHorizon.reduce(0) { $0 + $1.count } == 500)

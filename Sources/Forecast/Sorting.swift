@@ -1,0 +1,49 @@
+extension Curve {
+    /// Of 64 values in any order.
+    init(sorting values: [Float]) {
+        points = InlineArray(repeating: 0)
+        var sorted = points
+        values.withUnsafeBufferPointer { Curve.sort($0, &sorted) }
+        points = sorted
+    }
+
+    /// Sorts 64 values into `out`, with each forecast: first by where they lie between the least and
+    /// the greatest, which leaves little out of order, then by insertion.
+    private static func sort(
+        _ values: UnsafeBufferPointer<Float>, _ out: inout InlineArray<64, Float>
+    ) {
+        var least = values[0]
+        var greatest = values[0]
+        for value in values {
+            least = value < least ? value : least
+            greatest = value > greatest ? value : greatest
+        }
+        let width = greatest - least
+        let scale = width > 0 && width.isFinite ? Float(count) * 0.9999 / width : 0
+        var keys = InlineArray<64, UInt8>(repeating: 0)
+        // Where the next value of each share goes.
+        var places = InlineArray<65, UInt8>(repeating: 0)
+        if scale > 0 {
+            for j in 0..<count {
+                let key = Int32((values[j] - least) * scale)
+                keys[j] = UInt8(truncatingIfNeeded: min(key, 63))
+                places[Int(keys[j]) + 1] &+= 1
+            }
+            for key in 1...count { places[key] &+= places[key - 1] }
+        }
+        for j in 0..<count {
+            let place = places[Int(keys[j])]
+            places[Int(keys[j])] = place &+ 1
+            out[Int(place)] = values[j]
+        }
+        for index in 1..<count {
+            let value = out[index]
+            var at = index
+            while at > 0, value < out[at - 1] {
+                out[at] = out[at - 1]
+                at -= 1
+            }
+            out[at] = value
+        }
+    }
+}
