@@ -140,6 +140,10 @@ struct Up: AsyncParsableCommand {
         for setting in settings { arguments += ["--set", setting] }
         daemon.arguments = arguments + ["--set", "log.level=\(level(settings))"]
         daemon.standardInput = FileHandle.nullDevice
+        // Of large pages the processor can hold the whole state's addresses.
+        daemon.environment = ProcessInfo.processInfo.environment.merging(
+            ["GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"]
+        ) { stated, _ in stated }
         try daemon.run()
         try "\(daemon.processIdentifier)".write(
             toFile: folder.daemonPID, atomically: true, encoding: .utf8)
