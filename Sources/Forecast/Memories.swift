@@ -10,13 +10,14 @@ public struct Memories: Sendable, Equatable {
     /// How far ahead of a step's beginning one looks, in classes: minutes.
     public static let leadMinutes: [Double] = [0, 1_440, 4_320, 10_080, 20_160]
     /// Of so many observations one is kept for long.
-    static let thinning = 8
+    static let thinning = 24
     /// Minutes between two of the medians kept, and how many are kept: a little beyond the longest
     /// look ahead.
     static let snapshotMinutes = 720.0
     static let snapshots = 32
-    /// How much a new error counts.
-    static let rate = 0.04
+    /// How much a new error counts: so little that waves of some weeks even out, as what comes in
+    /// one of them says little about the next.
+    static let rate = 0.0004
     /// Weights before anything has been measured, and as how many observations they count.
     static let usual = SIMD4<Float>(0.2, 0.5, 0.3, 0)
     static let usualCounts: Float = 20
@@ -87,11 +88,15 @@ public struct Memories: Sendable, Equatable {
         weights = Memories.leadMinutes.indices.map { lead in
             let n = Float(counts[lead])
             let known = n / (n + Memories.usualCounts)
+            // To the eighth power: nearly all to the best, where they are known to differ.
+            let error = errors[lead]
+            let least = max(min(error[0], error[1], error[2]), 0.5)
             var skill = SIMD4<Float>.zero
             var sum: Float = 0
             for span in 0..<Memories.spans {
-                let error = max(errors[lead][span], 0.5)
-                skill[span] = 1 / (error * error * error * error)
+                let share = least / max(error[span], 0.5)
+                let square = share * share
+                skill[span] = square * square * square * square
                 sum += skill[span]
             }
             return known * (skill / sum) + (1 - known) * Memories.usual

@@ -167,6 +167,11 @@ struct BacktestCommand: AsyncParsableCommand {
                     format:
                         "historical medians of the steps: MAE %.1f; ours on the same %d forecasts: %.1f",
                     all.mediansMaeMinutes, all.mediansCount, all.ownBesideMediansMinutes))
+            let stages = scores.rows.dropLast().filter { $0.mediansCount > 0 }.map {
+                $0.name
+                    + String(format: " %.2f", $0.ownBesideMediansMinutes / $0.mediansMaeMinutes)
+            }
+            print("ours as a share of theirs: " + stages.joined(separator: ", "))
         }
         for (index, tally) in backtest.ownScores.byHorizon.enumerated() where tally.count > 0 {
             let name =
