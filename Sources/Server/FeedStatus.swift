@@ -1,4 +1,4 @@
-import Synchronization
+import NIOConcurrencyHelpers
 import Tracking
 
 /// How the house is doing, as heartbeats and log lines say it.
@@ -9,30 +9,30 @@ public final class FeedStatus: Sendable {
         var report: WriterReport?
     }
 
-    private let current = Mutex(State())
+    private let current = NIOLockedValueBox(State())
     private let clock: @Sendable () -> Instant
 
     public init(clock: @escaping @Sendable () -> Instant) { self.clock = clock }
 
     /// ok, busy, no-database, read-only or draining.
-    public var state: String { current.withLock { $0.word } }
+    public var state: String { current.withLockedValue { $0.word } }
 
     /// Where the writer is, while this daemon is a standby.
-    public var writer: String? { current.withLock { $0.writer } }
+    public var writer: String? { current.withLockedValue { $0.writer } }
 
     /// Becomes a standby of the writer at an address, or (nil) stops being one.
-    public func stand(by writer: String?) { current.withLock { $0.writer = writer } }
+    public func stand(by writer: String?) { current.withLockedValue { $0.writer = writer } }
 
     /// The state while there is more to do than is being done.
     var busyState: String { state == "ok" ? "busy" : state }
 
-    public func set(_ word: String) { current.withLock { $0.word = word } }
+    public func set(_ word: String) { current.withLockedValue { $0.word = word } }
 
-    func report(_ report: WriterReport) { current.withLock { $0.report = report } }
+    func report(_ report: WriterReport) { current.withLockedValue { $0.report = report } }
 
     /// The figures as `MetricsText` writes them.
     public var metrics: String {
-        let (report, word) = current.withLock { ($0.report, $0.word) }
+        let (report, word) = current.withLockedValue { ($0.report, $0.word) }
         return MetricsText.text(report, state: word)
     }
 

@@ -1,5 +1,5 @@
 import Engine
-import Synchronization
+import NIOConcurrencyHelpers
 import Tracking
 import Wire
 
@@ -47,7 +47,7 @@ public final class Inbox: Sendable {
         var generation = 0
     }
 
-    private let state = Mutex(State())
+    private let state = NIOLockedValueBox(State())
     private let highLines: Int
     private let highBytes: Int
 
@@ -59,12 +59,12 @@ public final class Inbox: Sendable {
 
     /// Counts the resets: what a connection of an earlier one offers is not taken, as lines of it
     /// before are gone and an ack would cover them.
-    var generation: Int { state.withLock { $0.generation } }
+    var generation: Int { state.withLockedValue { $0.generation } }
 
     /// Adds what was read. True: the inbox is full, stop reading and `park`. One that was stopped
     /// takes nothing: what is not acknowledged comes again.
     func offer(_ intake: Intake) -> Bool {
-        let (wake, full) = state.withLock { state in
+        let (wake, full) = state.withLockedValue { state in
             if state.isStopped || intake.generation != state.generation {
                 let nobody: CheckedContinuation<Void, Never>? = nil
                 return (nobody, true)
@@ -90,7 +90,7 @@ public final class Inbox: Sendable {
 
     /// Calls `resume` once there is room again; at once where there is.
     func park(_ resume: @escaping @Sendable () -> Void) {
-        let now = state.withLock { state -> Bool in
+        let now = state.withLockedValue { state -> Bool in
             if !isFull(state), !state.isStopped { return true }
             state.parked.append(resume)
             return false
@@ -101,7 +101,7 @@ public final class Inbox: Sendable {
     /// Waits until `threshold` lines are there, or somebody pokes.
     func wait(threshold: Int) async {
         await withCheckedContinuation { continuation in
-            let now = state.withLock { state -> Bool in
+            let now = state.withLockedValue { state -> Bool in
                 if state.isFlushed || state.isStopped || state.lines >= threshold {
                     state.isFlushed = false
                     return true
@@ -116,7 +116,7 @@ public final class Inbox: Sendable {
 
     /// Wakes the waiter whatever is there: a commit is done, a timer is due.
     public func poke() {
-        let wake = state.withLock { state -> CheckedContinuation<Void, Never>? in
+        let wake = state.withLockedValue { state -> CheckedContinuation<Void, Never>? in
             if state.waiter == nil { state.isFlushed = true }
             return Inbox.takeWaiter(&state)
         }
@@ -125,7 +125,8 @@ public final class Inbox: Sendable {
 
     /// Takes chunks in order, up to about `limit` lines.
     func take(limit: Int) -> [Intake] {
-        let (taken, resumes) = state.withLock { state -> ([Intake], [@Sendable () -> Void]) in
+        let (taken, resumes) = state.withLockedValue {
+            state -> ([Intake], [@Sendable () -> Void]) in
             var count = 0
             var lines = 0
             while count < state.queue.count, lines < limit {
@@ -148,12 +149,12 @@ public final class Inbox: Sendable {
         return taken
     }
 
-    var isRoomy: Bool { state.withLock { !isFull($0) && !$0.isStopped } }
+    var isRoomy: Bool { state.withLockedValue { !isFull($0) && !$0.isStopped } }
 
     /// Forgets what waits, and whatever its senders offer from now on; for a writer that begins
     /// anew. They have to be told.
     public func reset() {
-        let parked = state.withLock { state in
+        let parked = state.withLockedValue { state in
             state.queue = []
             state.lines = 0
             state.bytes = 0
@@ -165,12 +166,12 @@ public final class Inbox: Sendable {
     }
 
     public func stop() {
-        state.withLock { $0.isStopped = true }
+        state.withLockedValue { $0.isStopped = true }
         poke()
     }
 
-    var isStopped: Bool { state.withLock { $0.isStopped } }
-    var isEmpty: Bool { state.withLock { $0.queue.isEmpty } }
+    var isStopped: Bool { state.withLockedValue { $0.isStopped } }
+    var isEmpty: Bool { state.withLockedValue { $0.queue.isEmpty } }
     /// Lines that wait.
-    public var depth: Int { state.withLock { $0.lines } }
+    public var depth: Int { state.withLockedValue { $0.lines } }
 }

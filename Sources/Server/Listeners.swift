@@ -1,9 +1,9 @@
 import Engine
 import Glibc
 import Logging
+import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
-import Synchronization
 import Tracking
 
 /// Where a listener listens.
@@ -34,11 +34,11 @@ public enum ListenAddress: Sendable, Equatable, CustomStringConvertible {
 public final class Listeners: Sendable {
     private let group: any EventLoopGroup
     private let logger: Logger
-    private let channels = Mutex<[any Channel]>([])
-    private let counter = Mutex(0)
-    private let connections = Mutex<[ObjectIdentifier: any Channel]>([:])
+    private let channels = NIOLockedValueBox<[any Channel]>([])
+    private let counter = NIOLockedValueBox(0)
+    private let connections = NIOLockedValueBox<[ObjectIdentifier: any Channel]>([:])
     private let tls: TLSKeeper?
-    private let tailConnections = Mutex(0)
+    private let tailConnections = NIOLockedValueBox(0)
 
     /// `tls`: what encrypted listeners show; they cannot be opened without.
     public init(group: any EventLoopGroup, logger: Logger, tls: TLSKeeper? = nil) {
@@ -49,7 +49,7 @@ public final class Listeners: Sendable {
 
     /// Where the open listeners listen.
     public var addresses: [SocketAddress] {
-        channels.withLock { $0.compactMap(\.localAddress) }
+        channels.withLockedValue { $0.compactMap(\.localAddress) }
     }
 
     /// Opens the feed at `addresses`, under common caps. `allowsAnonymous`: whether senders are
@@ -85,11 +85,12 @@ public final class Listeners: Sendable {
         clock: @escaping @Sendable () -> Instant
     ) async throws {
         try await listen(address, name: "tail", handshakeSeconds: 10) { channel in
-            let count = self.tailConnections.withLock { count in
+            let count = self.tailConnections.withLockedValue { count in
                 count += 1
                 return count
             }
-            channel.closeFuture.whenComplete { _ in self.tailConnections.withLock { $0 -= 1 } }
+            channel.closeFuture.whenComplete { _ in self.tailConnections.withLockedValue { $0 -= 1 }
+            }
             if count > options.maxConnections {
                 Listeners.turnAway(
                     channel, "\(options.maxConnections) connections are open already")
@@ -160,7 +161,7 @@ public final class Listeners: Sendable {
                 unixDomainSocketPath: path, cleanupExistingSocketFile: true
             ).get()
         }
-        channels.withLock { $0.append(channel) }
+        channels.withLockedValue { $0.append(channel) }
         let bound = channel.localAddress?.description ?? address.description
         logger.info("listening", metadata: ["socket": "\(name)", "address": "\(bound)"])
     }
@@ -176,7 +177,7 @@ public final class Listeners: Sendable {
     }
 
     private func nextID() -> Int {
-        counter.withLock { number in
+        counter.withLockedValue { number in
             number += 1
             return number
         }
@@ -184,25 +185,25 @@ public final class Listeners: Sendable {
 
     private func remember(_ channel: any Channel) {
         let key = ObjectIdentifier(channel)
-        connections.withLock { $0[key] = channel }
-        channel.closeFuture.whenComplete { _ in self.connections.withLock { $0[key] = nil } }
+        connections.withLockedValue { $0[key] = channel }
+        channel.closeFuture.whenComplete { _ in self.connections.withLockedValue { $0[key] = nil } }
     }
 
     /// Tells every open connection why it ends, and closes it. Returns once they are closed, or
     /// after a second.
     public func sayFarewell(_ prose: String) async {
-        let open = connections.withLock { Array($0.values) }
+        let open = connections.withLockedValue { Array($0.values) }
         for channel in open {
             channel.triggerUserOutboundEvent(Farewell(prose: prose), promise: nil)
         }
-        for _ in 0..<100 where !connections.withLock({ $0.isEmpty }) {
+        for _ in 0..<100 where !connections.withLockedValue({ $0.isEmpty }) {
             try? await Task.sleep(for: .milliseconds(10))
         }
     }
 
     /// Stops taking connections; those that are open stay.
     public func close() async {
-        let open = channels.withLock { channels in
+        let open = channels.withLockedValue { channels in
             defer { channels = [] }
             return channels
         }

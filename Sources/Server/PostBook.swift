@@ -1,5 +1,5 @@
 import Engine
-import Synchronization
+import NIOConcurrencyHelpers
 import TLS
 import Tracking
 
@@ -38,7 +38,7 @@ public final class PostBook: Sendable {
         case refused(String)
     }
 
-    private let state = Mutex(State())
+    private let state = NIOLockedValueBox(State())
     private let source: any PostSource
     private let network: Network
     private let clock: @Sendable () -> Instant
@@ -55,7 +55,7 @@ public final class PostBook: Sendable {
     /// Reads the posts; false where the store is away. Many who ask at once share one reading.
     @discardableResult
     public func refresh() async -> Bool {
-        let reading = state.withLock { state in
+        let reading = state.withLockedValue { state in
             if let under = state.reading { return under }
             let made = Task { await self.read() }
             state.reading = made
@@ -66,7 +66,7 @@ public final class PostBook: Sendable {
 
     private func read() async -> Bool {
         let posts = try? await source.posts()
-        return state.withLock { state in
+        return state.withLockedValue { state in
             state.reading = nil
             guard let posts else { return false }
             let named = Dictionary(
@@ -80,7 +80,7 @@ public final class PostBook: Sendable {
 
     /// Reports what was heard of posts since the last time.
     public func reportHealth() async {
-        let health = state.withLock { state -> [PostHealth] in
+        let health = state.withLockedValue { state -> [PostHealth] in
             let found = state.unreported.compactMap { name in
                 state.posts?[name] == nil ? nil : state.health[name]
             }
@@ -96,7 +96,7 @@ public final class PostBook: Sendable {
     }
 
     /// Whether the posts have been read at all.
-    var isRead: Bool { state.withLock { $0.posts != nil } }
+    var isRead: Bool { state.withLockedValue { $0.posts != nil } }
 
     enum Standing: Sendable {
         case same
@@ -106,7 +106,7 @@ public final class PostBook: Sendable {
 
     /// What has become of a permit since it was given.
     func standing(_ given: Permit) -> Standing {
-        let post = state.withLock { state in
+        let post = state.withLockedValue { state in
             state.version == given.version ? nil : (state.posts?[given.post], state.version)
         }
         guard let (post, version) = post else { return .same }
@@ -134,13 +134,13 @@ public final class PostBook: Sendable {
     }
 
     private func isOlder(than moment: Instant) -> Bool {
-        state.withLock { $0.readAt < moment }
+        state.withLockedValue { $0.readAt < moment }
     }
 
     private func judge(
         _ name: String, _ token: String?, _ certified: Bool, _ allowsAnonymous: Bool
     ) -> Verdict {
-        guard let post = state.withLock({ $0.posts?[name] }) else {
+        guard let post = state.withLockedValue({ $0.posts?[name] }) else {
             if allowsAnonymous, !certified, token == nil { return .granted(nil) }
             return .refused("post \(name) is not enrolled; see caravan post enrol")
         }
@@ -153,12 +153,12 @@ public final class PostBook: Sendable {
                 return .refused("the token is not that of post \(name)")
             }
         }
-        return .granted(permit(post, state.withLock { $0.version }))
+        return .granted(permit(post, state.withLockedValue { $0.version }))
     }
 
     /// The places of which a post may speak; nil: all, or nobody knows the post.
     func scope(of name: String) -> Set<String>? {
-        state.withLock { $0.posts?[name] }.flatMap { permit($0, 0).places }
+        state.withLockedValue { $0.posts?[name] }.flatMap { permit($0, 0).places }
     }
 
     private func permit(_ post: EnrolledPost, _ version: Int) -> Permit {
@@ -175,7 +175,7 @@ public final class PostBook: Sendable {
     // MARK: Health
 
     func connected(_ post: String, _ change: Int) {
-        state.withLock {
+        state.withLockedValue {
             $0.health[post, default: PostHealth(name: post)].connections += change
             $0.unreported.insert(post)
         }
@@ -184,7 +184,7 @@ public final class PostBook: Sendable {
     /// `newest`: the latest event time among the lines.
     func heard(_ post: String, lines: Int, newest: Instant) {
         let now = clock()
-        state.withLock { state in
+        state.withLockedValue { state in
             var health = state.health[post] ?? PostHealth(name: post)
             health.lines += lines
             health.lastLineAt = now
@@ -197,7 +197,7 @@ public final class PostBook: Sendable {
     }
 
     func trespassed(_ post: String, _ lines: Int) {
-        state.withLock {
+        state.withLockedValue {
             $0.health[post, default: PostHealth(name: post)].forbidden += lines
             $0.unreported.insert(post)
         }
@@ -221,14 +221,14 @@ final class ConnectionCaps: Sendable {
         var posts: [String: Int] = [:]
     }
 
-    private let state = Mutex(State())
+    private let state = NIOLockedValueBox(State())
     private let limits: Limits
 
     init(_ limits: Limits) { self.limits = limits }
 
     /// Counts a connection in; else says which bound it would break.
     func admit(address: String?) -> String? {
-        state.withLock { state in
+        state.withLockedValue { state in
             if state.all >= limits.all { return "\(limits.all) connections are open already" }
             if state.unauthenticated >= limits.unauthenticated {
                 return "\(limits.unauthenticated) connections have yet to say who they are"
@@ -245,7 +245,7 @@ final class ConnectionCaps: Sendable {
 
     /// A connection has said its first word, and who it is where it is somebody.
     func entered(post: String?) -> String? {
-        state.withLock { state in
+        state.withLockedValue { state in
             if let post {
                 if state.posts[post, default: 0] >= limits.perPost {
                     return "\(limits.perPost) connections of post \(post) are open already"
@@ -258,7 +258,7 @@ final class ConnectionCaps: Sendable {
     }
 
     func left(address: String?, hasEntered: Bool, post: String?) {
-        state.withLock { state in
+        state.withLockedValue { state in
             state.all -= 1
             if !hasEntered { state.unauthenticated -= 1 }
             if let address { ConnectionCaps.drop(&state.addresses, address) }

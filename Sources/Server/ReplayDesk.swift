@@ -1,6 +1,6 @@
 import Engine
 import Logging
-import Synchronization
+import NIOConcurrencyHelpers
 import Tracking
 import Wire
 
@@ -20,7 +20,7 @@ public final class ReplayDesk: FeedSink {
     private let parser: FeedParser
     private let logger: Logger
     /// Lines that the writer has not answered yet, by post.
-    private let open = Mutex<(lines: [QuarantinedLine], left: Int)>(([], 0))
+    private let open = NIOLockedValueBox<(lines: [QuarantinedLine], left: Int)>(([], 0))
 
     public init(
         source: any QuarantineSource, inbox: Inbox, book: PostBook, limits: FeedLimits,
@@ -37,7 +37,7 @@ public final class ReplayDesk: FeedSink {
     public func run() async {
         while !Task.isCancelled {
             try? await Task.sleep(for: .seconds(1))
-            guard book.isRead, open.withLock({ $0.left == 0 }), inbox.isRoomy,
+            guard book.isRead, open.withLockedValue({ $0.left == 0 }), inbox.isRoomy,
                 let lines = try? await source.replayRequests(limit: 1_000), !lines.isEmpty
             else { continue }
             offer(lines)
@@ -45,7 +45,7 @@ public final class ReplayDesk: FeedSink {
     }
 
     private func offer(_ lines: [QuarantinedLine]) {
-        open.withLock { $0 = (lines, lines.count) }
+        open.withLockedValue { $0 = (lines, lines.count) }
         for (index, line) in lines.enumerated() {
             let value = line.bytes.withUnsafeBufferPointer { parser.parse($0) }
             var chunk = FeedChunk(
@@ -60,7 +60,7 @@ public final class ReplayDesk: FeedSink {
     }
 
     func deliver(_ reply: SourceReply) {
-        let done = open.withLock { open -> [QuarantinedLine] in
+        let done = open.withLockedValue { open -> [QuarantinedLine] in
             guard reply.ack == open.lines.count, open.left > 0 else { return [] }
             return open.lines
         }
@@ -68,7 +68,7 @@ public final class ReplayDesk: FeedSink {
         Task {
             for line in done { try? await source.settleReplay(batch: line.batch, item: line.item) }
             logger.notice("lines replayed", metadata: ["lines": "\(done.count)"])
-            open.withLock { $0 = ([], 0) }
+            open.withLockedValue { $0 = ([], 0) }
         }
     }
 

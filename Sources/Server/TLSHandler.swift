@@ -1,21 +1,21 @@
 import Logging
+import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
-import Synchronization
 import TLS
 
 /// The context in force. A reload puts another one in its place; connections that are open keep
 /// the one that they began with.
 public final class TLSKeeper: Sendable {
     private let files: TLSFiles
-    private let current: Mutex<TLSContext>
+    private let current: NIOLockedValueBox<TLSContext>
     /// Handshakes are computed on one thread of their own, so that a storm of them delays no
     /// connection that is already open.
     let handshakes: NIOThreadPool
 
     public init(_ files: TLSFiles) throws(TLSFailure) {
         self.files = files
-        current = Mutex(try TLSContext(server: files))
+        current = NIOLockedValueBox(try TLSContext(server: files))
         handshakes = NIOThreadPool(numberOfThreads: 1)
         handshakes.start()
     }
@@ -23,14 +23,14 @@ public final class TLSKeeper: Sendable {
     /// Reads the files again; where they are not good, what was in force stays.
     public func reload() throws(TLSFailure) {
         let fresh = try TLSContext(server: files)
-        current.withLock { $0 = fresh }
+        current.withLockedValue { $0 = fresh }
     }
 
     /// Whether clients must show a certificate.
     var isMutual: Bool { files.clientAuthorities != nil }
 
     func session() throws(TLSFailure) -> TLSSession {
-        try TLSSession(current.withLock { $0 }, .server)
+        try TLSSession(current.withLockedValue { $0 }, .server)
     }
 }
 

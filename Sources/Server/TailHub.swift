@@ -1,6 +1,6 @@
 import Engine
+import NIOConcurrencyHelpers
 import NIOCore
-import Synchronization
 import Tracking
 import Wire
 
@@ -25,18 +25,18 @@ public final class TailHub: Sendable {
         case upToDate
     }
 
-    private let state: Mutex<State>
+    private let state: NIOLockedValueBox<State>
     private let capacity: Int
 
     /// `capacity`: lines kept in memory.
     public init(capacity: Int = 65_536) {
         self.capacity = capacity
-        state = Mutex(State(ring: Array(repeating: nil, count: capacity)))
+        state = NIOLockedValueBox(State(ring: Array(repeating: nil, count: capacity)))
     }
 
     /// Begins after what the store already has.
     public func begin(log: String, last: Int) {
-        let (loops, hasChanged) = state.withLock { state -> ([TailLoop], Bool) in
+        let (loops, hasChanged) = state.withLockedValue { state -> ([TailLoop], Bool) in
             let hasChanged = state.isReady && (state.log != log || last < state.last)
             state.log = log
             state.last = last
@@ -63,13 +63,13 @@ public final class TailHub: Sendable {
     public var isBlank: Bool { log == nil }
 
     /// nil until the log has been read.
-    var log: String? { state.withLock { $0.isReady ? $0.log : nil } }
-    var last: Int { state.withLock { $0.last } }
+    var log: String? { state.withLockedValue { $0.isReady ? $0.log : nil } }
+    var last: Int { state.withLockedValue { $0.last } }
 
     /// Adds durable lines and wakes the tails.
     func publish(_ lines: [OutputLine]) {
         guard !lines.isEmpty else { return }
-        let loops = state.withLock { state -> [TailLoop] in
+        let loops = state.withLockedValue { state -> [TailLoop] in
             for line in lines {
                 state.ring[line.seq % capacity] = line
                 state.last = line.seq
@@ -81,7 +81,7 @@ public final class TailHub: Sendable {
     }
 
     func look(after seq: Int, limit: Int) -> Glimpse {
-        state.withLock { state in
+        state.withLockedValue { state in
             if seq >= state.last { return .upToDate }
             if seq + 1 < state.first { return .behind }
             let end = min(state.last, seq + limit)
@@ -95,7 +95,7 @@ public final class TailHub: Sendable {
     }
 
     func loop(for eventLoop: any EventLoop) -> TailLoop {
-        state.withLock { state in
+        state.withLockedValue { state in
             let key = ObjectIdentifier(eventLoop)
             if let known = state.loops[key] { return known }
             let made = TailLoop(eventLoop)
@@ -109,7 +109,7 @@ public final class TailHub: Sendable {
 final class TailLoop: Sendable {
     private let eventLoop: any EventLoop
     private let handlers: NIOLoopBoundBox<[ObjectIdentifier: TailHandler]>
-    private let isAwake = Mutex(false)
+    private let isAwake = NIOLockedValueBox(false)
 
     init(_ eventLoop: any EventLoop) {
         self.eventLoop = eventLoop
@@ -129,13 +129,13 @@ final class TailLoop: Sendable {
     }
 
     func wake() {
-        let already = isAwake.withLock { awake in
+        let already = isAwake.withLockedValue { awake in
             defer { awake = true }
             return awake
         }
         if already { return }
         eventLoop.execute {
-            self.isAwake.withLock { $0 = false }
+            self.isAwake.withLockedValue { $0 = false }
             for handler in self.handlers.value.values { handler.pump() }
         }
     }

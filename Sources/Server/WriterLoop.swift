@@ -1,6 +1,6 @@
 import Engine
 import Logging
-import Synchronization
+import NIOConcurrencyHelpers
 import Tracking
 import Wire
 
@@ -487,13 +487,13 @@ extension StoreFailure {
 
 /// A switch that is turned once.
 public final class SharedFlag: Sendable {
-    private let state = Mutex(false)
+    private let state = NIOLockedValueBox(false)
 
     public init() {}
 
-    public func set() { state.withLock { $0 = true } }
+    public func set() { state.withLockedValue { $0 = true } }
 
-    public var isSet: Bool { state.withLock { $0 } }
+    public var isSet: Bool { state.withLockedValue { $0 } }
 }
 
 /// Pauses between attempts: 0.1 s doubling to 5 s, each with up to half of it at random, so that

@@ -1,7 +1,7 @@
 import Client
 import Engine
+import NIOConcurrencyHelpers
 import Simulation
-import Synchronization
 import TLS
 import TestKit
 import Testing
@@ -173,7 +173,7 @@ extension LineSocket {
         let other = event(1, place: "DEDUI").replacing("\"e1\"", with: "\"r1\"")
         try rail.send(hello("RAIL", token: "b") + other)
         _ = try await rail.next(with: "\"ack\":2")
-        server.posts.roster.withLock {
+        server.posts.roster.withLockedValue {
             $0 = [
                 enrolled("GATE", token: "a", isRevoked: true),
                 enrolled("RAIL", places: ["DEHAM"], token: "b"),
@@ -205,7 +205,7 @@ extension LineSocket {
         #expect(server.log.commits.flatMap(\.events).count == 1)
         #expect(server.log.commits.flatMap(\.quarantined).map(\.origin.post) == ["GATE", "GATE"])
         await server.book.reportHealth()
-        #expect(server.posts.health.withLock { $0 }.first?.forbidden == 2)
+        #expect(server.posts.health.withLockedValue { $0 }.first?.forbidden == 2)
     }
 
     @Test func nobodyTakesBackWhatAnotherSaid() async throws {
@@ -253,7 +253,7 @@ extension LineSocket {
         let early = try server.feed()
         try early.send(hello("GATE", token: "secret"))
         #expect(try #require(try await early.next()).contains("unauthorised"))
-        server.posts.roster.withLock { $0 = [enrolled("GATE", token: "secret")] }
+        server.posts.roster.withLockedValue { $0 = [enrolled("GATE", token: "secret")] }
         try await Task.sleep(for: .milliseconds(300))
         let socket = try server.feed()
         try socket.send(hello("GATE", token: "secret"))

@@ -1,11 +1,11 @@
 import Client
 import Engine
 import Logging
+import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
 import Server
 import Simulation
-import Synchronization
 import TLS
 import TestKit
 import Tracking
@@ -30,15 +30,15 @@ struct MemoryTails: TailSource {
 
 /// Posts in memory, which an operator may change.
 final class MemoryPosts: PostSource {
-    let roster: Mutex<[EnrolledPost]>
-    let health = Mutex<[PostHealth]>([])
+    let roster: NIOLockedValueBox<[EnrolledPost]>
+    let health = NIOLockedValueBox<[PostHealth]>([])
 
-    init(_ posts: [EnrolledPost]) { roster = Mutex(posts) }
+    init(_ posts: [EnrolledPost]) { roster = NIOLockedValueBox(posts) }
 
-    func posts() async throws(StoreFailure) -> [EnrolledPost] { roster.withLock { $0 } }
+    func posts() async throws(StoreFailure) -> [EnrolledPost] { roster.withLockedValue { $0 } }
 
     func report(_ health: [PostHealth]) async throws(StoreFailure) {
-        self.health.withLock { $0 = health }
+        self.health.withLockedValue { $0 = health }
     }
 }
 
