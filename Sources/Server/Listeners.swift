@@ -143,6 +143,8 @@ public final class Listeners: Sendable {
                     case .tcp: try Listeners.tune(channel)
                     case .tls:
                         try Listeners.tune(channel)
+                        // So that one whose handshake waits is stopped after one reading.
+                        try channel.syncOptions?.setOption(.maxMessagesPerRead, value: 1)
                         guard let tls = self.tls else { return }
                         try pipeline.addHandler(
                             TLSHandler(

@@ -85,7 +85,8 @@ final class TLSHandler: ChannelDuplexHandler {
         var failure: String?
     }
 
-    /// What a peer may send before its handshake is done: a certificate chain and then some.
+    /// What is taken in of a peer whose handshake is not done; one that already sends its lines, as it
+    /// may once it has had its last word, waits for its turn.
     private static let handshakeBytes = 128 << 10
 
     private let keeper: TLSKeeper
@@ -93,6 +94,7 @@ final class TLSHandler: ChannelDuplexHandler {
     private let logger: Logger
     private let handshakeSeconds: Int
     private var waiting: [ByteBuffer] = []
+    private var wantsRead = false
     private var isWorking = false
     private var isOpen = false
     private var isClosing = false
@@ -129,16 +131,25 @@ final class TLSHandler: ChannelDuplexHandler {
         if isOpen { decrypt(context) } else { goOn(context) }
     }
 
+    /// A peer that nobody knows yet cannot fill the memory while its turn has not come.
+    func read(context: ChannelHandlerContext) {
+        let held = waiting.reduce(0) { $0 + $1.readableBytes }
+        if !isOpen, held > TLSHandler.handshakeBytes { wantsRead = true } else { context.read() }
+    }
+
+    private func readOn(_ context: ChannelHandlerContext) {
+        guard wantsRead else { return }
+        wantsRead = false
+        context.read()
+    }
+
     /// Goes on with the handshake on its own thread.
     private func goOn(_ context: ChannelHandlerContext) {
-        // A peer that nobody knows yet cannot fill the memory while its turn has not come.
-        if waiting.reduce(0, { $0 + $1.readableBytes }) > TLSHandler.handshakeBytes {
-            return abort(context)
-        }
         guard !isWorking, !isClosing, !waiting.isEmpty else { return }
         isWorking = true
         let taken = waiting
         waiting = []
+        readOn(context)
         let box = box
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         keeper.handshakes.runIfActive(eventLoop: context.eventLoop) { () -> Progress in
@@ -186,6 +197,7 @@ final class TLSHandler: ChannelDuplexHandler {
         decrypt(context)
         // The reading that brought the handshake's last part has long been completed.
         context.fireChannelReadComplete()
+        readOn(context)
         if inputEnded { endInput(context) }
     }
 

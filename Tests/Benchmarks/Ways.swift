@@ -99,9 +99,15 @@ private struct Shard {
     mutating func move() throws -> Bool {
         var moved = false
         if sent < bytes.count {
-            let count = try socket.sendSome(bytes, from: sent, wait: false)
-            sent += count
-            moved = count > 0
+            do {
+                let count = try socket.sendSome(bytes, from: sent, wait: false)
+                sent += count
+                moved = count > 0
+            } catch {
+                // What the daemon said before it hung up.
+                while (try? socket.fill()) == true {}
+                throw Shell.Failed("\(error): \(socket.bufferedLine() ?? "without a word")")
+            }
         }
         guard socket.wait(write: false, milliseconds: 0).canRead else { return moved }
         guard try socket.fill() else { throw Shell.Failed("the daemon hung up") }

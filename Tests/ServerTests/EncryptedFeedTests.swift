@@ -1,11 +1,15 @@
 import Client
 import Engine
 import Foundation
-import Server
+import NIOConcurrencyHelpers
+import NIOPosix
 import Simulation
 import TLS
 import TestKit
 import Testing
+import Wire
+
+@testable import Server
 
 private let gate = EnrolledPost(name: "GATE", places: ["*"], tokenHash: nil, isRevoked: false)
 
@@ -40,6 +44,44 @@ private struct Rig {
 }
 
 @Suite(.serialized) struct EncryptedFeedTests {
+    /// A client has its last word in a handshake, and may send its lines at once behind it; the server
+    /// has them before it has come to that word, where others shake hands too.
+    @Test func whoSendsBeforeItsTurnWaits() async throws {
+        let rig = try await Rig()
+        let files = try rig.authority.issue("gate", names: "URI:urn:caravan:post:GATE")
+        let pool = rig.keeper.handshakes
+        // Behind each piece of a handshake comes another's that takes its time.
+        let others = NIOLockedValueBox(true)
+        @Sendable func another() {
+            pool.submit { _ in
+                usleep(100_000)
+                if others.withLockedValue({ $0 }) { another() }
+            }
+        }
+        another()
+        defer { others.withLockedValue { $0 = false } }
+        let context = try TLSContext(client: files, authorities: rig.authority.authorities)
+        let socket = try rig.server.encrypted(context)
+        let lines = (0..<6_000).map { event($0) }.joined()
+        #expect(lines.utf8.count > 4 << 17)
+        let bytes = Array(lines.utf8)
+        var sent = 0
+        var acked = 0
+        while acked < 6_000 {
+            let ready = socket.wait(write: sent < bytes.count, milliseconds: 30_000)
+            guard ready.canRead || ready.canWrite else { throw Shell.Failed("no progress") }
+            if ready.canWrite, sent < bytes.count {
+                sent += try socket.sendSome(bytes, from: sent, wait: false)
+            }
+            guard ready.canRead else { continue }
+            guard try socket.fill() else { throw Shell.Failed("hung up") }
+            while let line = socket.bufferedLine() {
+                if case .ack(let number) = ReadReply(line: line) { acked = number }
+            }
+        }
+        #expect(rig.server.log.commits.flatMap(\.events).count == 6_000)
+    }
+
     @Test func aGoodCertificateIsItsPost() async throws {
         let rig = try await Rig()
         let files = try rig.authority.issue("gate", names: "URI:urn:caravan:post:GATE")
