@@ -63,11 +63,11 @@ public struct Pool: Sendable, Equatable {
         if values.count < limit {
             values.append(value)
         } else {
-            ascending.remove(at: Pool.rank(values[head], ascending))
+            ascending.remove(at: ascending.rank(values[head]))
             values[head] = value
             head = head + 1 == limit ? 0 : head + 1
         }
-        ascending.insert(value, at: Pool.rank(value, ascending))
+        ascending.insert(value, at: ascending.rank(value))
         touched()
     }
 
@@ -78,10 +78,10 @@ public struct Pool: Sendable, Equatable {
         if skipped >= Memories.thinning || longValues.isEmpty {
             skipped = 0
             longValues.append(value)
-            longAscending.insert(value, at: Pool.rank(value, longAscending))
+            longAscending.insert(value, at: longAscending.rank(value))
             if longValues.count > limit {
                 let gone = longValues.removeFirst()
-                longAscending.remove(at: Pool.rank(gone, longAscending))
+                longAscending.remove(at: longAscending.rank(gone))
             }
             isLongNew = true
         }
@@ -105,17 +105,6 @@ public struct Pool: Sendable, Equatable {
         mixer.add(long ?? curve, weight * Double(weights[2]))
     }
 
-    /// How many of ascending values are smaller.
-    private static func rank(_ value: Float, _ ascending: [Float]) -> Int {
-        var low = 0
-        var high = ascending.count
-        while low < high {
-            let middle = (low + high) / 2
-            if ascending[middle] < value { low = middle + 1 } else { high = middle }
-        }
-        return low
-    }
-
     /// Takes one observation of `value` back, the latest; nothing where it has been pushed out.
     mutating func unlearn(_ value: Float) {
         let n = values.count
@@ -125,12 +114,12 @@ public struct Pool: Sendable, Equatable {
             // Back to oldest-first order, so that the ring stays one.
             var ordered = Array(values[head...] + values[..<head])
             ordered.remove(at: (index + n - head) % n)
-            ascending.remove(at: Pool.rank(value, ascending))
+            ascending.remove(at: ascending.rank(value))
             values = ordered
             head = 0
             if let kept = longValues.lastIndex(of: value) {
                 longValues.remove(at: kept)
-                longAscending.remove(at: Pool.rank(value, longAscending))
+                longAscending.remove(at: longAscending.rank(value))
                 isLongNew = true
             }
             touched()
@@ -156,25 +145,13 @@ public struct Pool: Sendable, Equatable {
         recent = nil
         if n >= 8 {
             var latest = (1...min(n, Pools.recentCount)).map { values[(head + n - $0) % n] }
-            Pool.sort(&latest)
+            var span = latest.mutableSpan
+            Sorting.byInsertion(&span)
             recent = Curve.ofSorted(latest)
         }
         memories.weigh()
         guard isLongNew else { return }
         isLongNew = false
         long = longValues.count >= 8 ? Curve.ofSorted(longAscending) : nil
-    }
-
-    /// By insertion: for a few values the quickest.
-    private static func sort(_ values: inout [Float]) {
-        for index in values.indices.dropFirst() {
-            let value = values[index]
-            var at = index
-            while at > 0, value < values[at - 1] {
-                values[at] = values[at - 1]
-                at -= 1
-            }
-            values[at] = value
-        }
     }
 }

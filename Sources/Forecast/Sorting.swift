@@ -36,14 +36,41 @@ extension Curve {
             places[Int(keys[j])] = place &+ 1
             out[Int(place)] = values[j]
         }
-        for index in 1..<count {
-            let value = out[index]
+        var span = out.mutableSpan
+        Sorting.byInsertion(&span)
+    }
+}
+
+enum Sorting {
+    /// For a few values, or such as are nearly in order, the quickest.
+    static func byInsertion(_ values: inout MutableSpan<Float>) {
+        for index in values.indices.dropFirst() {
+            let value = values[index]
             var at = index
-            while at > 0, value < out[at - 1] {
-                out[at] = out[at - 1]
+            while at > 0, value < values[at - 1] {
+                values[at] = values[at - 1]
                 at -= 1
             }
-            out[at] = value
+            values[at] = value
         }
     }
+}
+
+extension Array {
+    /// The first index whose element is not `before`; what is before comes first.
+    @inline(__always)
+    func firstIndex(notBefore isBefore: (Element) -> Bool) -> Int {
+        var low = 0
+        var high = count
+        while low < high {
+            let middle = (low + high) / 2
+            if isBefore(self[middle]) { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+}
+
+extension Array where Element: Comparable {
+    /// How many of ascending elements are smaller.
+    func rank(_ element: Element) -> Int { firstIndex(notBefore: { $0 < element }) }
 }

@@ -21,35 +21,15 @@ struct WaitingLine: Sendable {
 
     /// How many began before `start`.
     func rank(_ start: Instant) -> Int {
-        guard let at = block(start) else { return count }
+        let at = block(start)
         var before = 0
         for block in blocks[..<at] { before += block.count }
-        return before + WaitingLine.rank(start, blocks[at])
+        return at < blocks.count ? before + blocks[at].rank(start) : before
     }
 
-    /// The first block that does not end before `start`; nil where all do.
-    private func block(_ start: Instant) -> Int? {
-        var low = 0
-        var high = blocks.count
-        while low < high {
-            let middle = (low + high) / 2
-            if blocks[middle][blocks[middle].count - 1] < start {
-                low = middle + 1
-            } else {
-                high = middle
-            }
-        }
-        return low < blocks.count ? low : nil
-    }
-
-    private static func rank(_ start: Instant, _ block: [Instant]) -> Int {
-        var low = 0
-        var high = block.count
-        while low < high {
-            let middle = (low + high) / 2
-            if block[middle] < start { low = middle + 1 } else { high = middle }
-        }
-        return low
+    /// The first block that does not end before `start`; behind the last where all do.
+    private func block(_ start: Instant) -> Int {
+        blocks.firstIndex(notBefore: { $0[$0.count - 1] < start })
     }
 
     mutating func insert(_ start: Instant) {
@@ -58,8 +38,8 @@ struct WaitingLine: Sendable {
             blocks.append([start])
             return
         }
-        let at = block(start) ?? blocks.count - 1
-        blocks[at].insert(start, at: WaitingLine.rank(start, blocks[at]))
+        let at = min(block(start), blocks.count - 1)
+        blocks[at].insert(start, at: blocks[at].rank(start))
         guard blocks[at].count > WaitingLine.blockLimit else { return }
         let half = Array(blocks[at][(WaitingLine.blockLimit / 2)...])
         blocks[at].removeLast(half.count)
@@ -67,8 +47,9 @@ struct WaitingLine: Sendable {
     }
 
     mutating func remove(_ start: Instant) {
-        guard let at = block(start) else { return }
-        let index = WaitingLine.rank(start, blocks[at])
+        let at = block(start)
+        guard at < blocks.count else { return }
+        let index = blocks[at].rank(start)
         guard blocks[at][index] == start else { return }
         count -= 1
         blocks[at].remove(at: index)
