@@ -283,11 +283,11 @@ func replies(_ socket: LineSocket, upTo line: Int) throws -> [String] {
             let base = round * 10
             _ = try deliver(eventLine(base + 1), to: first)
             let late = try LineSocket(first.feed)
-            kill(first.pid, SIGSTOP)
+            try first.pause()
             // Already in the paused one's socket when it wakes up.
             try late.send(eventLine(base + 2))
             _ = try deliver(eventLine(base + 3), to: second)
-            kill(first.pid, SIGCONT)
+            first.resume()
             var wasAcknowledged = false
             while let line = try? late.readLine(seconds: 30) {
                 if line.contains("\"ack\"") { wasAcknowledged = true }

@@ -91,6 +91,26 @@ public final class DaemonProcess: @unchecked Sendable {
         process.waitUntilExit()
     }
 
+    /// Stops it where it is, and waits until every thread of it stands still: the signal only asks
+    /// for that, and a line sent at once behind it may still be read and committed.
+    public func pause() throws {
+        kill(pid, SIGSTOP)
+        let tasks = "/proc/\(pid)/task"
+        let deadline = LineSocket.now() + 30
+        while LineSocket.now() < deadline {
+            let states = try FileManager.default.contentsOfDirectory(atPath: tasks).map { task in
+                // The state is the first field behind the name, which stands in brackets.
+                (try? String(contentsOfFile: "\(tasks)/\(task)/stat", encoding: .utf8))?
+                    .split(separator: ")").last?.first { $0 != " " }
+            }
+            if states.allSatisfy({ $0 == "T" }) { return }
+            usleep(1_000)
+        }
+        throw Shell.Failed("caravand did not stand still within 30 s")
+    }
+
+    public func resume() { kill(pid, SIGCONT) }
+
     /// SIGTERM, and the exit status.
     public func stop() -> Int32 {
         guard let process else { return -1 }
