@@ -478,7 +478,8 @@ enum GuardCoding {
 
 /// Alert rules as bytes.
 public enum RulesCoding {
-    static let version: UInt8 = 1
+    /// Version 1 knew no limits.
+    static let version: UInt8 = 2
 
     public static func encode(_ rules: AlertRules) -> [UInt8] {
         var out = ByteEncoder()
@@ -489,12 +490,16 @@ public enum RulesCoding {
             rules.publishIntervalSeconds, rules.publishMinutes, rules.publishShare,
             rules.backlogMinutes, rules.settleMinutes, rules.futureHours,
         ] + rules.levelMinutes { out.double(value) }
+        for limit in [rules.maxEvents, rules.maxPlans, rules.maxClosures] {
+            out.signed(Int64(limit))
+        }
         return out.bytes
     }
 
     public static func decode(_ bytes: [UInt8]) throws(CodingFlaw) -> AlertRules {
         var decoder = ByteDecoder(bytes)
-        guard try decoder.byte() == version else {
+        let version = try decoder.byte()
+        guard (1...RulesCoding.version).contains(version) else {
             throw CodingFlaw("alert rules of a version that this program does not know")
         }
         var rules = AlertRules()
@@ -513,6 +518,10 @@ public enum RulesCoding {
         for level in rules.levelMinutes.indices {
             rules.levelMinutes[level] = try decoder.double()
         }
+        // What was taken in without limits is taken in again without them.
+        rules.maxEvents = version > 1 ? Int(try decoder.signed()) : .max
+        rules.maxPlans = version > 1 ? Int(try decoder.signed()) : .max
+        rules.maxClosures = version > 1 ? Int(try decoder.signed()) : .max
         return rules
     }
 }

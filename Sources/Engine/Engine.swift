@@ -34,7 +34,7 @@ public struct Engine: Sendable {
     var composer = Composer()
     public internal(set) var intervals = IntervalGuard()
     var intervalsDirty = false
-    var marks: [Origin: Int64] = [:]
+    var marks = StreamMarks()
     var due = DueHeap()
     var dirtyRecords = SlotSet()
     /// Plans that no checkpoint has yet, with their lines.
@@ -202,9 +202,12 @@ public struct Engine: Sendable {
         case _ where again: verdict = judgeAgain(line, chunk, draft.now)
         case .event(let event): verdict = take(event, line, bytes, chunk, &draft)
         case .plan(let plan):
-            verdict = trespass(plan, chunk) ?? take(plan, bytes, chunk.origin, &draft)
+            verdict =
+                trespass(plan, chunk) ?? excess(plan) ?? take(plan, bytes, chunk.origin, &draft)
         case .closure(let closure):
-            verdict = trespass(closure, chunk) ?? take(closure, bytes, chunk.origin, &draft)
+            verdict =
+                trespass(closure, chunk) ?? excess(closure)
+                ?? take(closure, bytes, chunk.origin, &draft)
         case .reject(let reject): verdict = .refused(reject)
         case .hello, .ping, .bye, .empty: return
         }
@@ -227,7 +230,7 @@ public struct Engine: Sendable {
     ) -> Bool {
         guard !origin.stream.isEmpty, let seq else { return false }
         if let mark = marks[origin], seq <= mark { return true }
-        marks[origin] = seq
+        marks.move(origin, to: seq)
         draft.mark(origin, seq)
         return false
     }
@@ -265,8 +268,10 @@ public struct Engine: Sendable {
         case .event(let event):
             let place = network.place(event.place).map { network.places[$0].id } ?? event.place
             return isAhead(event, now) || trespass(event, place, chunk) != nil
-        case .plan(let plan): return trespass(plan, chunk) != nil
-        case .closure(let closure): return trespass(closure, chunk) != nil
+                || slots[event.container].flatMap { excess(event, $0) } != nil
+        case .plan(let plan): return trespass(plan, chunk) != nil || excess(plan) != nil
+        case .closure(let closure):
+            return trespass(closure, chunk) != nil || excess(closure) != nil
         default: return false
         }
     }
@@ -298,6 +303,7 @@ public struct Engine: Sendable {
         let placeID = known.map { network.places[$0].id } ?? event.place
         if let refusal = trespass(event, placeID, chunk) { return refusal }
         let slot = slot(of: event.container)
+        if let refusal = excess(event, slot) { return refusal }
         let outcome = records[slot].history.fold(
             EventRecord(
                 identity: event.identity, content: event.content, time: event.time,
@@ -523,7 +529,8 @@ struct Draft {
     }
 
     mutating func mark(_ origin: Origin, _ seq: Int64) {
-        if let at = marks.firstIndex(where: { $0.origin == origin }) {
+        // The lines of one chunk are of one stream, and so mostly of the last one.
+        if let at = marks.lastIndex(where: { $0.origin == origin }) {
             marks[at].seq = seq
         } else {
             marks.append(StreamMark(origin: origin, seq: seq))

@@ -218,13 +218,16 @@ extension Engine {
 
     /// How far each session stream has come, read at the head of the log.
     public mutating func restore(marks read: [StreamMark]) {
-        marks = [:]
-        for mark in read { marks[mark.origin] = mark.seq }
+        marks = StreamMarks()
+        for mark in read { marks.move(mark.origin, to: mark.seq) }
     }
 
     public mutating func restore(seq read: Int) { seq = read }
 
     public func mark(of origin: Origin) -> Int64 { marks[origin] ?? 0 }
+
+    /// Streams of a post of which a line has come.
+    public func streams(of post: String) -> Int { marks.streams(of: post) }
 
     /// All state in one canonical run of bytes: equal bytes, equal engines.
     public func canonicalState() -> [UInt8] {

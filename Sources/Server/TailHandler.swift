@@ -7,8 +7,10 @@ import Wire
 public protocol TailSource: Sendable {
     func output(after seq: Int, limit: Int) async throws(StoreFailure) -> [OutputLine]
     func outputRange() async throws(StoreFailure) -> (first: Int, last: Int)
-    func consumer(_ name: String) async throws(StoreFailure) -> Int?
-    func confirm(_ name: String, _ seq: Int) async throws(StoreFailure)
+    /// How far a named consumer has confirmed, nil: never; and how many other names there are.
+    func consumer(_ name: String) async throws(StoreFailure) -> (seq: Int?, others: Int)
+    /// Writes that down; false where there are `names` others already.
+    func confirm(_ name: String, _ seq: Int, names: Int) async throws(StoreFailure) -> Bool
 }
 
 /// Bounds of a tail connection; each is a setting.
@@ -17,6 +19,8 @@ public struct TailOptions: Sendable {
     /// Seconds for which a consumer may leave its lines unread.
     public var slowSeconds = 30
     public var maxConnections = 10_000
+    /// Consumers that are known by name.
+    public var maxNames = 1_000
     /// Lines in one reading of the store.
     public var pageLines = 1_000
 
@@ -138,9 +142,12 @@ final class TailHandler: ChannelDuplexHandler {
         guard let context, !isClosed, confirmed > written else { return }
         isConfirming = true
         let (source, seq, eventLoop) = (source, confirmed, context.eventLoop)
+        let names = options.maxNames
         let bound = bound(context)
         Task {
-            let isDone = (try? await source.confirm(name, seq)) != nil
+            let isKept = try? await source.confirm(name, seq, names: names)
+            if isKept == false { return eventLoop.execute { bound.value.refuseName() } }
+            let isDone = isKept != nil
             eventLoop.scheduleTask(in: isDone ? .milliseconds(20) : .seconds(1)) {
                 let handler = bound.value
                 handler.isConfirming = false
@@ -148,6 +155,12 @@ final class TailHandler: ChannelDuplexHandler {
                 handler.confirm(name)
             }
         }
+    }
+
+    private func refuseName() {
+        refuse(
+            "\(options.maxNames) consumers have names here, and no more are kept; "
+                + "leave the name away, or see tail.max-names", .limit)
     }
 
     private func accept(_ line: [UInt8]) {
@@ -170,19 +183,25 @@ final class TailHandler: ChannelDuplexHandler {
         let source = source
         let eventLoop = context.eventLoop
         let last = hub.last
+        let names = options.maxNames
         Task {
             var after = last
             var first = last + 1
             do {
                 first = try await source.outputRange().first
+                var confirmed: Int?
+                if let name = request.name {
+                    let consumer = try await source.consumer(name)
+                    confirmed = consumer.seq
+                    guard confirmed != nil || consumer.others < names else {
+                        return eventLoop.execute { bound.value.refuseName() }
+                    }
+                }
                 switch request.after {
                 case .seq(let seq): after = min(seq, last)
                 case .start: after = 0
                 case .now: after = last
-                case nil:
-                    if let name = request.name {
-                        after = min(try await source.consumer(name) ?? last, last)
-                    }
+                case nil: after = min(confirmed ?? last, last)
                 }
                 let (from, oldest) = (after, first)
                 eventLoop.execute { bound.value.begin(log, first: oldest, last: last, after: from) }

@@ -14,6 +14,8 @@ public struct WriterOptions: Sendable {
     public var checkpointDirty = 500_000
     /// … or this many seconds, or one second of quiet.
     public var checkpointSeconds = 60.0
+    /// Streams that a post may have.
+    public var maxStreams = 1_000
 
     public init() {}
 }
@@ -388,12 +390,27 @@ public struct WriterLoop<Store: LogStore> {
         if let older = sessions[origin], older.id != connection.id {
             older.close("a newer session has opened on this stream", .fenced)
         }
+        guard hasRoom(for: origin) else {
+            return connection.close(
+                "post \(hello.post) has \(options.maxStreams) streams, and no more are kept; "
+                    + "a spool that is kept keeps its stream, or see feed.max-streams", .limit)
+        }
         sessions[origin] = connection
         if sessions.count > sweepAt {
             sessions = sessions.filter { $0.value.isOpen }
             sweepAt = max(64, 2 * sessions.count)
         }
         connection.welcome(hello, resume: Int(engine.mark(of: origin)), now: clock.engineNow())
+    }
+
+    /// A stream counts from its first line on, and as long as it is open.
+    private func hasRoom(for origin: Origin) -> Bool {
+        if engine.mark(of: origin) > 0 { return true }
+        let fresh = sessions.count { other, connection in
+            other.post == origin.post && other != origin && connection.isOpen
+                && engine.mark(of: other) == 0
+        }
+        return engine.streams(of: origin.post) + fresh < options.maxStreams
     }
 
     // MARK: Checkpoints

@@ -55,6 +55,17 @@ public struct Setting: Sendable {
             "feed.max-milestones", .integer(1...10_000), "256",
             "milestones of one plan, and places of its via"),
         Setting(
+            "feed.max-events", .integer(1...1_000_000), "10000",
+            "events of one container, corrections and retractions among them"),
+        Setting(
+            "feed.max-plans", .integer(1...1_000_000), "1000", "plans that name one container"),
+        Setting(
+            "feed.max-closures", .integer(1...1_000_000), "10000", "closures, ended ones among them"
+        ),
+        Setting(
+            "feed.max-streams", .integer(1...1_000_000), "1000",
+            "streams of one post: of each session stream the last number is kept for ever"),
+        Setting(
             "feed.window", .integer(1...1_000_000), "8192",
             "lines of one connection that may wait for their ack"),
         Setting(
@@ -94,6 +105,9 @@ public struct Setting: Sendable {
             "where consumers connect: host:port, or unix:name in the run folder"),
         Setting(
             "tail.max-connections", .integer(1...1_000_000), "10000", "tail connections at a time"),
+        Setting(
+            "tail.max-names", .integer(1...1_000_000), "1000",
+            "consumers that are known by name, with how far they have confirmed"),
         Setting(
             "tail.heartbeat-seconds", .integer(1...3_600), "15", "between heartbeats of a tail"),
         Setting(

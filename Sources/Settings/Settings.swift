@@ -184,6 +184,9 @@ public struct Settings: Sendable {
         rules.publishMinutes = number("eta.change-minutes")
         rules.publishShare = number("eta.change-share")
         rules.futureHours = number("events.future-hours")
+        rules.maxEvents = integer("feed.max-events")
+        rules.maxPlans = integer("feed.max-plans")
+        rules.maxClosures = integer("feed.max-closures")
         guard rules.clearProbability < rules.raiseProbability else {
             throw SettingsFlaw(
                 "alerts.clear-probability is \(rules.clearProbability); it must lie under "

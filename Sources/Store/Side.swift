@@ -378,23 +378,30 @@ actor Side {
         }
     }
 
-    func consumer(_ name: String) throws(StoreFailure) -> Int? {
+    func consumer(_ name: String) throws(StoreFailure) -> (seq: Int?, others: Int) {
         try with { (connection) throws(StoreFailure) in
             let answer = try connection.query(
-                "select seq from consumer where consumer = $1", [.text(name)],
-                "reading a consumer's cursor")
-            return answer.rows > 0 ? Int(answer.integer(0, 0)) : nil
+                """
+                select count(*) filter (where consumer <> $1), max(seq) filter (where consumer = $1)
+                    from consumer
+                """, [.text(name)], "reading a consumer's cursor")
+            let seq = answer.isNull(0, 1) ? nil : Int(answer.integer(0, 1))
+            return (seq, Int(answer.integer(0, 0)))
         }
     }
 
-    func confirm(_ name: String, _ seq: Int) throws(StoreFailure) {
+    func confirm(_ name: String, _ seq: Int, names: Int) throws(StoreFailure) -> Bool {
         try with { (connection) throws(StoreFailure) in
-            _ = try connection.query(
+            let answer = try connection.query(
                 """
-                insert into consumer (consumer, seq) values ($1, $2::int8)
+                insert into consumer (consumer, seq) select $1, $2::int8
+                    where (select count(*) from consumer where consumer <> $1) < $3::int8
                     on conflict (consumer) do update
                     set seq = greatest(consumer.seq, excluded.seq), confirmed_at = now()
-                """, [.text(name), .integer(seq)], "confirming a consumer's cursor")
+                    returning seq
+                """, [.text(name), .integer(seq), .integer(names)],
+                "confirming a consumer's cursor")
+            return answer.rows > 0
         }
     }
 

@@ -104,13 +104,16 @@ public final class PostgresLog: LogStore {
         try await side.snapshot(about: name)
     }
 
-    /// How far a named consumer has confirmed; nil: never.
-    public func consumer(_ name: String) async throws(StoreFailure) -> Int? {
+    /// How far a named consumer has confirmed, nil: never; and how many other names there are.
+    public func consumer(_ name: String) async throws(StoreFailure) -> (seq: Int?, others: Int) {
         try await reader.consumer(name)
     }
 
-    public func confirm(_ name: String, _ seq: Int) async throws(StoreFailure) {
-        try await reader.confirm(name, seq)
+    /// False where there are `names` others already.
+    public func confirm(
+        _ name: String, _ seq: Int, names: Int
+    ) async throws(StoreFailure) -> Bool {
+        try await reader.confirm(name, seq, names: names)
     }
 }
 

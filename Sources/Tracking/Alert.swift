@@ -87,6 +87,12 @@ public struct AlertRules: Sendable, Equatable {
     public var settleMinutes: Double
     /// An event may lie this far in the future, for clocks that are wrong.
     public var futureHours: Double
+    /// Versions of events that are kept of one container.
+    public var maxEvents: Int
+    /// Plans that may name one container.
+    public var maxPlans: Int
+    /// Closures that are known at a time.
+    public var maxClosures: Int
 
     public init() {
         raiseProbability = 0.6
@@ -102,6 +108,9 @@ public struct AlertRules: Sendable, Equatable {
         backlogMinutes = 30
         settleMinutes = 2
         futureHours = 24
+        maxEvents = 10_000
+        maxPlans = 1_000
+        maxClosures = 10_000
     }
 
     /// The level that a delay reaches; nil under the lowest.

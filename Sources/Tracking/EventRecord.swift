@@ -71,6 +71,9 @@ public struct EventHistory: Sendable, Equatable {
 
     public init() {}
 
+    /// Versions that it holds.
+    public var count: Int { events.count + superseded.count }
+
     /// What became of a line.
     public enum Outcome: Sendable, Equatable {
         /// New; `newest`: it happened after everything known before.
@@ -144,8 +147,10 @@ public struct EventHistory: Sendable, Equatable {
     }
 
     private mutating func insert(_ record: EventRecord) {
-        // By a few, not by half: a million containers have some events each.
-        if events.count == events.capacity { events.reserveCapacity(events.count + 4) }
+        // By a few, not by half: a million containers have some events each, and few have many.
+        if events.count == events.capacity {
+            events.reserveCapacity(events.count + max(4, events.count / 8))
+        }
         var position = events.count
         while position > 0, EventRecord.precedes(record, events[position - 1]) { position -= 1 }
         events.insert(record, at: position)

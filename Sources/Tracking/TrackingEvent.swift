@@ -156,7 +156,7 @@ public struct LineReject: Error, Sendable, Equatable {
         case checkDigit = "check-digit"
         case event, time, future
         case unknownID = "unknown-id"
-        case conflict, forbidden
+        case conflict, forbidden, limit
         case unknownLine = "unknown-line"
     }
 

@@ -247,6 +247,47 @@ func check(_ sender: TestSender, _ cluster: TestCluster, _ daemon: DaemonProcess
             [DaemonProcess.program("caravan")] + words, input: input, status: status)
     }
 
+    @Test func aConsumerWithANameResumesAndSoManyHaveOne() throws {
+        let cluster = try TestCluster()
+        let daemon = try DaemonProcess(cluster: cluster, settings: ["tail.max-names=2"])
+        let sender = TestSender(seed: 11, shipments: 20)
+        try sender.run(daemon.feed)
+        func open(_ name: String, after: String = "") throws -> (LineSocket, String) {
+            let socket = try LineSocket(daemon.tail)
+            try socket.send("{\"tail\":\"caravan/1\"\(after),\"name\":\"\(name)\"}\n")
+            let line = try socket.readLine(seconds: 30)
+            return (socket, line ?? "")
+        }
+        func confirm(_ socket: LineSocket, _ name: String, _ seq: Int) throws {
+            try socket.send("{\"ack\":\(seq)}\n")
+            let deadline = LineSocket.now() + 30
+            while try cluster.rows("select seq from consumer where consumer = '\(name)'")
+                != ["\(seq)"]
+            {
+                guard LineSocket.now() < deadline else { throw Shell.Failed("not confirmed") }
+                usleep(20_000)
+            }
+        }
+        let (tower, welcome) = try open("tower-1", after: ",\"after\":\"start\"")
+        #expect(welcome.contains("welcome"))
+        try confirm(tower, "tower-1", 7)
+        // Across a restart, too.
+        #expect(daemon.stop() == 0)
+        try daemon.start()
+        let again = try open("tower-1").0
+        #expect(try #require(try again.readLine(seconds: 30)).contains("\"seq\":8,"))
+        // Two are open before one of them is the second name; the other is told at its ack.
+        let (second, third) = (try open("tower-2").0, try open("tower-3").0)
+        try confirm(second, "tower-2", 1)
+        try third.send("{\"ack\":1}\n")
+        var refusal = ""
+        while let line = try third.readLine(seconds: 30) { refusal = line }
+        #expect(refusal.contains("\"code\":\"limit\"") && refusal.contains("tail.max-names"))
+        #expect(try open("tower-4").1.contains("\"code\":\"limit\""))
+        #expect(try open("tower-1").1.contains("welcome"))
+        #expect(try cluster.rows("select count(*) from consumer") == ["2"])
+    }
+
     @Test func everyProgramHelpsAndSaysItsVersion() throws {
         #expect(try caravan(["--version"]).contains("caravan"))
         for name in ["up", "push", "tail", "show", "network", "simulate", "backtest", "migrate"] {

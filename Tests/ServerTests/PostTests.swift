@@ -260,11 +260,58 @@ extension LineSocket {
         #expect(try #require(try await socket.next()).contains("welcome"))
     }
 
+    @Test func aPostHasSoManyStreams() async throws {
+        var writer = WriterOptions()
+        writer.maxStreams = 2
+        let server = try await TestServer(writer: writer)
+        func open(_ post: String, _ stream: String) async throws -> (LineSocket, String) {
+            let socket = try server.feed()
+            try socket.send(hello(post, stream: stream))
+            return (socket, try #require(try await socket.next()))
+        }
+        let (first, welcome) = try await open("P", "s1")
+        #expect(welcome.contains("welcome"))
+        try first.send(event(1))
+        _ = try await first.next(with: "\"ack\":2")
+        // One of which a line has come, one that is open and one too many.
+        let (second, other) = try await open("P", "s2")
+        #expect(other.contains("welcome"))
+        let refusal = try await open("P", "s3").1
+        #expect(refusal.contains("\"code\":\"limit\"") && refusal.contains("P has 2 streams"))
+        #expect(try await open("Q", "s3").1.contains("welcome"))
+        #expect(try await open("P", "s1").1.contains("\"resume\":1"))
+        #expect(try await open("P", "s2").1.contains("welcome"))
+        _ = try await second.next(with: "fenced")
+    }
+
+    @Test func aPostHasSoManyConnections() async throws {
+        var options = FeedOptions()
+        options.maxPerPost = 1
+        let posts = ["P", "Q"].map { enrolled($0, token: "secret") }
+        let server = try await TestServer(feed: options, posts: posts)
+        func open(_ post: String, _ stream: String) async throws -> (LineSocket, String) {
+            let socket = try server.feed()
+            try socket.send(hello(post, token: "secret", stream: stream))
+            return (socket, try #require(try await socket.next()))
+        }
+        let (first, welcome) = try await open("P", "s1")
+        #expect(welcome.contains("welcome"))
+        #expect(try await open("P", "s2").1.contains("\"code\":\"limit\""))
+        #expect(try await open("Q", "s1").1.contains("welcome"))
+        try first.send("{\"bye\":1}\n")
+        _ = try await first.next(with: "bye")
+        while try await first.next() != nil {}
+        // The server counts it out just behind the close that the sender sees.
+        let deadline = LineSocket.now() + 30
+        while try await !open("P", "s2").1.contains("welcome") {
+            guard LineSocket.now() < deadline else { throw Shell.Failed("the place is not free") }
+        }
+    }
+
     @Test func boundsOnConnectionsHold() async throws {
         var options = FeedOptions()
         options.maxConnections = 3
         options.maxUnauthenticated = 2
-        options.maxPerPost = 1
         let server = try await TestServer(feed: options)
         let first = try server.feed()
         try first.send("{\"ping\":1}\n")

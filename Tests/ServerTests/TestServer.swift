@@ -23,9 +23,13 @@ struct MemoryTails: TailSource {
         try await log.outputRange()
     }
 
-    func consumer(_ name: String) async throws(StoreFailure) -> Int? { nil }
+    func consumer(_ name: String) async throws(StoreFailure) -> (seq: Int?, others: Int) {
+        (nil, 0)
+    }
 
-    func confirm(_ name: String, _ seq: Int) async throws(StoreFailure) {}
+    func confirm(
+        _ name: String, _ seq: Int, names: Int
+    ) async throws(StoreFailure) -> Bool { true }
 }
 
 /// Posts in memory, which an operator may change.
@@ -52,7 +56,8 @@ final class TestServer: Sendable {
     private let listeners: Listeners
 
     init(
-        feed: FeedOptions = FeedOptions(), tail: TailOptions = TailOptions(), ring: Int = 65_536,
+        feed: FeedOptions = FeedOptions(), tail: TailOptions = TailOptions(),
+        writer: WriterOptions = WriterOptions(), ring: Int = 65_536,
         posts enrolled: [EnrolledPost] = [], tls: TLSKeeper? = nil, allowsAnonymous: Bool = true
     ) async throws {
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
@@ -76,7 +81,7 @@ final class TestServer: Sendable {
         Task.detached {
             var loop = WriterLoop(
                 engine: recovered.engine, store: log, inbox: inbox, hub: hub, status: status,
-                clock: DaemonClock(wall: wallNow), options: WriterOptions(), logger: logger)
+                clock: DaemonClock(wall: wallNow), options: writer, logger: logger)
             try? await loop.run(
                 ordinances: [.rules(AlertRules()), .network(NetworkFile.shippedBytes)])
         }

@@ -1,0 +1,107 @@
+import Engine
+import TestKit
+import Testing
+import Tracking
+import Wire
+
+private let start = Instant(seconds: 1_767_225_600)  // 2026-01-01T00:00:00Z
+
+private func event(_ number: Int, extra: String = "") -> String {
+    "{\"id\":\"e\(number)\",\"container\":\"MSKU0308961\",\"event\":\"GTIN\",\"place\":\"KZHOR\","
+        + "\"time\":\"2026-01-01T0\(number):00:00Z\"\(extra)}"
+}
+
+private func plan(_ name: String) -> String {
+    "{\"plan\":\"\(name)\",\"containers\":[\"MSKU0308961\"],\"from\":\"CNXIA\",\"to\":\"KZALA\","
+        + "\"mode\":\"RAIL\"}"
+}
+
+private func closure(_ name: String) -> String {
+    "{\"closure\":\"\(name)\",\"place\":\"CNHRS\",\"from\":\"2026-10-01T00:00:00Z\"}"
+}
+
+@Suite struct LimitTests {
+    private var rules: AlertRules {
+        var rules = AlertRules()
+        rules.maxEvents = 3
+        rules.maxPlans = 2
+        rules.maxClosures = 2
+        return rules
+    }
+
+    private func refusals(_ effects: Effects) -> [String] {
+        effects.replies.map { String(decoding: $0.rejects, as: UTF8.self) }
+            .joined().split(separator: "\n").map(String.init)
+    }
+
+    private func expect(
+        _ engine: inout Engine, _ lines: [String], stored: Int, duplicate: Int = 0, over: [String]
+    ) {
+        let effects = engine.step([chunk(lines)], now: start.advanced(minutes: 600))
+        let refused = refusals(effects)
+        #expect(effects.counts.stored == stored)
+        #expect(effects.counts.duplicate == duplicate)
+        #expect(refused.count == over.count)
+        #expect(effects.refused == (over.isEmpty ? [:] : [.limit: over.count]))
+        for (line, part) in zip(refused, over) { #expect(line.contains(part), "\(line)") }
+        // Refused, but with its bytes.
+        #expect(effects.commit?.quarantined.count ?? 0 == over.count)
+    }
+
+    @Test func aContainerHasSoManyEvents() {
+        var engine = freshEngine(rules: rules, now: start)
+        expect(&engine, [event(1), event(2)], stored: 2, over: [])
+        // The correction is a version of its own.
+        let corrected = event(2, extra: ",\"reason\":\"X\",\"updated\":\"2026-01-01T09:00:00Z\"")
+        expect(&engine, [corrected], stored: 1, over: [])
+        expect(
+            &engine, [event(1), event(2), corrected, event(3)], stored: 0, duplicate: 3,
+            over: ["\"field\":\"container\",\"detail\":\"3 events of MSKU0308961 are known"])
+        var wider = rules
+        wider.maxEvents = 4
+        _ = engine.step([], ordinances: [.rules(wider)], now: start.advanced(minutes: 601))
+        expect(&engine, [event(3)], stored: 1, over: [])
+    }
+
+    @Test func aContainerHasSoManyPlans() {
+        var engine = freshEngine(rules: rules, now: start)
+        expect(
+            &engine, [plan("A"), plan("B"), plan("A"), plan("C")], stored: 2, duplicate: 1,
+            over: ["\"field\":\"containers\",\"detail\":\"2 plans that name MSKU0308961 are known"])
+        // A later version of one that is known takes its place.
+        let later = plan("B").dropLast() + ",\"updated\":\"2026-01-02T00:00:00Z\"}"
+        expect(&engine, [String(later)], stored: 1, over: [])
+    }
+
+    @Test func soManyClosuresAreKnown() {
+        var engine = freshEngine(rules: rules, now: start)
+        expect(
+            &engine, [closure("a"), closure("b"), closure("b"), closure("c")], stored: 2,
+            duplicate: 1, over: ["\"field\":\"closure\",\"detail\":\"2 closures are known"])
+    }
+
+    @Test func whatWasOverTheLimitIsADuplicateInItsStreamToo() {
+        var engine = freshEngine(rules: rules, now: start)
+        func step(_ lines: [String]) -> Effects {
+            let numbered = lines.enumerated().map { "\($1.dropLast()),\"seq\":\($0 + 1)}" }
+            let text = Array(numbered.joined(separator: "\n").utf8)
+            let chunk = FeedChunk(
+                source: 1, origin: Origin(post: "P", stream: "s"), text: text, parser: FeedParser())
+            return engine.step([chunk], now: start.advanced(minutes: 600))
+        }
+        let lines =
+            (1...4).map { event($0) } + ["A", "B", "C"].map(plan) + ["a", "b", "c"].map(closure)
+        #expect(step(lines).refused == [.limit: 3])
+        #expect(step(lines).counts.duplicate == 10)
+        #expect(engine.streams(of: "P") == 1)
+    }
+
+    @Test func theLogKeepsTheLimitsAndAnOlderOneHadNone() throws {
+        let bytes = RulesCoding.encode(rules)
+        #expect(try RulesCoding.decode(bytes) == rules)
+        // Version 1 ended before the limits, each of which takes a byte here.
+        let older = try RulesCoding.decode([1] + bytes.dropFirst().dropLast(3))
+        #expect([older.maxEvents, older.maxPlans, older.maxClosures] == [.max, .max, .max])
+        #expect(older.futureHours == rules.futureHours)
+    }
+}
