@@ -272,7 +272,8 @@ public enum EncodedRecord {
 
 /// A pool with its key.
 enum PoolCoding {
-    static let version: UInt8 = 2
+    /// Version 2 knew no shares of the plan.
+    static let version: UInt8 = 3
 
     static func key(_ key: PoolKey, _ texts: [String]) -> [UInt8] {
         var out = ByteEncoder()
@@ -326,7 +327,8 @@ enum PoolCoding {
         _ bytes: [UInt8], _ symbols: inout Symbols
     ) throws(CodingFlaw) -> (PoolKey, Pool, Flow) {
         var decoder = ByteDecoder(bytes)
-        guard try decoder.byte() == version else {
+        let format = try decoder.byte()
+        guard (2...PoolCoding.version).contains(format) else {
             throw CodingFlaw("a pool of a version that this program does not know")
         }
         var inner = ByteDecoder(try decoder.blob())
@@ -351,7 +353,7 @@ enum PoolCoding {
         for _ in 0..<(try decoder.count()) { longValues.append(try decoder.float()) }
         let long = try self.curve(&decoder)
         let skipped = Int(try decoder.unsigned())
-        let memories = try memories(&decoder)
+        let memories = try memories(&decoder, spans: format > 2 ? Memories.spans : 3)
         var ended: [Flow.Passage] = []
         for _ in 0..<(try decoder.count()) {
             ended.append(
@@ -386,10 +388,12 @@ enum PoolCoding {
         for weights in memories.weights { vector(weights) }
     }
 
-    private static func memories(_ decoder: inout ByteDecoder) throws(CodingFlaw) -> Memories {
+    private static func memories(
+        _ decoder: inout ByteDecoder, spans: Int
+    ) throws(CodingFlaw) -> Memories {
         func vector() throws(CodingFlaw) -> SIMD4<Float> {
             var vector = SIMD4<Float>.zero
-            for span in 0..<Memories.spans { vector[span] = try decoder.float() }
+            for span in 0..<spans { vector[span] = try decoder.float() }
             return vector
         }
         var past: [Memories.Medians] = []

@@ -32,6 +32,13 @@ public struct Curve: Sendable {
         return Double(points[low]) * (1 - part) + Double(points[low + 1]) * part
     }
 
+    /// The same of shares of `minutes`.
+    func times(_ minutes: Float) -> Curve {
+        var out = points
+        for j in 0..<Curve.count { out[j] *= minutes }
+        return Curve(points: out)
+    }
+
     /// Standard normal quantiles at the 64 points.
     static let normalPoints: [Double] = (0..<count).map {
         Elementary.normalQuantile((Double($0) + 0.5) / Double(count))

@@ -1,12 +1,17 @@
 import Tracking
 
-/// How a step at one place has gone over three spans: the last few times, of late, and for long. Which
-/// of them tells best how it will go depends on the place and on how far ahead one looks, so it is
-/// measured: each observation is compared with what the three would have said of it when it was
-/// still so far ahead.
+/// How a step at one place has gone over three spans: the last few times, of late, and for long; and
+/// how it has gone of late when taken as a share of what was planned. Which of them tells best how it
+/// will go depends on the place and on how far ahead one looks, so it is measured: each observation
+/// is compared with what the four would have said of it when it was still so far ahead.
 public struct Memories: Sendable, Equatable {
-    /// The spans, from the shortest.
-    public static let spans = 3
+    /// The spans, from the shortest, without and then with the plan.
+    public static let spans = 4
+    /// The span of late, without the plan and with it.
+    static let late = 1
+    static let lateShare = 3
+    /// The plan counts only where it makes the error less than this share of what it is without.
+    static let worthwhile: Float = 0.97
     /// How far ahead of a step's beginning one looks, in classes: minutes.
     public static let leadMinutes: [Double] = [0, 1_440, 4_320, 10_080, 20_160]
     /// Of so many observations one is kept for long.
@@ -19,11 +24,12 @@ public struct Memories: Sendable, Equatable {
     /// one of them says little about the next.
     static let rate = 0.0004
     /// Weights before anything has been measured, and as how many observations they count.
-    static let usual = SIMD4<Float>(0.2, 0.5, 0.3, 0)
+    static let usual = SIMD4<Float>(0.15, 0.25, 0.2, 0.4)
     static let usualCounts: Float = 20
 
     public struct Medians: Sendable, Equatable {
         public var at: Instant
+        /// The last one is a share of the plan, 0 where there is none.
         public var minutes: SIMD4<Float>
 
         public init(at: Instant, minutes: SIMD4<Float>) {
@@ -63,13 +69,17 @@ public struct Memories: Sendable, Equatable {
         return found
     }
 
-    /// An observation of a step that began at `start`.
-    mutating func judge(_ value: Float, start: Instant) {
+    /// An observation of a step that began at `start` and was planned to last `planned` minutes (0:
+    /// nobody said).
+    mutating func judge(_ value: Float, start: Instant, planned: Float = 0) {
         for lead in Memories.leadMinutes.indices {
             let known = start.advanced(minutes: -Memories.leadMinutes[lead])
             guard let said = past.last(where: { $0.at <= known }) else { continue }
             var error = SIMD4<Float>.zero
-            for span in 0..<Memories.spans { error[span] = abs(said.minutes[span] - value) }
+            for span in 0..<Memories.lateShare { error[span] = abs(said.minutes[span] - value) }
+            let share = said.minutes[Memories.lateShare]
+            error[Memories.lateShare] =
+                share > 0 && planned > 0 ? abs(share * planned - value) : error[Memories.late]
             let rate = Float(max(Memories.rate, 1 / Double(counts[lead] + 1)))
             errors[lead] += (error - errors[lead]) * rate
             counts[lead] += 1
@@ -90,10 +100,12 @@ public struct Memories: Sendable, Equatable {
             let known = n / (n + Memories.usualCounts)
             // To the eighth power: nearly all to the best, where they are known to differ.
             let error = errors[lead]
-            let least = max(min(error[0], error[1], error[2]), 0.5)
+            let least = max(error.min(), 0.5)
+            let isPlanWorthwhile =
+                error[Memories.lateShare] < Memories.worthwhile * error[Memories.late]
             var skill = SIMD4<Float>.zero
             var sum: Float = 0
-            for span in 0..<Memories.spans {
+            for span in 0..<Memories.spans where span != Memories.lateShare || isPlanWorthwhile {
                 let share = least / max(error[span], 0.5)
                 let square = share * share
                 skill[span] = square * square * square * square

@@ -71,9 +71,12 @@ public struct Pool: Sendable, Equatable {
         touched()
     }
 
-    /// As `learn`, of one step at one place that began at `start` and ended at `end`.
-    mutating func learn(_ value: Float, limit: Int, start: Instant, end: Instant) {
-        if start != .unset { memories.judge(value, start: start) }
+    /// As `learn`, of one step at one place that began at `start` and ended at `end`. `planned`: for how
+    /// long, 0 where nobody said; `share`: the middle of what it has taken as a share of the plan.
+    mutating func learn(
+        _ value: Float, limit: Int, start: Instant, end: Instant, planned: Float, share: Float
+    ) {
+        if start != .unset { memories.judge(value, start: start, planned: planned) }
         skipped += 1
         if skipped >= Memories.thinning || longValues.isEmpty {
             skipped = 0
@@ -91,18 +94,23 @@ public struct Pool: Sendable, Equatable {
             memories.keep(
                 SIMD4(
                     recent.map { Float($0.quantile(0.5)) } ?? middle, middle,
-                    long.map { Float($0.quantile(0.5)) } ?? middle, 0), at: end)
+                    long.map { Float($0.quantile(0.5)) } ?? middle, share), at: end)
         }
     }
 
-    /// Adds the curves of the three spans, as far as they are known, to a mixture in which they count
-    /// `weight` together.
-    func mix(_ lead: Int, _ weight: Double, into mixer: inout Mixer) {
+    /// Adds the curves of the spans, as far as they are known, to a mixture in which they count
+    /// `weight` together. `planned`: what the plan makes of the step, where there is one.
+    func mix(
+        _ lead: Int, _ weight: Double, planned: Curve?, into mixer: inout Mixer
+    ) {
         guard let curve, lead < memories.weights.count else { return }
         let weights = memories.weights[lead]
         mixer.add(recent ?? curve, weight * Double(weights[0]))
-        mixer.add(curve, weight * Double(weights[1]))
+        mixer.add(curve, weight * Double(weights[Memories.late]))
         mixer.add(long ?? curve, weight * Double(weights[2]))
+        if weights[Memories.lateShare] > 0 {
+            mixer.add(planned ?? curve, weight * Double(weights[Memories.lateShare]))
+        }
     }
 
     /// Takes one observation of `value` back, the latest; nothing where it has been pushed out.

@@ -16,6 +16,8 @@ public struct PoolKey: Hashable, Sendable {
         case kind
         /// One step at one place on one day of the week.
         case weekday
+        /// One step at one place, its durations as shares of what was planned for them.
+        case share
     }
 
     public var level: Level
@@ -122,7 +124,8 @@ public struct PoolKey: Hashable, Sendable {
         guard planned >= 0 else { return [key(.place, places: true), key(.kind, places: false)] }
         return [
             key(.planned, places: true, planned: planned), key(.place, places: true),
-            key(.plannedAnywhere, places: false, planned: planned), key(.kind, places: false),
+            key(.share, places: true), key(.plannedAnywhere, places: false, planned: planned),
+            key(.kind, places: false),
         ]
     }
 }

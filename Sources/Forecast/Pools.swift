@@ -49,10 +49,18 @@ public struct Pools: Sendable {
             key = PoolKey.first(step)
             let minutes = step.plannedMinutes
             plannedClass =
-                minutes == minutes ? Int32((Elementary.ln(max(minutes, 1)) * 50).rounded()) : -1
+                minutes == minutes
+                ? Int32((Elementary.ln(max(minutes, 1)) * Identity.classes).rounded()) : -1
             p50 = step.priorMinutesP50 == step.priorMinutesP50 ? step.priorMinutesP50 : -1
             p90 = step.priorMinutesP90 == step.priorMinutesP90 ? step.priorMinutesP90 : -1
             isTimed = step.planned != .unset
+        }
+
+        private static let classes = 50.0
+
+        /// The middle of the class; NaN: no plan.
+        var plannedMinutes: Double {
+            plannedClass < 0 ? .nan : Elementary.exp(Double(plannedClass) / Identity.classes)
         }
     }
 
@@ -62,6 +70,10 @@ public struct Pools: Sendable {
         /// The pool of each key; -1: not there yet.
         var slots: [Int32]
         let placeAt: Int
+        /// Of the key for shares of the plan; nil where there is none.
+        let shareAt: Int?
+        /// Minutes, as near as `Identity` tells steps apart.
+        let planned: Double
         let calendar: PoolKey.Calendar
         let prior: Curve?
         /// By part of the day, weekday and whether it is soon; -1: not made yet.
@@ -135,11 +147,16 @@ public struct Pools: Sendable {
         case .timetable: variants = 9
         case .border: variants = 9 * 8
         }
+        // All steps with this number have one prior, whichever of them is the first.
+        var typical = step
+        typical.plannedMinutes = identity.plannedMinutes
         models.append(
             Model(
                 keys: keys, slots: Array(repeating: -1, count: keys.count),
-                placeAt: keys.firstIndex { $0.level == .place } ?? 0, calendar: calendar,
-                prior: StepValue.prior(step),
+                placeAt: keys.firstIndex { $0.level == .place } ?? 0,
+                shareAt: keys.firstIndex { $0.level == .share }, planned: typical.plannedMinutes,
+                calendar: calendar,
+                prior: StepValue.prior(typical),
                 variants: Array(repeating: -1, count: variants * Memories.leadMinutes.count)))
         return StepID(number: number)
     }
@@ -178,11 +195,18 @@ public struct Pools: Sendable {
         _ id: StepID, _ step: Milestone, value: Double, start: Instant = .unset,
         end: Instant = .unset
     ) {
-        each(id, step, start) { pools, slot, limit, isPlace in
-            if isPlace {
-                pools[slot].learn(Float(value), limit: limit, start: start, end: end)
-            } else {
-                pools[slot].learn(Float(value), limit: limit)
+        let shareAt = models[Int(id.number)].shareAt
+        let shares = shareAt.map { slot(id, $0) }
+        let planned = shareAt == nil ? 0 : Float(step.plannedMinutes)
+        each(id, step, start) { pools, slot, limit, level in
+            switch level {
+            case .place:
+                let share = shares.flatMap { pools[$0].curve }?.quantile(0.5) ?? 0
+                pools[slot].learn(
+                    Float(value), limit: limit, start: start, end: end, planned: planned,
+                    share: Float(share))
+            case .share: pools[slot].learn(Float(value) / planned, limit: limit)
+            default: pools[slot].learn(Float(value), limit: limit)
             }
         }
         guard Pools.queues(step), end != .unset, start != .unset else { return }
@@ -195,8 +219,9 @@ public struct Pools: Sendable {
         _ id: StepID, _ step: Milestone, value: Double, start: Instant = .unset,
         end: Instant = .unset
     ) {
-        each(id, step, start) { pools, slot, _, _ in
-            pools[slot].unlearn(Float(value))
+        each(id, step, start) { pools, slot, _, level in
+            pools[slot].unlearn(
+                level == .share ? Float(value) / Float(step.plannedMinutes) : Float(value))
         }
         guard Pools.queues(step), end != .unset, start != .unset else { return }
         let place = slot(id, models[Int(id.number)].placeAt)
@@ -205,18 +230,17 @@ public struct Pools: Sendable {
 
     private mutating func each(
         _ id: StepID, _ step: Milestone, _ start: Instant,
-        _ body: (inout [Pool], Int, Int, Bool) -> Void
+        _ body: (inout [Pool], Int, Int, PoolKey.Level) -> Void
     ) {
         for at in models[Int(id.number)].keys.indices {
             let slot = slot(id, at)
-            body(
-                &pools, slot, Pools.limit(keys[slot]), at == models[Int(id.number)].placeAt)
+            body(&pools, slot, Pools.limit(keys[slot]), keys[slot].level)
             versions[slot] = pools[slot].version
             changed.insert(slot)
         }
         for key in calendarKeys(id, step, start) {
             let slot = slot(key)
-            body(&pools, slot, Pools.limit, false)
+            body(&pools, slot, Pools.limit, key.level)
             versions[slot] = pools[slot].version
             changed.insert(slot)
         }
@@ -371,14 +395,19 @@ public struct Pools: Sendable {
         var rest = 1.0
         if models[model].calendar != .none {
             for key in calendarKeys(id, step, start) {
-                take(slots[key], Pools.generalWeight, -1, &made, &rest)
+                take(slots[key], Pools.generalWeight, -1, &made, &rest, in: model)
             }
         }
         for key in models[model].keys.indices {
-            let isSpecific = models[model].keys[key].level == .planned
+            let level = models[model].keys[key].level
+            if level == .share {
+                // Counted with its place.
+                note(existing(id, key), &made)
+                continue
+            }
             take(
-                existing(id, key), isSpecific ? Pools.specificWeight : Pools.generalWeight,
-                key == models[model].placeAt ? lead : -1, &made, &rest)
+                existing(id, key), level == .planned ? Pools.specificWeight : Pools.generalWeight,
+                level == .place ? lead : -1, &made, &rest, in: model)
         }
         if let prior = models[model].prior { mixer.add(prior, max(rest, 0.01)) }
         if !mixer.isEmpty {
@@ -391,11 +420,8 @@ public struct Pools: Sendable {
         blends[at] = made
     }
 
-    /// Adds what one pool knows to the mixture, by how much it knows. `lead`: of the pool of one step
-    /// at one place, the class of how far ahead; else -1.
-    private mutating func take(
-        _ slot: Int?, _ k: Double, _ lead: Int, _ made: inout Blend, _ rest: inout Double
-    ) {
+    /// Writes down that a blend is made of a pool as it is now.
+    private func note(_ slot: Int?, _ made: inout Blend) {
         guard let slot else {
             made.isComplete = false
             return
@@ -403,15 +429,33 @@ public struct Pools: Sendable {
         made.slots[Int(made.used)] = Int32(slot)
         made.versions[Int(made.used)] = versions[slot]
         made.used += 1
+    }
+
+    /// Adds what one pool knows to the mixture, by how much it knows. `lead`: of the pool of one step
+    /// at one place, the class of how far ahead; else -1.
+    private mutating func take(
+        _ slot: Int?, _ k: Double, _ lead: Int, _ made: inout Blend, _ rest: inout Double,
+        in model: Int
+    ) {
+        note(slot, &made)
+        guard let slot else { return }
         let n = Double(pools[slot].drawn)
         guard n > 0 else { return }
         let weight = rest * n / (n + k)
         if lead >= 0 {
-            pools[slot].mix(lead, weight, into: &mixer)
+            pools[slot].mix(lead, weight, planned: byPlan(model), into: &mixer)
         } else if let curve = pools[slot].curve {
             mixer.add(curve, weight)
         }
         rest -= weight
+    }
+
+    /// What a step's plan makes of it, by how it has gone at its place as a share of the plan.
+    private mutating func byPlan(_ model: Int) -> Curve? {
+        guard let at = models[model].shareAt,
+            let slot = existing(StepID(number: Int32(model)), at)
+        else { return nil }
+        return pools[slot].curve?.times(Float(models[model].planned))
     }
 
     private mutating func existing(_ id: StepID, _ at: Int) -> Int? {

@@ -170,6 +170,76 @@ private let border = Milestone(
         for weight in weights { #expect(abs(weight.sum() - 1) < 1e-3) }
     }
 
+    /// A dwell at a place that no network knows, planned to last `minutes`.
+    private func planned(_ minutes: Double) -> Milestone {
+        var step = Milestone(
+            place: 7, code: .drop, kind: .dwell, fromPlace: 7, fromCode: .arri, mode: .air)
+        step.plannedMinutes = minutes
+        return step
+    }
+
+    /// Three hundred dwells planned to last from five hours to two days; `actual`: what became of a
+    /// plan of so many minutes.
+    private func dwells(_ actual: (Double) -> Double) -> Pools {
+        var random = SeededGenerator(seed: 12)
+        var pools = Pools()
+        for number in 0..<300 {
+            let step = planned(300 * Elementary.exp(2.3 * random.share()))
+            let value = actual(step.plannedMinutes) * (0.8 + 0.4 * random.share())
+            let came = at(Double(number) * 360)
+            pools.learn(
+                pools.id(step), step, value: value, start: came,
+                end: came.advanced(minutes: value))
+        }
+        return pools
+    }
+
+    @Test func thePlanCountsWhereItTells() throws {
+        var telling = dwells { 0.5 * $0 }
+        // A plan of its own class, longer than any seen: only its share is known.
+        let telltale = telling.curve(planned(4_000))
+        let long = try #require(telltale)
+        #expect((1_000...2_400).contains(long.quantile(0.5)), "\(long.quantile(0.5))")
+        var silent = dwells { _ in 600 }
+        let plain = silent.curve(planned(4_000))
+        let usual = try #require(plain)
+        #expect((500...750).contains(usual.quantile(0.5)), "\(usual.quantile(0.5))")
+        for (pools, isTelling) in [(telling, true), (silent, false)] {
+            let place = try #require(zip(pools.keys, pools.pools).first { $0.0.level == .place })
+            let weights = place.1.memories.weights
+            #expect((weights[0][Memories.lateShare] > 0.8) == isTelling, "\(weights)")
+            for weight in weights { #expect(abs(weight.sum() - 1) < 1e-3) }
+        }
+    }
+
+    @Test func whatASharePoolLearnedIsTakenBack() {
+        var pools = dwells { 0.5 * $0 }
+        let step = planned(1_234.5)
+        let id = pools.id(step)
+        let before = pools.pools.map { $0.values.sorted() }
+        pools.learn(id, step, value: 77_777, start: at(0), end: at(77_777))
+        pools.unlearn(id, step, value: 77_777, start: at(0), end: at(77_777))
+        // The ring of three hundred has let one go for it; nothing of the taken back one stays.
+        for (now, then) in zip(pools.pools, before) where !then.isEmpty {
+            #expect(Set(now.values).isSubset(of: Set(then)))
+            #expect(now.values.count >= then.count - 1)
+        }
+    }
+
+    /// Plans that differ by a minute share a number, and with it what is said before any evidence:
+    /// which of them came first must not show.
+    @Test func theFirstOfManyPlansSaysNoMoreThanTheLast() throws {
+        let plans = [planned(1_000), planned(996)]
+        var curves: [[Float]] = []
+        for order in [plans, plans.reversed()] {
+            var pools = Pools()
+            #expect(Set(order.map { pools.id($0) }).count == 1)
+            let curve = pools.curve(plans[0])
+            curves.append(try #require(curve).values)
+        }
+        #expect(curves[0] == curves[1])
+    }
+
     @Test func anOldSnapshotIsJudgedByWhatWasKnownThen() {
         var memories = Memories()
         memories.keep(SIMD4(100, 200, 300, 0), at: at(0))
@@ -177,7 +247,8 @@ private let border = Milestone(
         #expect(memories.past.count == 1)
         memories.keep(SIMD4(500, 500, 500, 0), at: at(2_000))
         memories.judge(100, start: at(1_500))
-        #expect(memories.errors[0] == SIMD4(0, 100, 200, 0))
+        // Without a plan its share errs as the same span does without it.
+        #expect(memories.errors[0] == SIMD4(0, 100, 200, 100))
         // A day ahead nothing was known yet … of a step that began two days later it was.
         #expect(memories.counts == [1, 1, 0, 0, 0])
     }
