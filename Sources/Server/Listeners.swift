@@ -36,9 +36,14 @@ public final class Listeners: Sendable {
     private let logger: Logger
     private let channels = NIOLockedValueBox<[any Channel]>([])
     private let counter = NIOLockedValueBox(0)
-    private let connections = NIOLockedValueBox<[ObjectIdentifier: any Channel]>([:])
+    private let connections = NIOLockedValueBox<[ObjectIdentifier: Connection]>([:])
     private let tls: TLSKeeper?
     private let tailConnections = NIOLockedValueBox(0)
+
+    private struct Connection {
+        let channel: any Channel
+        let isFeed: Bool
+    }
 
     /// `tls`: what encrypted listeners show; they cannot be opened without.
     public init(group: any EventLoopGroup, logger: Logger, tls: TLSKeeper? = nil) {
@@ -151,7 +156,7 @@ public final class Listeners: Sendable {
                                 tls, handshakeSeconds: handshakeSeconds, logger: self.logger))
                     }
                     try pipeline.addHandler(handler)
-                    self.remember(channel)
+                    self.remember(Connection(channel: channel, isFeed: name == "feed"))
                 }
             }
         let channel: any Channel
@@ -185,20 +190,27 @@ public final class Listeners: Sendable {
         }
     }
 
-    private func remember(_ channel: any Channel) {
-        let key = ObjectIdentifier(channel)
-        connections.withLockedValue { $0[key] = channel }
-        channel.closeFuture.whenComplete { _ in self.connections.withLockedValue { $0[key] = nil } }
+    private func remember(_ connection: Connection) {
+        let key = ObjectIdentifier(connection.channel)
+        connections.withLockedValue { $0[key] = connection }
+        connection.channel.closeFuture.whenComplete { _ in
+            self.connections.withLockedValue { $0[key] = nil }
+        }
     }
 
-    /// Tells every open connection why it ends, and closes it. Returns once they are closed, or
-    /// after a second.
-    public func sayFarewell(_ prose: String) async {
-        let open = connections.withLockedValue { Array($0.values) }
-        for channel in open {
+    private func open(feedsOnly: Bool) -> [any Channel] {
+        connections.withLockedValue { open in
+            open.values.compactMap { $0.isFeed || !feedsOnly ? $0.channel : nil }
+        }
+    }
+
+    /// Tells every open connection, or those of the feed, why it ends, and closes it. Returns once
+    /// they are closed, or after a second.
+    public func sayFarewell(_ prose: String, feedsOnly: Bool = false) async {
+        for channel in open(feedsOnly: feedsOnly) {
             channel.triggerUserOutboundEvent(Farewell(prose: prose), promise: nil)
         }
-        for _ in 0..<100 where !connections.withLockedValue({ $0.isEmpty }) {
+        for _ in 0..<100 where !open(feedsOnly: feedsOnly).isEmpty {
             try? await Task.sleep(for: .milliseconds(10))
         }
     }

@@ -126,11 +126,11 @@ struct Daemon: Service {
     }
 
     /// Lines were taken that will not be answered: whoever sent them has to begin anew, and whoever
-    /// comes in between as well.
+    /// comes in between as well. Tails go on: the log is the same whoever writes it.
     private func startOver(_ house: House, _ prose: String) async {
-        await house.listeners.sayFarewell(prose)
+        await house.listeners.sayFarewell(prose, feedsOnly: true)
         house.inbox.reset()
-        await house.listeners.sayFarewell(prose)
+        await house.listeners.sayFarewell(prose, feedsOnly: true)
     }
 
     /// Sleeps, but not through a stop.

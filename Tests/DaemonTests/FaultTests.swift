@@ -232,6 +232,12 @@ func replies(_ socket: LineSocket, upTo line: Int) throws -> [String] {
         throw Shell.Failed("the line was not taken within 30 s")
     }
 
+    /// Reads on until a line says `part`.
+    private func wait(_ tail: LineSocket, for part: String) throws {
+        while let line = try tail.readLine(seconds: 30) { if line.contains(part) { return } }
+        throw Shell.Failed("the tail ended before \(part)")
+    }
+
     /// Waits for output line 1.
     private func firstLine(_ daemon: DaemonProcess) throws -> String {
         let tail = try LineSocket(daemon.tail)
@@ -262,8 +268,13 @@ func replies(_ socket: LineSocket, upTo line: Int) throws -> [String] {
         let cluster = try TestCluster()
         let (first, second) = try pair(cluster)
         _ = try deliver(eventLine(1), to: first)
+        // A tail of the standby goes on when that becomes the writer.
+        let tail = try LineSocket(second.tail)
+        try tail.send("{\"tail\":\"caravan/1\",\"after\":\"start\"}\n")
+        try wait(tail, for: "\"event\":\"f1\"")
         first.kill9()
         let seconds = try deliver(eventLine(2), to: second)
+        try wait(tail, for: "\"event\":\"f2\"")
         print("the standby took over within \(seconds) s")
         #expect(try cluster.rows("select count(*) from event") == ["2"])
         // The first one comes back as a standby.
@@ -271,8 +282,12 @@ func replies(_ socket: LineSocket, upTo line: Int) throws -> [String] {
         let socket = try LineSocket(first.feed)
         #expect(try socket.readLine()?.contains("standby") == true)
         // A clean stop hands over at once.
+        let other = try LineSocket(first.tail)
+        try other.send("{\"tail\":\"caravan/1\",\"after\":\"start\"}\n")
+        try wait(other, for: "\"event\":\"f2\"")
         #expect(second.stop() == 0)
         _ = try deliver(eventLine(3), to: first)
+        try wait(other, for: "\"event\":\"f3\"")
         #expect(first.stop() == 0)
     }
 
@@ -283,6 +298,9 @@ func replies(_ socket: LineSocket, upTo line: Int) throws -> [String] {
             let base = round * 10
             _ = try deliver(eventLine(base + 1), to: first)
             let late = try LineSocket(first.feed)
+            let tail = try LineSocket(first.tail)
+            try tail.send("{\"tail\":\"caravan/1\",\"after\":\"start\"}\n")
+            try wait(tail, for: "\"event\":\"f\(base + 1)\"")
             try first.pause()
             // Already in the paused one's socket when it wakes up.
             try late.send(eventLine(base + 2))
@@ -294,6 +312,8 @@ func replies(_ socket: LineSocket, upTo line: Int) throws -> [String] {
             }
             #expect(!wasAcknowledged, "a fenced writer acknowledged")
             _ = try deliver(eventLine(base + 4), to: second)
+            // What the other one writes now is told to whoever listens here.
+            try wait(tail, for: "\"event\":\"f\(base + 4)\"")
             #expect(
                 try cluster.rows("select count(*) from event where id = 'f\(base + 2)'") == ["0"])
             #expect(first.stop() == 0)
