@@ -23,7 +23,8 @@ public struct Memories: Sendable, Equatable {
     /// How much a new error counts: so little that waves of some weeks even out, as what comes in
     /// one of them says little about the next.
     static let rate = 0.0004
-    /// Weights before anything has been measured, and as how many observations they count.
+    /// Weights before anything has been measured, and as how many observations they count. Where there
+    /// is no plan, its part goes to the span of late (`Pool.mix`).
     static let usual = SIMD4<Float>(0.15, 0.25, 0.2, 0.4)
     static let usualCounts: Float = 20
 

@@ -100,9 +100,7 @@ public struct Pool: Sendable, Equatable {
 
     /// Adds the curves of the spans, as far as they are known, to a mixture in which they count
     /// `weight` together. `planned`: what the plan makes of the step, where there is one.
-    func mix(
-        _ lead: Int, _ weight: Double, planned: Curve?, into mixer: inout Mixer
-    ) {
+    func mix(_ lead: Int, _ weight: Double, planned: Curve?, into mixer: inout Mixer) {
         guard let curve, lead < memories.weights.count else { return }
         let weights = memories.weights[lead]
         mixer.add(recent ?? curve, weight * Double(weights[0]))
