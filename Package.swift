@@ -60,8 +60,9 @@ let package = Package(
         // The core: pure values, no I/O, no clock, no Foundation.
         house("Tracking"),
         house("Forecast", ["Tracking"]),
+        house("Log", ["Tracking"]),
         house("Wire", ["Tracking"], resources: [.embedInCode("Networks/silk-road.network")]),
-        house("Engine", ["Tracking", "Forecast", "Wire"]),
+        house("Engine", ["Tracking", "Forecast", "Log", "Wire"]),
 
         // The shells that carry effects out.
         house(
@@ -70,10 +71,11 @@ let package = Package(
                 .embedInCode("0001_foundation.sql"),
                 .embedInCode("0002_posts_lease_quarantine.sql"),
                 .embedInCode("0003_kept_partitions.sql"),
+                .embedInCode("0004_state_that_goes_back.sql"),
             ]),
         house("Store", ["Tracking", "Engine", "Wire", "Schema", "CLibPQ", "CShims"]),
         house("TLS", ["COpenSSL", "CShims"]),
-        house("Server", ["TLS", "Wire", "Engine", "Forecast", "Tracking", logging] + nio),
+        house("Server", ["TLS", "Wire", "Log", "Engine", "Forecast", "Tracking", logging] + nio),
         house("Client", ["TLS"]),
         house("Simulation", ["Engine", "Forecast", "Wire", "Tracking"]),
         house(
@@ -115,9 +117,13 @@ let package = Package(
             path: "Tests/Benchmarks", swiftSettings: strict),
         tests("TrackingTests", ["Tracking", "Wire", "Simulation"]),
         tests("ForecastTests", ["Forecast", "Tracking", "Simulation"]),
-        tests("WireTests", ["Wire", "Tracking", "Simulation"]),
-        tests("EngineTests", ["Engine", "Forecast", "Wire", "Tracking", "Simulation", "TestKit"]),
-        tests("StoreTests", ["Store", "Engine", "Wire", "Tracking", "Simulation", "TestKit"]),
+        tests("WireTests", ["Wire", "Log", "Tracking", "Simulation"]),
+        tests(
+            "EngineTests",
+            ["Engine", "Forecast", "Wire", "Log", "Tracking", "Simulation", "TestKit"]),
+        tests(
+            "StoreTests",
+            ["Store", "Engine", "Wire", "Log", "Tracking", "Simulation", "TestKit"]),
         tests("TLSTests", ["TLS", "TestKit"]),
         tests(
             "ServerTests",

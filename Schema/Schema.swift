@@ -17,6 +17,7 @@ public enum Migrations {
         Migration(1, "foundation", PackageResources._001_foundation_sql),
         Migration(2, "posts, lease, quarantine", PackageResources._002_posts_lease_quarantine_sql),
         Migration(3, "kept partitions", PackageResources._003_kept_partitions_sql),
+        Migration(4, "state that goes back", PackageResources._004_state_that_goes_back_sql),
     ]
 
     /// The version that this program needs.

@@ -75,6 +75,9 @@ public final class Spool {
 
     public var waiting: Int { last - acknowledged }
 
+    /// The first line that is still here; the one that will come next where none is.
+    public var first: Int { segments.first?.first ?? last + 1 }
+
     private func path(_ first: Int) -> String { Spool.path(folder, first) }
 
     private static func path(_ folder: String, _ first: Int) -> String {
@@ -280,6 +283,13 @@ public final class Spool {
             bytes -= first.bytes
             segments.removeFirst()
         }
+    }
+
+    /// What was acknowledged after `number` is not durable at the server any more: it is sent again.
+    public func retreat(to number: Int) throws(SpoolFailure) {
+        guard number < acknowledged, number >= first - 1 else { return }
+        acknowledged = number
+        try save()
     }
 
     /// Writes down how far the acks have come.

@@ -1,4 +1,5 @@
 import Forecast
+import Log
 import Tracking
 
 /// When alerts are raised, updated, cleared and withdrawn. Raising and clearing have different
@@ -14,7 +15,7 @@ extension Engine {
         else {
             return endLate(&journey, "its plan promises nothing any more", outlook, scene, &draft)
         }
-        let milestone = UInt16(outlook.chain.count - 1)
+        let milestone = UInt32(outlook.chain.count - 1)
         let at = journey.publication.alerts.firstIndex {
             $0.type == .late && $0.phase != .closed
         }
@@ -28,7 +29,7 @@ extension Engine {
             var episode = AlertEpisode(
                 type: .late, milestone: milestone, place: outlook.chain[Int(milestone)].place,
                 code: outlook.chain[Int(milestone)].code,
-                episode: nextEpisode(journey, .late, milestone), since: outlook.seenFrom)
+                episode: nextEpisode(&journey, .late, milestone), since: outlook.seenFrom)
             episode.confirmAt = scene.now.advanced(minutes: rules.confirmMinutes)
             journey.publication.alerts.append(episode)
             confirm(
@@ -59,7 +60,7 @@ extension Engine {
         var episode = journey.publication.alerts[at]
         let delay = outlook.delayMinutes ?? 0
         if scene.touch?.eventID != nil || scene.touch?.newest ?? .unset != .unset {
-            episode.evidence += 1
+            episode.evidence.countOn()
         }
         let obvious = delay >= rules.levelMinutes[2] || scene.now > promised
         let confirmed =
@@ -168,9 +169,9 @@ extension Engine {
             journey.publication.overdueAt <= scene.now
         else { return }
         var episode = AlertEpisode(
-            type: .overdue, milestone: UInt16(next), place: outlook.chain[next].place,
+            type: .overdue, milestone: UInt32(next), place: outlook.chain[next].place,
             code: outlook.chain[next].code,
-            episode: nextEpisode(journey, .overdue, UInt16(next)),
+            episode: nextEpisode(&journey, .overdue, UInt32(next)),
             since: journey.publication.overdueAt)
         episode.phase = .open
         episode.severity = .info
@@ -229,20 +230,34 @@ extension Engine {
         }
     }
 
+    /// Episodes of one milestone and type that a journey remembers: a plan that is sent for ever, now
+    /// so and now so, must not make its record grow for ever.
+    private static let episodesKept = 16
+
+    /// The number of the episode that begins; the oldest of the same key is forgotten where there are
+    /// many, never the latest, after which the count goes on.
     private func nextEpisode(
-        _ journey: Journey, _ type: AlertType, _ milestone: UInt16
-    ) -> UInt16 {
-        let known = journey.publication.alerts.filter {
-            $0.type == type && $0.milestone == milestone
+        _ journey: inout Journey, _ type: AlertType, _ milestone: UInt32
+    ) -> UInt32 {
+        let known = journey.publication.alerts.indices.filter {
+            journey.publication.alerts[$0].type == type
+                && journey.publication.alerts[$0].milestone == milestone
         }
-        return (known.map(\.episode).max() ?? 0) + 1
+        var next = known.map { journey.publication.alerts[$0].episode }.max() ?? 0
+        next.countOn()
+        if known.count >= Engine.episodesKept,
+            let oldest = known.first(where: { journey.publication.alerts[$0].phase == .closed })
+        {
+            journey.publication.alerts.remove(at: oldest)
+        }
+        return next
     }
 
     private mutating func say(
         _ journey: inout Journey, _ at: Int, _ state: AlertState, _ text: String,
         _ outlook: Outlook?, _ scene: Scene, _ draft: inout Draft
     ) {
-        journey.publication.alerts[at].rev += 1
+        journey.publication.alerts[at].rev.countOn()
         if state == .cleared || state == .withdrawn {
             journey.publication.alerts[at].phase = .closed
             journey.publication.alerts[at].confirmAt = .never

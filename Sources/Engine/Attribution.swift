@@ -66,7 +66,10 @@ extension Engine {
     ) -> Cause {
         let step = outlook.chain[at]
         let next = outlook.expected.next ?? outlook.chain.count
-        let isClosed = windows.contains { $0.holds(step) && $0.until > outlook.seenFrom }
+        let near = (windowsAt[step.place] ?? []) + (windowsAt[step.fromPlace] ?? [])
+        let isClosed = near.contains {
+            windows[$0].holds(step) && windows[$0].until > outlook.seenFrom
+        }
         let kind: Cause.Kind
         if scene.touch?.planChanged == true {
             kind = .plan

@@ -1,4 +1,5 @@
 import Forecast
+import Log
 import Tracking
 import Wire
 
@@ -30,6 +31,8 @@ public struct Engine: Sendable {
     var shipments = ShipmentTable()
     var closures: [String: StandingClosure] = [:]
     var windows: [ClosureWindow] = []
+    /// By the symbol of their place their indices in `windows`.
+    var windowsAt: [UInt32: [Int]] = [:]
     var pools = Pools()
     var composer = Composer()
     public internal(set) var intervals = IntervalGuard()
@@ -41,6 +44,8 @@ public struct Engine: Sendable {
     var unsavedPlans: [UInt32: [UInt8]] = [:]
     var dirtyClosures: Set<String> = []
     var ordinancesDirty = true
+    /// What was forgotten since the last checkpoint.
+    var forgotten = Checkpoint.Forgotten()
 
     struct StandingClosure: Sendable {
         var closure: Closure
@@ -102,8 +107,9 @@ public struct Engine: Sendable {
         let dueSlots = due.takeDue(now).sorted {
             records[$0].number < records[$1].number
         }
-        touchCompanions(&draft)
+        touchClosed(&draft)
         for slot in draft.order { refold(slot, &draft) }
+        touchCompanions(&draft)
         for slot in draft.order { review(slot, &draft) }
         for slot in dueSlots where draft.touched[slot] == nil {
             draft.timersFired = true
@@ -440,19 +446,27 @@ public struct Engine: Sendable {
         closures[closure.id] = StandingClosure(
             closure: closure, received: draft.now, line: Array(bytes))
         dirtyClosures.insert(closure.id)
-        rebuildWindows()
-        let affected = slots.values.filter { waits(records[$0], at: place) }
-        for slot in affected.sorted(by: { records[$0].number < records[$1].number }) {
-            draft.touch(slot) { $0.closed = true }
-        }
+        draft.closedPlaces.insert(place)
         return .stored
     }
 
-    private func waits(_ record: ContainerRecord, at place: UInt32) -> Bool {
-        for journey in record.journeys {
-            guard let chain = shipments[journey.shipment]?.chain else { continue }
-            for milestone in chain.dropFirst(journey.progress.furthest + 1)
-            where milestone.fromPlace == place || milestone.place == place { return true }
+    /// Looks once for all closures of a batch who has their places ahead.
+    private mutating func touchClosed(_ draft: inout Draft) {
+        guard !draft.closedPlaces.isEmpty else { return }
+        rebuildWindows()
+        let affected = slots.values.filter { waits(records[$0], at: draft.closedPlaces) }
+        for slot in affected.sorted(by: { records[$0].number < records[$1].number }) {
+            draft.touch(slot) { $0.closed = true }
+        }
+    }
+
+    private func waits(_ record: borrowing ContainerRecord, at places: Set<UInt32>) -> Bool {
+        for at in record.journeys.indices {
+            guard let chain = shipments[record.journeys[at].shipment]?.chain else { continue }
+            for milestone in chain.dropFirst(record.journeys[at].progress.furthest + 1)
+            where places.contains(milestone.fromPlace) || places.contains(milestone.place) {
+                return true
+            }
         }
         return false
     }
@@ -466,6 +480,7 @@ public struct Engine: Sendable {
 
     mutating func rebuildWindows() {
         windows = []
+        windowsAt = [:]
         // By what the closures themselves say of the time, so that a restart leads to the same.
         let latest = closures.values.reduce(Instant.unset) { max($0, $1.received) }
         let over = latest.advanced(minutes: -Engine.closureMemoryMinutes)
@@ -473,9 +488,11 @@ public struct Engine: Sendable {
             guard let closure = closures[id]?.closure, !closure.retract,
                 closure.until.map({ $0 > over }) ?? true
             else { continue }
+            let place = closurePlace(closure)
+            windowsAt[place, default: []].append(windows.count)
             windows.append(
                 ClosureWindow(
-                    place: closurePlace(closure), mode: closure.mode, from: closure.from,
+                    place: place, mode: closure.mode, from: closure.from,
                     until: closure.until ?? closure.from.advanced(minutes: 7 * 1_440)))
         }
     }
@@ -513,6 +530,11 @@ struct Draft {
     var touched: [Int: Touch] = [:]
     /// Touched slots in order of the first touch.
     var order: [Int] = []
+    /// Joined shipments of which something changed, each with the slot that changed it first.
+    var joinedNews: [(shipment: UInt32, slot: Int)] = []
+    var shipments: [UInt32: ShipmentScratch] = [:]
+    /// Places that closures of this batch speak of.
+    var closedPlaces: Set<UInt32> = []
     var timersFired = false
 
     init(now: Instant) { self.now = now }
@@ -525,6 +547,12 @@ struct Draft {
             change(&touch)
             touched[slot] = touch
             order.append(slot)
+        }
+    }
+
+    mutating func join(_ shipment: UInt32, _ slot: Int) {
+        if !joinedNews.contains(where: { $0.shipment == shipment }) {
+            joinedNews.append((shipment, slot))
         }
     }
 

@@ -1,3 +1,4 @@
+import Log
 import Tracking
 import Wire
 
@@ -115,6 +116,16 @@ public struct QuarantineRow: Sendable, Equatable {
     public var bytes: [UInt8]
     public var length: Int
     public var hash: UInt64?
+
+    /// Leaves nothing but the bytes and the code, for a database that takes none of the words; false
+    /// where there was more than that, true where it was so plain already.
+    public mutating func makePlain() -> Bool {
+        let plain = LineReject(reject.code, detail: "the database takes no words about it")
+        let isPlain = reject == plain && origin == Origin()
+        reject = plain
+        origin = Origin()
+        return isPlain
+    }
 }
 
 /// One transaction: everything that a step appends to the log.
@@ -153,10 +164,13 @@ public struct Commit: Sendable {
 public struct StreamMark: Sendable, Equatable {
     public var origin: Origin
     public var seq: Int64
+    /// The batch that moved it last; 0 while that is being made.
+    public var batch: Int
 
-    public init(origin: Origin, seq: Int64) {
+    public init(origin: Origin, seq: Int64, batch: Int = 0) {
         self.origin = origin
         self.seq = seq
+        self.batch = batch
     }
 }
 

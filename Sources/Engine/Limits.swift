@@ -17,6 +17,31 @@ extension Engine {
             else { continue }
             return tooMany("containers", "\(rules.maxPlans) plans that name \(container)")
         }
+        return costsTooMuch(plan, symbol)
+    }
+
+    /// An event is looked at in all plans of its container, and where they join containers in those
+    /// of its companions too: together that is bounded, not only each by itself.
+    private func costsTooMuch(_ plan: ShipmentPlan, _ symbol: UInt32?) -> Verdict? {
+        guard rules.maxWork < .max else { return nil }
+        let isJoined = plan.milestones.contains { $0.container != nil || $0.after != nil }
+        let milestones = plan.estimatedMilestones
+        let own = isJoined ? Shipment.work(plan, milestones: milestones) : milestones
+        for container in plan.containers {
+            guard let slot = slots[container] else { continue }
+            var work = own
+            for known in records[slot].plans where known != symbol {
+                work += shipments[known]?.work ?? 0
+            }
+            if work > rules.maxWork {
+                return .refused(
+                    LineReject(
+                        .limit, field: "containers",
+                        detail: "the plans of \(container) have \(work) milestones to look at with "
+                            + "each event of it, their containers together, and at most "
+                            + "\(rules.maxWork) are (feed.max-plan-work)"))
+            }
+        }
         return nil
     }
 

@@ -33,15 +33,34 @@ public struct StoreFailure: Error, Sendable, CustomStringConvertible {
     }
 }
 
-/// An event that the database refuses, and why.
+/// A row that the database refuses, and why.
 public struct Culprit: Sendable, Equatable {
-    /// Index in the commit's events.
-    public var event: Int
+    /// What it is, by its index in the commit's list of those.
+    public enum Row: Sendable, Equatable {
+        case event(Int)
+        case output(Int)
+        case quarantined(Int)
+    }
+
+    public var row: Row
     public var cause: String
 
-    public init(event: Int, cause: String) {
-        self.event = event
+    public init(_ row: Row, cause: String) {
+        self.row = row
         self.cause = cause
+    }
+}
+
+/// How far a daemon has seen a log, kept where the database cannot lose it.
+public struct KnownLog: Sendable, Equatable {
+    public var log: String
+    public var batch: Int
+    public var seq: Int
+
+    public init(log: String, batch: Int, seq: Int) {
+        self.log = log
+        self.batch = batch
+        self.seq = seq
     }
 }
 
@@ -52,13 +71,18 @@ public struct LogHead: Sendable, Equatable {
     public var seq: Int
     /// UUID of this log's history.
     public var log: String
+    /// The batch at which the log last went back; nil: it never did.
+    public var wentBackAt: Int?
 
-    public init(epoch: Int, batch: Int, seq: Int, log: String) {
+    public init(epoch: Int, batch: Int, seq: Int, log: String, wentBackAt: Int? = nil) {
         self.epoch = epoch
         self.batch = batch
         self.seq = seq
         self.log = log
+        self.wentBackAt = wentBackAt
     }
+
+    public var known: KnownLog { KnownLog(log: log, batch: batch, seq: seq) }
 }
 
 /// The snapshots of a checkpoint, all true at the end of one batch.
@@ -214,7 +238,7 @@ public protocol LogStore: Sendable {
     /// does nothing.
     func commit(_ commit: Commit) async throws(StoreFailure)
 
-    /// Which events of a commit that failed with `.data` the database does not take.
+    /// Which rows of a commit that failed with `.data` the database does not take.
     func culprits(_ commit: Commit) async throws(StoreFailure) -> [Culprit]
 
     /// Replaces the snapshots by those of a newer checkpoint, in one transaction.

@@ -1,4 +1,5 @@
 import Forecast
+import Log
 import Tracking
 import Wire
 
@@ -11,12 +12,33 @@ public struct Checkpoint: Sendable {
     public let rules: [UInt8]?
     public let shipments: [SourceLine]
     public let closures: [SourceLine]
+    /// What nothing refers to any more.
+    public let forgotten: Forgotten
     let records: [ContainerRecord]
     let live: [Bool]
     let pools: [(key: PoolKey, pool: Pool, flow: Flow)]
     /// nil where no arrival was judged since the last checkpoint.
     let intervals: IntervalGuard?
     let texts: [String]
+
+    /// Lines of plans and closures.
+    public struct Lines: Sendable {
+        public var shipments: [SourceLine] = []
+        public var closures: [SourceLine] = []
+
+        public init() {}
+    }
+
+    /// Names whose snapshots go.
+    public struct Forgotten: Sendable, Equatable {
+        public var containers: [ContainerNumber] = []
+        public var shipments: [String] = []
+        public var closures: [String] = []
+
+        public init() {}
+
+        public var isEmpty: Bool { containers.isEmpty && shipments.isEmpty && closures.isEmpty }
+    }
 
     public struct JourneyRow: Sendable {
         public let container: String
@@ -42,7 +64,7 @@ public struct Checkpoint: Sendable {
 
     public func poolRows() -> [PoolRow] {
         let scores = intervals.map {
-            [PoolRow(key: GuardCoding.key, state: GuardCoding.encode($0, texts))]
+            [PoolRow(key: ScoreCoding.key, state: ScoreCoding.encode($0, texts))]
         }
         return pools.map {
             PoolRow(
@@ -84,12 +106,13 @@ extension Engine {
             closures: dirtyClosures.sorted().compactMap { id in
                 closures[id].map { SourceLine(key: id, received: $0.received, line: $0.line) }
             },
-            records: cutRecords, live: cutRecords.map { isLive($0, now) },
+            forgotten: forgotten, records: cutRecords, live: cutRecords.map { isLive($0, now) },
             pools: pools.takeChanged(), intervals: intervalsDirty ? intervals : nil,
             texts: symbols.texts)
         dirtyRecords.removeAll()
         unsavedPlans = [:]
         dirtyClosures = []
+        forgotten = Checkpoint.Forgotten()
         ordinancesDirty = false
         intervalsDirty = false
         return checkpoint
@@ -165,8 +188,8 @@ extension Engine {
         }
         rebuildWindows()
         for bytes in snapshot.pools {
-            if bytes.first == GuardCoding.version {
-                intervals = try GuardCoding.decode(bytes, &symbols)
+            if ScoreCoding.isMeant(bytes) {
+                intervals = try ScoreCoding.decode(bytes, &symbols)
                 continue
             }
             let (key, pool, flow) = try PoolCoding.decode(bytes, &symbols)
@@ -187,7 +210,7 @@ extension Engine {
     ) throws(CodingFlaw) -> (chunks: [FeedChunk], ordinances: [Ordinance]) {
         var chunks: [FeedChunk] = []
         var ordinances: [Ordinance] = []
-        for entry in try LogBlob.read(logged.blob) {
+        for entry in try LogBlob.read(logged.blob).entries {
             switch entry.kind {
             case .network: ordinances.append(.network(entry.bytes))
             case .rules: ordinances.append(.rules(try RulesCoding.decode(entry.bytes)))
@@ -250,7 +273,7 @@ extension Engine {
             out.text(id)
             out.fixed(closures[id]?.closure.content ?? 0)
         }
-        out.blob(GuardCoding.encode(intervals, symbols.texts))
+        out.blob(ScoreCoding.encode(intervals, symbols.texts))
         out.blob(networkBytes)
         out.blob(RulesCoding.encode(rules))
         return out.bytes
@@ -266,10 +289,10 @@ extension Engine {
             }
             out.blob(RecordCoding.encode(record, symbols.texts))
             for journey in record.journeys {
-                for reached in journey.progress.reached { out.instant(reached) }
+                for reached in journey.progress.reached { out.signed(reached.microseconds) }
                 out.signed(Int64(journey.progress.furthest))
                 out.count(journey.progress.eventCount)
-                out.instant(journey.progress.lastTime)
+                out.signed(journey.progress.lastTime.microseconds)
             }
         }
         return out.bytes
@@ -286,6 +309,25 @@ public enum Recovery {
         /// Of those, how many this program would have decided otherwise: none, unless it is newer
         /// than the one that wrote them.
         public var diverged: Int
+        public var jumps: JumpRule
+    }
+
+    /// Which streams may go on at a number that does not follow: the log went back, and they have
+    /// not spoken since. What lies between is gone, unless a spool still has it.
+    public struct JumpRule: Sendable {
+        public var wentBack = false
+        /// Streams that go on as always.
+        public var settled: Set<Origin> = []
+
+        public init() {}
+
+        init(_ head: LogHead, _ marks: [StreamMark]) {
+            guard let at = head.wentBackAt else { return }
+            wentBack = true
+            settled = Set(marks.filter { $0.batch > at }.map(\.origin))
+        }
+
+        public func allows(_ origin: Origin) -> Bool { wentBack && !settled.contains(origin) }
     }
 
     public static func run(
@@ -299,6 +341,11 @@ public enum Recovery {
         var diverged = 0
         do { try engine.restore(snapshot) } catch {
             throw StoreFailure(.fatal, "reading the snapshots", error.detail)
+        }
+        guard engine.batch <= head.batch else {
+            throw StoreFailure(
+                .fatal, "reading the snapshots",
+                "they hold up to batch \(engine.batch), and the log ends at \(head.batch)")
         }
         engine.restore(seq: try await store.seq(at: snapshot.batch))
         while engine.batch < head.batch {
@@ -330,8 +377,11 @@ public enum Recovery {
                 replayed += 1
             }
         }
-        engine.restore(marks: try await store.marks())
+        let marks = try await store.marks()
+        engine.restore(marks: marks)
         engine.restore(seq: head.seq)
-        return Result(engine: engine, head: head, replayed: replayed, diverged: diverged)
+        return Result(
+            engine: engine, head: head, replayed: replayed, diverged: diverged,
+            jumps: JumpRule(head, marks))
     }
 }

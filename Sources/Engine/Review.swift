@@ -8,8 +8,39 @@ extension Engine {
     mutating func refold(_ slot: Int, _ draft: inout Draft) {
         var record = ContainerRecord(number: records[slot].number)
         swap(&record, &records[slot])
+        let before = shipments.hasJoins ? joinedProgress(record) : []
         refold(&record, draft.touched[slot], &draft)
         records[slot] = record
+        if shipments.hasJoins { noteJoinedNews(slot, before, &draft) }
+    }
+
+    /// What a container has reached in each of its shipments that join containers.
+    private func joinedProgress(
+        _ record: borrowing ContainerRecord
+    ) -> [(shipment: UInt32, reached: [Instant])] {
+        var found: [(shipment: UInt32, reached: [Instant])] = []
+        for at in record.journeys.indices {
+            let symbol = record.journeys[at].shipment
+            guard shipments[symbol]?.graph != nil else { continue }
+            found.append((symbol, record.journeys[at].progress.reached))
+        }
+        return found
+    }
+
+    /// Notes the joined shipments in which something is not as before.
+    private func noteJoinedNews(
+        _ slot: Int, _ before: [(shipment: UInt32, reached: [Instant])], _ draft: inout Draft
+    ) {
+        let after = joinedProgress(records[slot])
+        let touch = draft.touched[slot]
+        let isAnyway = touch?.planChanged == true || touch?.closed == true
+        for (symbol, reached) in after {
+            let same = before.first { $0.shipment == symbol }?.reached == reached
+            if isAnyway || !same { draft.join(symbol, slot) }
+        }
+        for (symbol, _) in before where !after.contains(where: { $0.shipment == symbol }) {
+            draft.join(symbol, slot)
+        }
     }
 
     /// Looks at one container again, because of news or because its time has come.
@@ -218,7 +249,8 @@ extension Engine {
         // What its companions have reached counts too; the journey itself keeps its own.
         let own = shipment.graph == nil ? nil : journey.progress
         if let own {
-            journey.progress = together(own, shipment, scene.container, journey.shipment)
+            journey.progress = together(
+                own, shipment, scene.container, journey.shipment, &draft)
         }
         defer { if let own { journey.progress = own } }
         if scene.touch != nil {
@@ -231,7 +263,10 @@ extension Engine {
         let held = journey.publication.holdUntil > scene.now
         let clock = max(journey.progress.lastTime, shipment.startedAt)
         let seenFrom = held ? min(scene.now, clock) : scene.now
-        guard let expected = expect(journey, shipment, scene.container, now: seenFrom) else {
+        guard
+            let (expected, means) = expect(
+                journey, shipment, scene.container, now: seenFrom, &draft)
+        else {
             journey.publication.reviewAt = .never
             journey.publication.overdueAt = .never
             journey.publication.owedAt = .never
@@ -246,7 +281,7 @@ extension Engine {
             p50: stance.quantile(0.5), p90: stance.quantile(0.9))
         let finished = journey.progress.furthest > journey.publication.furthest
         outlook.blamed = finished ? journey.progress.furthest : expected.next
-        outlook.means = composer.means
+        outlook.means = means
         outlook.graph = shipment.graph
         setTimers(&journey, outlook, scene, clock)
         outlook.lateProbability = shipment.plan.promised.map { stance.probability(after: $0) }
@@ -319,20 +354,20 @@ extension Engine {
         let interval = intervals.next(
             outlook.expected, place: outlook.chain[next].place, now: outlook.seenFrom)
         journey.publication.overdueAt = interval.p90
-        journey.publication.next = Forecasted(
-            horizon: UInt8(truncatingIfNeeded: next), p10: interval.p10, p50: interval.p50,
-            p90: interval.p90)
+        journey.publication.next = AwaitedInterval(
+            milestone: UInt32(next),
+            IssuedInterval(horizon: 0, p10: interval.p10, p50: interval.p50, p90: interval.p90))
     }
 
     /// The milestone that was next has been reached: was it when it was expected?
     private mutating func judgeNext(_ journey: inout Journey, _ shipment: Shipment) {
         guard let next = journey.publication.next else { return }
-        let index = Int(next.horizon)
+        let index = Int(next.milestone)
         guard index < shipment.chain.count, journey.progress.reached[index] != .unset else {
             return
         }
         intervals.learn(
-            next: next, reached: journey.progress.reached[index],
+            next: next.interval, reached: journey.progress.reached[index],
             place: shipment.chain[index].place)
         intervalsDirty = true
         journey.publication.next = nil
@@ -359,7 +394,7 @@ extension Engine {
         let seenFrom = late ? from : scene.now
         guard
             let expected = composer.expect(
-                Composer.Steps(chain, &pools, closures: windows), open, start: from,
+                Composer.Steps(chain, &pools, closures: closures(along: chain)), open, start: from,
                 now: seenFrom, &pools)
         else { return }
         let outlook = Outlook(

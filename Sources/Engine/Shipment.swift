@@ -9,8 +9,10 @@ final class Shipment: Sendable {
     let received: Instant
     /// Its milestones: one chain, or what their graph says.
     let made: Chains.Made
-    /// Where there is a graph: for each container the milestones with those of others blanked out.
+    /// Where there is a graph: for each container that has milestones of its own the milestones with
+    /// those of others blanked out, and for those that have none what is nobody's own.
     private let masked: [ContainerNumber: [Milestone]]
+    private let common: [Milestone]
 
     init(
         plan: ShipmentPlan, received: Instant, _ chains: inout Chains, _ symbols: inout Symbols,
@@ -24,17 +26,21 @@ final class Shipment: Sendable {
         self.received = received
         self.made = made
         var masked: [ContainerNumber: [Milestone]] = [:]
+        var common = made.milestones
         if let graph = made.graph {
-            for container in plan.containers {
+            func without(_ isOthers: (ContainerNumber) -> Bool) -> [Milestone] {
                 var own = made.milestones
-                for (index, owner) in graph.owners.enumerated()
-                where owner != nil && owner != container {
-                    own[index].place = Milestone.elsewhere
+                for (index, owner) in graph.owners.enumerated() {
+                    if let owner, isOthers(owner) { own[index].place = Milestone.elsewhere }
                 }
-                masked[container] = own
+                return own
             }
+            common = without { _ in true }
+            let owners = Set(graph.owners.compactMap { $0 })
+            for owner in owners { masked[owner] = without { $0 != owner } }
         }
         self.masked = masked
+        self.common = common
     }
 
     var chain: [Milestone] { made.milestones }
@@ -104,13 +110,21 @@ final class Shipment: Sendable {
     /// When the first step begins.
     var startedAt: Instant { plan.start ?? plan.updated ?? received }
 
+    /// What an event of one of its containers costs at most, and what the plan itself does: milestones
+    /// looked at.
+    var work: Int { graph == nil ? chain.count : Shipment.work(plan, milestones: chain.count) }
+
+    static func work(_ plan: ShipmentPlan, milestones: Int) -> Int {
+        plan.containers.count * milestones
+    }
+
     /// From when on events without a shipment belong to this one.
     var anchor: Instant {
         plan.start ?? plan.milestones.first?.time ?? plan.updated ?? received
     }
 
     func view(_ symbol: UInt32, for container: ContainerNumber) -> PlanView {
-        PlanView(shipment: symbol, anchor: anchor, chain: masked[container] ?? chain)
+        PlanView(shipment: symbol, anchor: anchor, chain: masked[container] ?? common)
     }
 }
 

@@ -1,42 +1,115 @@
 import Forecast
 import Tracking
 
+/// What a step has worked out of a shipment as a whole, for all of its containers: however many they
+/// are, it is worked out once.
+struct ShipmentScratch {
+    /// What each milestone was reached at by the first that did, and the last news of any.
+    var merged: Journey.Progress?
+    /// Of joined shipments, by the instant that they are seen from.
+    var joined: [(seenFrom: Instant, expected: JoinedExpectation?)] = []
+    /// Of containers that have not begun, by the instant that they are seen from.
+    var waiting: [(seenFrom: Instant, expected: Expectation?, means: [Float])] = []
+}
+
 /// Shipments whose containers depend on each other, and what is expected of any journey.
 extension Engine {
-    /// What is expected of a journey with the companions' progress in it (`together`).
+    /// What is expected of a journey with the companions' progress in it (`together`), and the means
+    /// of its milestones (`Composer.means`).
     mutating func expect(
+        _ journey: Journey, _ shipment: Shipment, _ container: ContainerNumber, now: Instant,
+        _ draft: inout Draft
+    ) -> (expected: Expectation, means: [Float])? {
+        let symbol = journey.shipment
+        if shipment.graph != nil {
+            let known = draft.shipments[symbol]?.joined.first { $0.seenFrom == now }
+            let joined = known?.expected ?? join(shipment, journey.progress.reached, now: now)
+            if known == nil {
+                draft.shipments[symbol, default: ShipmentScratch()].joined.append((now, joined))
+            }
+            return joined.map { ($0.expectation(of: container), $0.means) }
+        }
+        // Of a train that has yet to begin one box says what is expected of all.
+        let isShared = journey.progress.furthest < 0 && shipment.plan.containers.count > 1
+        if isShared, let known = draft.shipments[symbol]?.waiting.first(where: { $0.seenFrom == now })
+        {
+            return known.expected.map { ($0, known.means) }
+        }
+        let expected = composer.expect(
+            shipment.steps(closures(along: shipment.chain)), journey.progress, start: shipment.startedAt,
+            now: now, &pools)
+        if isShared {
+            draft.shipments[symbol, default: ShipmentScratch()].waiting
+                .append((now, expected, composer.means))
+        }
+        return expected.map { ($0, composer.means) }
+    }
+
+    private mutating func join(
+        _ shipment: Shipment, _ reached: [Instant], now: Instant
+    ) -> JoinedExpectation? {
+        guard let graph = shipment.graph else { return nil }
+        return composer.join(
+            shipment.steps(closures(along: shipment.chain)), graph, reached: reached,
+            start: shipment.startedAt, now: now, &pools)
+    }
+
+    /// The same for those who only look.
+    mutating func look(
         _ journey: Journey, _ shipment: Shipment, _ container: ContainerNumber, now: Instant
     ) -> Expectation? {
-        guard let graph = shipment.graph else {
-            return composer.expect(
-                shipment.steps(windows), journey.progress, start: shipment.startedAt, now: now,
-                &pools)
-        }
-        return composer.expect(
-            shipment.steps(windows), graph, reached: journey.progress.reached, owner: container,
-            start: shipment.startedAt, now: now, &pools)
+        var draft = Draft(now: now)
+        return expect(journey, shipment, container, now: now, &draft)?.expected
     }
 
     /// For each milestone the instants at which it may happen, as `Composer.timeline` has them.
     mutating func timeline(
-        _ shipment: Shipment, _ progress: Journey.Progress, _ container: ContainerNumber,
-        now: Instant
+        _ shipment: Shipment, _ progress: Journey.Progress, now: Instant
     ) -> [[Instant]?] {
-        guard let graph = shipment.graph else {
+        guard shipment.graph != nil else {
             return composer.timeline(
-                shipment.steps(windows), progress, start: shipment.startedAt, now: now, &pools)
+                shipment.steps(closures(along: shipment.chain)), progress, start: shipment.startedAt,
+                now: now, &pools)
         }
-        let isKnown =
-            composer.expect(
-                shipment.steps(windows), graph, reached: progress.reached, owner: container,
-                start: shipment.startedAt, now: now, &pools) != nil
+        let isKnown = join(shipment, progress.reached, now: now) != nil
         return shipment.chain.indices.map { index in
             if progress.reached[index] != .unset { return [progress.reached[index]] }
             return isKnown ? composer.points(of: index, now: now) : nil
         }
     }
 
-    /// A journey's progress with what its companions under the same plan have reached.
+    /// The closures that concern a way, in the order of all.
+    func closures(along chain: [Milestone]) -> [ClosureWindow] {
+        if windows.isEmpty { return [] }
+        var found: Set<Int> = []
+        for milestone in chain {
+            for at in windowsAt[milestone.place] ?? [] { found.insert(at) }
+            for at in windowsAt[milestone.fromPlace] ?? [] { found.insert(at) }
+        }
+        return found.sorted().map { windows[$0] }
+    }
+
+    /// A journey's progress with what its companions under the same plan have reached, worked out
+    /// once a step. Its own record may be taken out while that is done.
+    func together(
+        _ own: Journey.Progress, _ shipment: Shipment, _ container: ContainerNumber,
+        _ symbol: UInt32, _ draft: inout Draft
+    ) -> Journey.Progress {
+        let merged: Journey.Progress
+        if let known = draft.shipments[symbol]?.merged, known.reached.count == own.reached.count {
+            merged = known
+        } else {
+            merged = together(own, shipment, container, symbol)
+            draft.shipments[symbol, default: ShipmentScratch()].merged = merged
+        }
+        var all = own
+        all.reached = merged.reached
+        all.furthest = merged.furthest
+        all.lastTime = merged.lastTime
+        return all
+    }
+
+    /// The same, worked out now.
     func together(
         _ own: Journey.Progress, _ shipment: Shipment, _ container: ContainerNumber,
         _ symbol: UInt32
@@ -45,17 +118,19 @@ extension Engine {
         var all = own
         for companion in shipment.plan.containers where companion != container {
             guard let slot = slots[companion],
-                let journey = records[slot].journeys.first(where: { $0.shipment == symbol }),
-                journey.progress.reached.count == all.reached.count
+                let at = records[slot].journeys.firstIndex(where: { $0.shipment == symbol }),
+                records[slot].journeys[at].progress.reached.count == all.reached.count
             else { continue }
+            all.lastTime = max(all.lastTime, records[slot].journeys[at].progress.lastTime)
+            // Nothing has happened to most of those that wait.
+            if records[slot].journeys[at].progress.furthest < 0 { continue }
             for index in all.reached.indices {
-                let theirs = journey.progress.reached[index]
+                let theirs = records[slot].journeys[at].progress.reached[index]
                 guard theirs != .unset else { continue }
                 // A milestone that is nobody's own counts from the first report on.
                 let known = all.reached[index]
                 all.reached[index] = known == .unset ? theirs : min(known, theirs)
             }
-            all.lastTime = max(all.lastTime, journey.progress.lastTime)
         }
         // The one that happened last, in the graph's order where several did at once.
         var furthest = -1
@@ -68,26 +143,19 @@ extension Engine {
         return all
     }
 
-    /// News of one container is news for those that wait for it.
-    mutating func touchCompanions(_ draft: inout Draft) {
-        guard shipments.hasJoins else { return }
-        var at = 0
-        while at < draft.order.count {
-            let slot = draft.order[at]
-            at += 1
-            for symbol in records[slot].plans {
-                guard let shipment = shipments[symbol], shipment.graph != nil else { continue }
-                let news = draft.touched[slot]
-                for companion in shipment.plan.containers {
-                    guard let other = slots[companion], draft.touched[other] == nil else {
-                        continue
-                    }
-                    draft.touch(other) {
-                        // What moved the shipment's forecast was this event, whoever reported it.
-                        $0.newest = news?.newest ?? .unset
-                        $0.eventID = news?.eventID
-                        $0.reason = news?.reason
-                    }
+    /// News of one container is news for those that wait for it: for the companions in each shipment
+    /// of which it changed something, and for nobody else.
+    func touchCompanions(_ draft: inout Draft) {
+        for (symbol, slot) in draft.joinedNews {
+            guard let shipment = shipments[symbol] else { continue }
+            let news = draft.touched[slot]
+            for companion in shipment.plan.containers {
+                guard let other = slots[companion], draft.touched[other] == nil else { continue }
+                draft.touch(other) {
+                    // What moved the shipment's forecast was this event, whoever reported it.
+                    $0.newest = news?.newest ?? .unset
+                    $0.eventID = news?.eventID
+                    $0.reason = news?.reason
                 }
             }
         }
@@ -114,7 +182,7 @@ extension Engine {
         let known = journey.publication.forecasts.count { $0.horizon == horizon }
         guard known < Engine.forecastsPerHorizon else { return }
         journey.publication.forecasts.append(
-            Forecasted(horizon: horizon, p10: outlook.p10, p50: outlook.p50, p90: outlook.p90))
+            IssuedInterval(horizon: horizon, p10: outlook.p10, p50: outlook.p50, p90: outlook.p90))
     }
 
     /// Once a day, before the first arrival of another day is judged: how good the forecasts have

@@ -54,7 +54,7 @@ extension Engine {
             guard let shipment = plan(of: journey, record) else { continue }
             let chain = shipment.chain
             let progress = together(journey.progress, shipment, container, journey.shipment)
-            let points = timeline(shipment, progress, container, now: now)
+            let points = timeline(shipment, progress, now: now)
             var view = ContainerView.JourneyView(
                 shipment: symbols[journey.shipment], promised: shipment.plan.promised, stops: [],
                 lateProbability: nil, alerts: [])
@@ -120,7 +120,7 @@ extension Engine {
         let held = journey.publication.holdUntil > now
         let clock = max(seen.progress.lastTime, plan.startedAt)
         let now = held ? min(now, clock) : now
-        guard let expected = expect(seen, plan, container, now: now) else { return nil }
+        guard let expected = look(seen, plan, container, now: now) else { return nil }
         let done = seen.progress.reached.count { $0 != .unset }
         let stage = Double(done) / Double(max(plan.chain.count, 1))
         let stance = intervals.stance(

@@ -114,21 +114,23 @@ public struct Composer: Sendable {
     }
 
     /// As for a chain, where milestones wait for several before them: each happens when the last of
-    /// those has happened and its own step is over, and the shipment is done with the last end.
-    /// `owner`: whose next milestone is meant.
-    public mutating func expect(
-        _ steps: borrowing Steps, _ graph: JoinGraph, reached: [Instant], owner: ContainerNumber,
-        start: Instant, now: Instant, _ pools: inout Pools
-    ) -> Expectation? {
+    /// those has happened and its own step is over, and the shipment is done with the last end. What
+    /// comes is the same for every container of the shipment but for whose milestone is next.
+    public mutating func join(
+        _ steps: borrowing Steps, _ graph: JoinGraph, reached: [Instant], start: Instant,
+        now: Instant, _ pools: inout Pools
+    ) -> JoinedExpectation? {
         let happened = Composer.happened(graph, reached)
         means = happened.map { $0 == .unset ? .nan : Float($0.minutes(since: now)) }
         if graph.ends.allSatisfy({ happened[$0] != .unset }) {
-            return Expectation(
-                happened: graph.ends.reduce(Instant.unset) { max($0, happened[$1]) })
+            return JoinedExpectation(
+                whole: Expectation(
+                    happened: graph.ends.reduce(Instant.unset) { max($0, happened[$1]) }),
+                means: means, underWay: [])
         }
         let width = Curve.count
         rows = Array(repeating: 0, count: steps.milestones.count * width)
-        var next: (index: Int, p10: Instant, p50: Instant, p90: Instant)?
+        var underWay: [JoinedExpectation.Step] = []
         var reviewAt = Instant.never
         for index in steps.milestones.indices {
             if happened[index] != .unset {
@@ -153,23 +155,25 @@ public struct Composer: Sendable {
             }
             means[index] = mean()
             for j in 0..<width { rows[index * width + j] = points[j] }
-            let isOwn = graph.owners[index].map { $0 == owner } ?? true
-            if isUnderWay, next == nil || isOwn {
+            if isUnderWay {
                 points.sort()
-                next = (
-                    index, now.advanced(minutes: Double(points[6])),
-                    now.advanced(minutes: Double(points[31] + points[32]) / 2),
-                    isOwn ? now.advanced(minutes: Double(points[57])) : .never
-                )
+                underWay.append(
+                    JoinedExpectation.Step(
+                        index: index, owner: graph.owners[index],
+                        p10: now.advanced(minutes: Double(points[6])),
+                        p50: now.advanced(minutes: Double(points[31] + points[32]) / 2),
+                        p90: now.advanced(minutes: Double(points[57]))))
             }
         }
         for j in 0..<width {
             points[j] = graph.ends.reduce(-Float.infinity) { max($0, rows[$1 * width + j]) }
         }
-        guard let next else { return nil }
-        return Expectation(
-            last: Curve(sorting: points), from: now, next: next.index, nextP10: next.p10,
-            nextP50: next.p50, nextP90: next.p90, reviewAt: reviewAt)
+        guard !underWay.isEmpty else { return nil }
+        return JoinedExpectation(
+            whole: Expectation(
+                last: Curve(sorting: points), from: now, next: nil, nextP10: .never,
+                nextP50: .never, nextP90: .never, reviewAt: reviewAt),
+            means: means, underWay: underWay)
     }
 
     /// The instants at which a milestone of the last composed graph may happen; nil where it has

@@ -1,5 +1,38 @@
 import Tracking
 
+/// What is expected of a shipment whose containers wait for each other: one composition for all of
+/// them.
+public struct JoinedExpectation: Sendable {
+    /// A milestone that is under way, and whose it is; nil: everybody's.
+    struct Step: Sendable {
+        let index: Int
+        let owner: ContainerNumber?
+        let p10: Instant
+        let p50: Instant
+        let p90: Instant
+    }
+
+    /// Of the last milestone, with nobody's next one in it.
+    let whole: Expectation
+    /// As `Composer.means`.
+    public let means: [Float]
+    /// In the order of the milestones; empty where all is done.
+    let underWay: [Step]
+
+    /// As one of the containers sees it: its own milestone that is under way comes next, or where it
+    /// has none the first of another's, whose silence is not its own.
+    public func expectation(of container: ContainerNumber) -> Expectation {
+        let own = underWay.last { $0.owner == nil || $0.owner == container }
+        guard let next = own ?? underWay.first else { return whole }
+        var seen = whole
+        seen.next = next.index
+        seen.nextP10 = next.p10
+        seen.nextP50 = next.p50
+        seen.nextP90 = own == nil ? .never : next.p90
+        return seen
+    }
+}
+
 /// What is expected of a journey: when its last milestone, and its next, will happen.
 public struct Expectation: Sendable, Equatable {
     /// Possible times of the last milestone, 64 equally likely ones, in minutes from `origin`; all

@@ -75,7 +75,7 @@ public struct Flow: Sendable, Equatable {
     /// A report of the place: takes the pace anew once enough has come in.
     mutating func heard(at time: Instant, _ curve: Curve?) {
         frontier = max(frontier, time)
-        pending += 1
+        pending.countOn()
         guard let curve else { return }
         let since = takenAt == .unset ? .infinity : frontier.minutes(since: takenAt)
         guard pending >= 4 || since >= 30 else { return }

@@ -36,16 +36,16 @@ public struct IntervalGuard: Sendable, Equatable {
         public var meanWidthMinutes: Double { count == 0 ? 0 : widthMinutes / Double(count) }
         public var meanErrorMinutes: Double { count == 0 ? 0 : errorMinutes / Double(count) }
 
-        mutating func add(_ interval: Forecasted, _ actual: Instant) {
-            count += 1
-            if interval.covers(actual) { covered += 1 }
+        mutating func add(_ interval: IssuedInterval, _ actual: Instant) {
+            count.countOn()
+            if interval.covers(actual) { covered.countOn() }
             widthMinutes += Double(interval.before + interval.behind)
             errorMinutes += abs(interval.p50.minutes(since: actual))
         }
 
         /// After each arrival a side moves a little: out where it fell beyond it, in where not. Over
         /// time the share beyond it is the target, whatever the model behind it does.
-        mutating func judge(_ interval: Forecasted, _ actual: Instant) {
+        mutating func judge(_ interval: IssuedInterval, _ actual: Instant) {
             let gap = Float(actual.minutes(since: interval.p50))
             func move(_ side: inout Double, isBeyond: Bool) {
                 let by = IntervalGuard.step * ((isBeyond ? 1 : 0) - IntervalGuard.target)
@@ -82,8 +82,8 @@ public struct IntervalGuard: Sendable, Equatable {
         (0...IntervalGuard.horizons.count).map { index in
             var sum = tallies[index]
             let last = tallies[index + IntervalGuard.horizons.count + 1]
-            sum.count += last.count
-            sum.covered += last.covered
+            sum.count = Int(clamping: UInt(sum.count) + UInt(last.count))
+            sum.covered = Int(clamping: UInt(sum.covered) + UInt(last.covered))
             sum.widthMinutes += last.widthMinutes
             sum.errorMinutes += last.errorMinutes
             return sum
@@ -91,7 +91,7 @@ public struct IntervalGuard: Sendable, Equatable {
     }
 
     /// An arrival at `place` that had been forecast in these classes.
-    public mutating func learn(_ forecasts: [Forecasted], arrival: Instant, place: UInt32) {
+    public mutating func learn(_ forecasts: [IssuedInterval], arrival: Instant, place: UInt32) {
         for forecast in forecasts {
             let at = Int(forecast.horizon)
             guard at < tallies.count else { continue }
@@ -102,7 +102,7 @@ public struct IntervalGuard: Sendable, Equatable {
     }
 
     /// A milestone at `place` that had been forecast as the next one.
-    public mutating func learn(next forecast: Forecasted, reached: Instant, place: UInt32) {
+    public mutating func learn(next forecast: IssuedInterval, reached: Instant, place: UInt32) {
         steps[place, default: Tally()].judge(forecast, reached)
         steps[place, default: Tally()].add(forecast, reached)
     }

@@ -81,9 +81,9 @@ public struct Memories: Sendable, Equatable {
             let share = said.minutes[Memories.lateShare]
             error[Memories.lateShare] =
                 share > 0 && planned > 0 ? abs(share * planned - value) : error[Memories.late]
-            let rate = Float(max(Memories.rate, 1 / Double(counts[lead] + 1)))
+            let rate = Float(max(Memories.rate, 1 / (Double(counts[lead]) + 1)))
             errors[lead] += (error - errors[lead]) * rate
-            counts[lead] += 1
+            counts[lead].countOn()
         }
     }
 

@@ -77,7 +77,7 @@ public struct Pool: Sendable, Equatable {
         _ value: Float, limit: Int, start: Instant, end: Instant, planned: Float, share: Float
     ) {
         if start != .unset { memories.judge(value, start: start, planned: planned) }
-        skipped += 1
+        skipped.countOn()
         if skipped >= Memories.thinning || longValues.isEmpty {
             skipped = 0
             longValues.append(value)
@@ -134,7 +134,7 @@ public struct Pool: Sendable, Equatable {
     }
 
     private mutating func touched() {
-        pending += 1
+        pending.countOn()
         // The first few each count; later a sixteenth, and at least four, make a difference.
         let due = values.count < 8 ? 1 : max(4, min(values.count / 16, Pools.generalLimit / 16))
         if curve == nil || pending >= due { redraw() }

@@ -16,10 +16,12 @@ public struct FeedOptions: Sendable {
     public var heartbeatSeconds = 10
     /// Lines of one connection that may wait for their ack.
     public var window = 8_192
-    /// Connections at a time: in all, before their first line, of one address, of one post.
+    /// Connections at a time: in all, before their first line, of nobody in particular, of one
+    /// address, of one post.
     public var maxConnections = 10_000
     public var maxUnauthenticated = 4_096
-    public var maxPerAddress = 10_000
+    public var maxAnonymous = 4_096
+    public var maxPerAddress = 512
     public var maxPerPost = 64
     /// Seconds until a TLS handshake must be done.
     public var handshakeSeconds = 10
@@ -58,8 +60,8 @@ final class FeedConnection: FeedSink {
         loop.execute { self.handler.value.deliver(reply) }
     }
 
-    func welcome(_ hello: Hello, resume last: Int, now: Instant) {
-        loop.execute { self.handler.value.welcome(hello, resume: last, now: now) }
+    func welcome(_ hello: Hello, _ welcome: Welcome) {
+        loop.execute { self.handler.value.welcome(hello, welcome) }
     }
 
     func close(_ prose: String, _ code: CloseCode) {
@@ -86,11 +88,14 @@ final class FeedHandler: ChannelDuplexHandler {
     var connection: FeedConnection?
     /// Without the port; nil for a Unix socket.
     var address: String?
+    /// Among those that the caps count.
+    let number: Int
     var origin = Origin()
     var permit: Permit?
     /// What the client's certificate says, where the connection is encrypted.
     var certificate: TLSEstablished?
     var hasEntered = false
+    private var farewell: Farewell?
 
     var lineCount = 0
     /// The last line that the engine will answer, and the last that it has.
@@ -113,6 +118,8 @@ final class FeedHandler: ChannelDuplexHandler {
     var awaitsWelcome = false
     /// In a session, the number that comes next.
     var expected = 0
+    /// Its first line may have a later one.
+    var mayJump = false
     var durable = 0
     /// While somebody else decides whether the sender may go on, what comes is held.
     var isHolding = false
@@ -127,8 +134,9 @@ final class FeedHandler: ChannelDuplexHandler {
 
     init(
         id: Int, options: FeedOptions, inbox: Inbox, status: FeedStatus, access: FeedAccess,
-        address: String? = nil
+        address: String? = nil, number: Int = 0
     ) {
+        self.number = number
         self.id = id
         self.options = options
         self.inbox = inbox
@@ -150,6 +158,7 @@ final class FeedHandler: ChannelDuplexHandler {
             handler.refuse(
                 "no line within \(handler.options.firstLineSeconds) s of connecting", .idle)
         }
+        if let farewell { refuse(farewell.prose, farewell.code) }
         if let writer = status.writer {
             refuse("this daemon is a standby; the writer's feed is at \(writer)", .shutdown)
         }
@@ -175,7 +184,8 @@ final class FeedHandler: ChannelDuplexHandler {
         lineTimer?.cancel()
         stallTimer?.cancel()
         heartbeat?.cancel()
-        access.caps.left(address: address, hasEntered: hasEntered, post: permit?.post)
+        access.caps.left(
+            number, address: address, hasEntered: hasEntered, post: permit?.post)
         if let permit { access.book.connected(permit.post, -1) }
         self.context = nil
         connection?.end()
@@ -191,7 +201,9 @@ final class FeedHandler: ChannelDuplexHandler {
         context: ChannelHandlerContext, event: Any, promise: EventLoopPromise<Void>?
     ) {
         if let farewell = event as? Farewell {
-            refuse(farewell.prose, .shutdown)
+            // One that is not open yet hears it as soon as it is.
+            if self.context == nil { self.farewell = farewell }
+            refuse(farewell.prose, farewell.code)
             promise?.succeed()
         } else {
             context.triggerUserOutboundEvent(event, promise: promise)
@@ -275,10 +287,6 @@ final class FeedHandler: ChannelDuplexHandler {
     func take(_ framed: LineFramer.Framed, _ context: ChannelHandlerContext) {
         if isEnding || isClosed { return }
         if isHolding { return held.append(Held(framed)) }
-        if let timer = firstLineTimer {
-            timer.cancel()
-            firstLineTimer = nil
-        }
         silentBeats = 0
         switch framed {
         case .tooLong(let head, let length, let hash):
@@ -371,6 +379,13 @@ final class FeedHandler: ChannelDuplexHandler {
     }
 
     func pause() { isPaused = true }
+
+    /// The sender has said something that counts, or it is the server that takes its time: a line
+    /// that says nothing ends no deadline.
+    func endFirstLineDeadline() {
+        firstLineTimer?.cancel()
+        firstLineTimer = nil
+    }
 
     /// Goes on reading once there is room in the inbox and in this connection's window.
     func resume() {

@@ -28,10 +28,11 @@ extension FeedHandler {
 
     /// Counts the sender in; false where a bound forbids it.
     private func admit(_ permit: Permit?) -> Bool {
-        if let bound = access.caps.entered(post: permit?.post) {
+        if let bound = access.caps.entered(number, post: permit?.post) {
             refuse(bound, .limit)
             return false
         }
+        endFirstLineDeadline()
         hasEntered = true
         self.permit = permit
         chunk.scope = permit?.places
@@ -71,6 +72,7 @@ extension FeedHandler {
     }
 
     private func hold() {
+        endFirstLineDeadline()
         isHolding = true
         // What is read already is held; no more comes before the answer.
         pause()
@@ -97,6 +99,17 @@ extension FeedHandler {
             "forbidden lines",
             metadata: [
                 "post": "\(permit.post)", "peer": "\(address ?? "local")", "lines": "\(lines)",
+            ])
+    }
+
+    /// Lines that were acknowledged, and that neither the database nor the spool has any more.
+    private func reportLoss(from first: Int, to last: Int) {
+        status.lost(last - first + 1)
+        access.logger.error(
+            "lines are lost: the database went back, and the spool has let go of them",
+            metadata: [
+                "post": "\(origin.post)", "stream": "\(origin.stream)", "from": "\(first)",
+                "to": "\(last)", "lines": "\(last - first + 1)",
             ])
     }
 
@@ -128,21 +141,23 @@ extension FeedHandler {
         }
     }
 
-    func welcome(_ hello: Hello, resume last: Int, now: Instant) {
+    func welcome(_ hello: Hello, _ welcome: Welcome) {
         guard context != nil, !isClosed else { return }
         origin = Origin(post: hello.post, stream: hello.stream)
         inSession = true
-        expected = last + 1
-        durable = last
+        expected = welcome.resume + 1
+        durable = welcome.resume
+        mayJump = welcome.mayJump
         var out = JSONWriter()
         out.begin()
         out.field("welcome", "caravan/1")
         out.field("post", hello.post)
-        out.field("resume", last)
+        out.field("resume", welcome.resume)
         out.field("window", options.window)
         out.field("maxLine", options.limits.maxLine)
         out.field("heartbeatSeconds", options.heartbeatSeconds)
-        out.field("time", now)
+        out.field("log", welcome.log)
+        out.field("time", welcome.now)
         out.endLine()
         outgoing += out.bytes
         awaitsWelcome = false
@@ -190,6 +205,13 @@ extension FeedHandler {
         guard let seq = stated else {
             refuse("in a session every line carries seq", .protocol)
             return nil
+        }
+        if mayJump {
+            mayJump = false
+            if seq > Int64(expected), seq < .max {
+                reportLoss(from: expected, to: Int(seq) - 1)
+                expected = Int(seq)
+            }
         }
         guard seq <= Int64(expected) else {
             refuse("seq \(seq) came where \(expected) was expected", .gap, expected: expected)

@@ -7,6 +7,7 @@ public final class FeedStatus: Sendable {
         var word = "no-database"
         var writer: String?
         var report: WriterReport?
+        var lostLines = 0
     }
 
     private let current = NIOLockedValueBox(State())
@@ -30,10 +31,13 @@ public final class FeedStatus: Sendable {
 
     func report(_ report: WriterReport) { current.withLockedValue { $0.report = report } }
 
+    /// Acknowledged lines that a database which went back has lost, and that no spool has any more.
+    func lost(_ lines: Int) { current.withLockedValue { $0.lostLines += lines } }
+
     /// The figures as `MetricsText` writes them.
     public var metrics: String {
-        let (report, word) = current.withLockedValue { ($0.report, $0.word) }
-        return MetricsText.text(report, state: word)
+        let (report, word, lost) = current.withLockedValue { ($0.report, $0.word, $0.lostLines) }
+        return MetricsText.text(report, state: word, lostLines: lost)
     }
 
     func now() -> Instant { clock() }

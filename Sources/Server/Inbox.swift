@@ -7,10 +7,20 @@ import Wire
 protocol FeedSink: Sendable {
     var id: Int { get }
     func deliver(_ reply: SourceReply)
-    func welcome(_ hello: Hello, resume last: Int, now: Instant)
+    func welcome(_ hello: Hello, _ welcome: Welcome)
     func close(_ prose: String, _ code: CloseCode)
     /// False once the connection is gone: nobody need keep it any longer.
     var isOpen: Bool { get }
+}
+
+/// What a session is opened with.
+struct Welcome: Sendable {
+    /// The last number of the stream that is durable.
+    var resume: Int
+    /// Its first line may have any later number: the log went back, and what lies between is gone.
+    var mayJump = false
+    var log = ""
+    var now: Instant
 }
 
 /// What a feed connection hands to the writer.

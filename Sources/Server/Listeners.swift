@@ -5,6 +5,7 @@ import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
 import Tracking
+import Wire
 
 /// Where a listener listens.
 public enum ListenAddress: Sendable, Equatable, CustomStringConvertible {
@@ -38,7 +39,12 @@ public final class Listeners: Sendable {
     private let counter = NIOLockedValueBox(0)
     private let connections = NIOLockedValueBox<[ObjectIdentifier: Connection]>([:])
     private let tls: TLSKeeper?
-    private let tailConnections = NIOLockedValueBox(0)
+    private let tailConnections = NIOLockedValueBox(TailCounts())
+
+    private struct TailCounts {
+        var all = 0
+        var addresses: [String: Int] = [:]
+    }
 
     private struct Connection {
         let channel: any Channel
@@ -66,23 +72,34 @@ public final class Listeners: Sendable {
         let caps = ConnectionCaps(
             ConnectionCaps.Limits(
                 all: options.maxConnections, unauthenticated: options.maxUnauthenticated,
-                perAddress: options.maxPerAddress, perPost: options.maxPerPost))
+                anonymous: options.maxAnonymous, perAddress: options.maxPerAddress, perPost: options.maxPerPost))
         for address in addresses {
             let access = FeedAccess(
                 book: book, caps: caps, allowsAnonymous: allowsAnonymous(address), logger: logger)
             try await listen(address, name: "feed", handshakeSeconds: options.handshakeSeconds) {
                 channel in
                 let peer = channel.remoteAddress?.ipAddress
-                if let bound = caps.admit(address: peer) {
+                let admission = caps.admit(address: peer) {
+                    channel.triggerUserOutboundEvent(
+                        Farewell(prose: Listeners.makesRoom, code: .limit), promise: nil)
+                    // One whose handshake is not done cannot be told.
+                    channel.eventLoop.scheduleTask(in: .seconds(1)) { channel.close(promise: nil) }
+                }
+                switch admission {
+                case .refused(let bound):
                     Listeners.turnAway(channel, bound)
                     return nil
+                case .admitted(let number):
+                    return FeedHandler(
+                        id: self.nextID(), options: options, inbox: inbox, status: status,
+                        access: access, address: peer, number: number)
                 }
-                return FeedHandler(
-                    id: self.nextID(), options: options, inbox: inbox, status: status,
-                    access: access, address: peer)
             }
         }
     }
+
+    private static let makesRoom =
+        "others wait to say who they are, and this connection has not said a word yet"
 
     /// Opens the tail at `address`.
     public func tail(
@@ -90,15 +107,29 @@ public final class Listeners: Sendable {
         clock: @escaping @Sendable () -> Instant
     ) async throws {
         try await listen(address, name: "tail", handshakeSeconds: 10) { channel in
-            let count = self.tailConnections.withLockedValue { count in
-                count += 1
-                return count
+            // Of a Unix socket nobody knows more than that it is this machine's.
+            let peer = channel.remoteAddress?.ipAddress
+            let counts = self.tailConnections.withLockedValue { counts in
+                counts.all += 1
+                if let peer { counts.addresses[peer, default: 0] += 1 }
+                return (all: counts.all, address: peer.flatMap { counts.addresses[$0] } ?? 0)
             }
-            channel.closeFuture.whenComplete { _ in self.tailConnections.withLockedValue { $0 -= 1 }
+            channel.closeFuture.whenComplete { _ in
+                self.tailConnections.withLockedValue { counts in
+                    counts.all -= 1
+                    guard let peer else { return }
+                    let left = (counts.addresses[peer] ?? 1) - 1
+                    counts.addresses[peer] = left > 0 ? left : nil
+                }
             }
-            if count > options.maxConnections {
+            if counts.all > options.maxConnections {
                 Listeners.turnAway(
                     channel, "\(options.maxConnections) connections are open already")
+                return nil
+            }
+            if counts.address > options.maxPerAddress, let peer {
+                Listeners.turnAway(
+                    channel, "\(options.maxPerAddress) connections from \(peer) are open already")
                 return nil
             }
             return TailHandler(options: options, hub: hub, source: source, clock: clock)
@@ -164,13 +195,42 @@ public final class Listeners: Sendable {
         case .tcp(let host, let port), .tls(let host, let port):
             channel = try await bootstrap.bind(host: host, port: port).get()
         case .unix(let path):
-            channel = try await bootstrap.bind(
-                unixDomainSocketPath: path, cleanupExistingSocketFile: true
-            ).get()
+            try Listeners.clear(path)
+            channel = try await bootstrap.bind(unixDomainSocketPath: path).get()
         }
         channels.withLockedValue { $0.append(channel) }
         let bound = channel.localAddress?.description ?? address.description
         logger.info("listening", metadata: ["socket": "\(name)", "address": "\(bound)"])
+    }
+
+    /// Makes room for a Unix socket: one that nobody answers on was left behind and goes; one that
+    /// somebody listens on, and what is no socket at all, stays.
+    private static func clear(_ path: String) throws {
+        var entry = stat()
+        guard lstat(path, &entry) == 0 else { return }
+        guard entry.st_mode & S_IFMT == S_IFSOCK else {
+            throw SocketFlaw("\(path) is there and is no socket; it is not touched")
+        }
+        let probe = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        guard probe >= 0 else { throw SocketFlaw("no socket: \(String(cString: strerror(errno)))") }
+        defer { Glibc.close(probe) }
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        let size = MemoryLayout.size(ofValue: address.sun_path)
+        withUnsafeMutableBytes(of: &address.sun_path) { space in
+            for (at, byte) in path.utf8.prefix(size - 1).enumerated() { space[at] = byte }
+        }
+        let answer = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(probe, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        guard answer != 0 else { throw SocketFlaw("another program listens at \(path)") }
+        guard errno == ECONNREFUSED, unlink(path) == 0 else {
+            throw SocketFlaw(
+                "\(path) is in the way and cannot be looked into: "
+                    + String(cString: strerror(errno)))
+        }
     }
 
     /// A peer whose machine is gone is noticed within two minutes, also where nothing is written.
@@ -228,6 +288,7 @@ public final class Listeners: Sendable {
 /// The daemon ends, or begins anew: the connection is told and closed.
 struct Farewell: Sendable {
     let prose: String
+    var code = CloseCode.shutdown
 }
 
 /// A listener that cannot be opened.

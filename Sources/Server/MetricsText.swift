@@ -20,7 +20,9 @@ public struct WriterReport: Sendable {
 
 /// The figures in the text form that Prometheus and its kin read: a gauge or counter per line.
 public enum MetricsText {
-    public static func text(_ report: WriterReport?, state: String) -> String {
+    public static func text(
+        _ report: WriterReport?, state: String, lostLines: Int = 0
+    ) -> String {
         var out = ""
         func line(_ name: String, _ labels: [(String, String)], _ value: String) {
             let inner = labels.map { "\($0)=\"\(escaped($1))\"" }.joined(separator: ",")
@@ -33,6 +35,10 @@ public enum MetricsText {
         for word in ["ok", "busy", "no-database", "read-only", "draining"] {
             line("caravan_state", [("state", word)], word == state ? "1" : "0")
         }
+        head(
+            "caravan_lost_lines_total", "counter",
+            "Acknowledged lines that a database which went back lost, and no spool has any more.")
+        line("caravan_lost_lines_total", [], "\(lostLines)")
         guard let report else { return out }
         head(
             "caravan_lines_total", "counter",
@@ -93,10 +99,18 @@ public enum MetricsText {
         return rows
     }
 
-    private static func escaped(_ text: String) -> String {
-        String(
-            text.flatMap {
-                "\\\"\n".contains($0) ? "\\" + ($0 == "\n" ? "n" : String($0)) : String($0)
-            })
+    /// A label's value, by its bytes: a quote, a backslash and an LF are escaped as the form has it,
+    /// and no other control character goes out as it is.
+    static func escaped(_ text: String) -> String {
+        var out = ""
+        for scalar in Printable.text(text, keepingLineFeeds: true).unicodeScalars {
+            switch scalar {
+            case "\\": out += "\\\\"
+            case "\"": out += "\\\""
+            case "\n": out += "\\n"
+            default: out.unicodeScalars.append(scalar)
+            }
+        }
+        return out
     }
 }

@@ -72,7 +72,7 @@ public final class ReplayDesk: FeedSink {
         }
     }
 
-    func welcome(_ hello: Hello, resume last: Int, now: Instant) {}
+    func welcome(_ hello: Hello, _ welcome: Welcome) {}
 
     func close(_ prose: String, _ code: CloseCode) {}
 

@@ -19,6 +19,8 @@ public struct TailOptions: Sendable {
     /// Seconds for which a consumer may leave its lines unread.
     public var slowSeconds = 30
     public var maxConnections = 10_000
+    /// Of these, those of one address.
+    public var maxPerAddress = 1_000
     /// Consumers that are known by name.
     public var maxNames = 1_000
     /// Lines in one reading of the store.
@@ -163,6 +165,12 @@ final class TailHandler: ChannelDuplexHandler {
                 + "leave the name away, or see tail.max-names", .limit)
     }
 
+    private func refuseAfter(_ after: Int, last: Int, _ log: String) {
+        refuse(
+            "after is \(after), and the last line of this log (\(log)) is \(last): ask for a number up "
+                + "to that, \"start\" or \"now\"", .protocol)
+    }
+
     private func accept(_ line: [UInt8]) {
         guard request == nil, let context else { return }
         startTimer?.cancel()
@@ -188,7 +196,8 @@ final class TailHandler: ChannelDuplexHandler {
             var after = last
             var first = last + 1
             do {
-                first = try await source.outputRange().first
+                let range = try await source.outputRange()
+                first = range.first
                 var confirmed: Int?
                 if let name = request.name {
                     let consumer = try await source.consumer(name)
@@ -198,10 +207,16 @@ final class TailHandler: ChannelDuplexHandler {
                     }
                 }
                 switch request.after {
-                case .seq(let seq): after = min(seq, last)
+                case .seq(let seq): after = seq
                 case .start: after = 0
                 case .now: after = last
-                case nil: after = min(confirmed ?? last, last)
+                case nil: after = confirmed ?? last
+                }
+                // A standby may lag behind what the writer has told.
+                let end = max(last, range.last)
+                if after > end {
+                    let asked = after
+                    return eventLoop.execute { bound.value.refuseAfter(asked, last: end, log) }
                 }
                 let (from, oldest) = (after, first)
                 eventLoop.execute { bound.value.begin(log, first: oldest, last: last, after: from) }

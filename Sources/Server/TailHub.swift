@@ -59,8 +59,11 @@ public final class TailHub: Sendable {
         }
     }
 
-    /// Nothing is known of the log yet.
-    public var isBlank: Bool { log == nil }
+    /// Whether a log as it stands is not what the tails have read so far: nothing is known yet, it is
+    /// another one, or its end lies before theirs.
+    public func isAnother(log: String, last: Int) -> Bool {
+        state.withLockedValue { !$0.isReady || $0.log != log || last < $0.last }
+    }
 
     /// nil until the log has been read.
     var log: String? { state.withLockedValue { $0.isReady ? $0.log : nil } }

@@ -1,4 +1,5 @@
 import Engine
+import Log
 import Logging
 import NIOConcurrencyHelpers
 import Tracking
@@ -50,6 +51,7 @@ public struct DaemonClock: Sendable {
 /// while a batch commits, the next is decided.
 public struct WriterLoop<Store: LogStore> {
     private var engine: Engine
+    private let log: String
     private let store: Store
     private let inbox: Inbox
     private let hub: TailHub
@@ -58,6 +60,8 @@ public struct WriterLoop<Store: LogStore> {
     private let options: WriterOptions
     private let logger: Logger
     private var ordinances: [Ordinance] = []
+    /// Streams that may go on where their spools begin.
+    private var jumps: Recovery.JumpRule
     private var sessions: [Origin: any FeedSink] = [:]
     /// Sessions beyond which those that have ended are swept out.
     private var sweepAt = 64
@@ -74,12 +78,14 @@ public struct WriterLoop<Store: LogStore> {
     private var lastWork: Instant
 
     public init(
-        engine: Engine, store: Store, inbox: Inbox, hub: TailHub, status: FeedStatus,
+        recovered: Recovery.Result, store: Store, inbox: Inbox, hub: TailHub, status: FeedStatus,
         clock: DaemonClock, options: WriterOptions, logger: Logger, notBefore: Instant = .unset,
         dismissed: SharedFlag = SharedFlag()
     ) {
         self.dismissed = dismissed
-        self.engine = engine
+        engine = recovered.engine
+        jumps = recovered.jumps
+        log = recovered.head.log
         self.store = store
         self.inbox = inbox
         self.hub = hub
@@ -125,7 +131,10 @@ public struct WriterLoop<Store: LogStore> {
         report(isLast: true)
         status.set("draining")
         try await finishCommit()
-        _ = await checkpointing?.value()
+        if let running = checkpointing, await running.value() == nil {
+            throw StoreFailure(
+                .unavailable, "writing the checkpoint", "the database is away; it is made anew later")
+        }
         if engine.dirtyCount > 0 { try await store.checkpoint(engine.cut(now: lastNow)) }
         logger.info("the log is at rest", metadata: ["batch": "\(engine.batch)"])
     }
@@ -179,6 +188,9 @@ public struct WriterLoop<Store: LogStore> {
         for intake in intakes {
             switch intake.content {
             case .lines(let chunk):
+                if jumps.wentBack, !chunk.origin.stream.isEmpty {
+                    jumps.settled.insert(chunk.origin)
+                }
                 chunks.append(chunk)
                 connections[chunk.source] = intake.connection
             case .hello(let hello):
@@ -278,7 +290,7 @@ public struct WriterLoop<Store: LogStore> {
 
     /// A batch on its way into the store, with all that is needed to decide it anew.
     private struct Flight {
-        let commit: Commit?
+        let effects: Effects
         let chunks: [FeedChunk]
         let connections: [Int: any FeedSink]
         let running: Running<StoreFailure?>
@@ -301,7 +313,7 @@ public struct WriterLoop<Store: LogStore> {
             inbox.poke()
         }
         return Flight(
-            commit: effects.commit, chunks: chunks, connections: connections, running: running)
+            effects: effects, chunks: chunks, connections: connections, running: running)
     }
 
     /// Tries the same commit until it is durable; returns only failures that no trying mends.
@@ -340,16 +352,15 @@ public struct WriterLoop<Store: LogStore> {
         guard let flight = inFlight else { return false }
         inFlight = nil
         guard let failure = await flight.running.value() else { return false }
-        guard failure.kind == .data, let commit = flight.commit else { throw failure }
-        try await takeApart(flight, commit, failure)
-        return true
+        guard failure.kind == .data, let commit = flight.effects.commit else { throw failure }
+        return try await takeApart(flight, commit, failure)
     }
 
     /// The database does not take the data itself: finds the lines at fault, puts them into the
     /// quarantine instead, and decides the batch anew from what the log says.
     private mutating func takeApart(
         _ flight: Flight, _ commit: Commit, _ failure: StoreFailure
-    ) async throws(StoreFailure) {
+    ) async throws(StoreFailure) -> Bool {
         logger.error(
             "the database refuses a batch; looking for the lines at fault",
             metadata: ["cause": "\(failure)", "batch": "\(commit.batch)"])
@@ -357,15 +368,27 @@ public struct WriterLoop<Store: LogStore> {
             (store) throws(StoreFailure) in try await store.culprits(commit)
         }
         guard !culprits.isEmpty else { throw failure }
+        var events: [(row: EventRow, cause: String)] = []
+        for culprit in culprits {
+            if case .event(let at) = culprit.row { events.append((commit.events[at], culprit.cause)) }
+        }
+        guard !events.isEmpty else {
+            // The lines themselves are good: what follows from them is written as far as it goes.
+            var effects = flight.effects
+            effects.commit = without(culprits, commit)
+            inFlight = launch(effects, flight.chunks, flight.connections)
+            return try await finishCommit()
+        }
         _ = await checkpointing?.value()
         checkpointing = nil
-        engine = try await persist("opening the log anew") { (store) throws(StoreFailure) in
+        let recovered = try await persist("opening the log anew") { (store) throws(StoreFailure) in
             try await Recovery.run(store)
-        }.engine
+        }
+        engine = recovered.engine
+        jumps = recovered.jumps
         var causes: [Int: [Int: String]] = [:]
-        for culprit in culprits {
-            let event = commit.events[culprit.event]
-            causes[event.source, default: [:]][event.number] = culprit.cause
+        for (event, cause) in events {
+            causes[event.source, default: [:]][event.number] = cause
         }
         var chunks = flight.chunks
         for at in chunks.indices {
@@ -379,6 +402,39 @@ public struct WriterLoop<Store: LogStore> {
         let effects = try await decide(chunks, ordinances)
         inFlight = launch(effects, chunks, flight.connections)
         try await finishCommit()
+        return true
+    }
+
+    /// A commit without the rows that the database does not take: in place of an output line stands a
+    /// gap of that number, and a refused line is kept with nothing but its bytes.
+    private func without(_ culprits: [Culprit], _ commit: Commit) -> Commit {
+        var commit = commit
+        var hopeless: Set<Int> = []
+        for culprit in culprits {
+            switch culprit.row {
+            case .event: break
+            case .output(let at):
+                let line = commit.outputs[at]
+                logger.error(
+                    "an output line is not taken by the database; a gap stands in its place",
+                    metadata: [
+                        "seq": "\(line.seq)", "cause": "\(culprit.cause)",
+                        "line": "\(String(decoding: line.bytes, as: UTF8.self))",
+                    ])
+                commit.outputs[at] = .gap(line.seq)
+            case .quarantined(let at):
+                let isPlain = commit.quarantined[at].makePlain()
+                if isPlain { hopeless.insert(at) }
+                logger.error(
+                    isPlain
+                        ? "a refused line is not kept: the database takes it in no form"
+                        : "a refused line is kept with nothing but its bytes",
+                    metadata: ["cause": "\(culprit.cause)"])
+            }
+        }
+        commit.quarantined = commit.quarantined.enumerated()
+            .filter { !hopeless.contains($0.offset) }.map(\.element)
+        return commit
     }
 
     /// Opens a session: what it may resume after is what is durable.
@@ -400,7 +456,11 @@ public struct WriterLoop<Store: LogStore> {
             sessions = sessions.filter { $0.value.isOpen }
             sweepAt = max(64, 2 * sessions.count)
         }
-        connection.welcome(hello, resume: Int(engine.mark(of: origin)), now: clock.engineNow())
+        connection.welcome(
+            hello,
+            Welcome(
+                resume: Int(engine.mark(of: origin)), mayJump: jumps.allows(origin), log: log,
+                now: clock.engineNow()))
     }
 
     /// A stream counts from its first line on, and as long as it is open.
@@ -419,7 +479,12 @@ public struct WriterLoop<Store: LogStore> {
         if let running = checkpointing {
             guard running.isDone else { return }
             checkpointing = nil
-            if let quiet = await running.value() { engine.rest(quiet) }
+            guard let quiet = await running.value() else {
+                // What it held is in no snapshot, and a later one would hide that.
+                throw StoreFailure(
+                    .fenced, "writing the checkpoint", "the log has gone to another writer")
+            }
+            engine.rest(quiet)
         }
         guard engine.dirtyCount > 0 else { return }
         let wall = clock.wall()
@@ -434,14 +499,14 @@ public struct WriterLoop<Store: LogStore> {
         let checkpoint = engine.cut(now: lastNow)
         let (store, logger, inbox) = (store, logger, inbox)
         checkpointing = Running {
-            await WriterLoop.save(checkpoint, store, logger)
+            await WriterLoop.save(checkpoint, store, logger, inbox)
         } whenDone: {
             inbox.poke()
         }
     }
 
     private static func save(
-        _ checkpoint: Checkpoint, _ store: Store, _ logger: Logger
+        _ checkpoint: Checkpoint, _ store: Store, _ logger: Logger, _ inbox: Inbox
     ) async -> [ContainerNumber]? {
         var attempt = 0
         while !Task.isCancelled {
@@ -455,7 +520,8 @@ public struct WriterLoop<Store: LogStore> {
                 return checkpoint.quiet
             } catch {
                 // It is kept until it is written: the next one holds only what changed since.
-                if error.kind == .fenced { return nil }
+                // Told to stop, it waits for nothing: what it holds is replayed.
+                if error.kind == .fenced || inbox.isStopped { return nil }
                 logger.log(
                     level: error.kind == .unavailable ? .warning : .error,
                     "a checkpoint waits for the database", metadata: ["cause": "\(error)"])

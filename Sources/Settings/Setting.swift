@@ -42,7 +42,12 @@ public struct Setting: Sendable {
         Setting(
             "database.url", .text, "",
             "libpq connection string or URI; several hosts may be named"),
-        Setting("run.folder", .text, ".", "folder of the Unix sockets"),
+        Setting(
+            "run.folder", .text, ".",
+            "folder of the Unix sockets; one daemon runs in it at a time"),
+        Setting(
+            "state.folder", .text, "",
+            "where the daemon remembers how far it saw the log, on a disk; empty: the run folder"),
         Setting(
             "feed.listen", .list, "127.0.0.1:7601,unix:feed.sock",
             "where posts connect: host:port, tls:host:port, or unix:name in the run folder"),
@@ -55,6 +60,10 @@ public struct Setting: Sendable {
             "feed.max-milestones", .integer(1...10_000), "256",
             "milestones of one plan, and places of its via"),
         Setting(
+            "feed.max-plan-work", .integer(1_000...100_000_000), "50000",
+            "containers of one plan times its milestones, and the same over all plans of a container"
+        ),
+        Setting(
             "feed.max-events", .integer(1...1_000_000), "10000",
             "events of one container, corrections and retractions among them"),
         Setting(
@@ -64,7 +73,7 @@ public struct Setting: Sendable {
         ),
         Setting(
             "feed.max-streams", .integer(1...1_000_000), "1000",
-            "streams of one post: of each session stream the last number is kept for ever"),
+            "streams of one post: of each session stream the last number is kept"),
         Setting(
             "feed.window", .integer(1...1_000_000), "8192",
             "lines of one connection that may wait for their ack"),
@@ -74,7 +83,10 @@ public struct Setting: Sendable {
             "feed.max-unauthenticated", .integer(1...1_000_000), "4096",
             "of these, those that have not said their first line"),
         Setting(
-            "feed.max-per-address", .integer(1...1_000_000), "10000",
+            "feed.max-anonymous", .integer(1...1_000_000), "4096",
+            "of these, those that are nobody in particular; at most three fifths of all"),
+        Setting(
+            "feed.max-per-address", .integer(1...1_000_000), "512",
             "of these, those of one address"),
         Setting("feed.max-per-post", .integer(1...100_000), "64", "of these, those of one post"),
         Setting(
@@ -105,6 +117,9 @@ public struct Setting: Sendable {
             "where consumers connect: host:port, or unix:name in the run folder"),
         Setting(
             "tail.max-connections", .integer(1...1_000_000), "10000", "tail connections at a time"),
+        Setting(
+            "tail.max-per-address", .integer(1...1_000_000), "1000",
+            "of these, those of one address"),
         Setting(
             "tail.max-names", .integer(1...1_000_000), "1000",
             "consumers that are known by name, with how far they have confirmed"),

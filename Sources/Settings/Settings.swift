@@ -187,6 +187,7 @@ public struct Settings: Sendable {
         rules.maxEvents = integer("feed.max-events")
         rules.maxPlans = integer("feed.max-plans")
         rules.maxClosures = integer("feed.max-closures")
+        rules.maxWork = integer("feed.max-plan-work")
         guard rules.clearProbability < rules.raiseProbability else {
             throw SettingsFlaw(
                 "alerts.clear-probability is \(rules.clearProbability); it must lie under "

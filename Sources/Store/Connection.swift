@@ -57,6 +57,15 @@ struct Parameter {
     }
 
     static func bytes(_ value: [UInt8]?) -> Parameter { Parameter(bytes: value) }
+
+    /// The text form of an array of texts; nil is NULL. For `$1::text::text[]`.
+    static func list(_ texts: [String?]) -> Parameter {
+        let quoted = texts.map { text in
+            guard let text else { return "NULL" }
+            return "\"" + text.map { "\"\\".contains($0) ? "\\\($0)" : String($0) }.joined() + "\""
+        }
+        return .text("{" + quoted.joined(separator: ",") + "}")
+    }
 }
 
 /// One libpq connection, blocking; it never leaves the executor of its owner.
@@ -105,6 +114,9 @@ struct Connection: ~Copyable {
         var values: [String] = keywords.map { options[$0] ?? "" }
         keywords.append("dbname")
         values.append(conninfo)
+        // Behind the connection string, which cannot say otherwise: all that is sent is UTF-8.
+        keywords.append("client_encoding")
+        values.append("UTF8")
         let found = Connection.withCStrings(keywords) { keywords in
             Connection.withCStrings(values) { values in PQconnectdbParams(keywords, values, 1) }
         }

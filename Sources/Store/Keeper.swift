@@ -7,6 +7,8 @@ public struct LeaseHolder: Sendable, Equatable {
     public var holder: String
     /// Where its feed listens.
     public var address: String
+    /// The log that it is about.
+    public var log: String
 }
 
 /// The session for what must not wait behind snapshots and history: the lease, the posts, the
@@ -16,9 +18,13 @@ actor Keeper {
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
     private let options: StoreOptions
+    private let fence: Fence
     private var connection: Connection?
 
-    init(_ options: StoreOptions) { self.options = options }
+    init(_ options: StoreOptions, _ fence: Fence) {
+        self.options = options
+        self.fence = fence
+    }
 
     private func with<R>(
         _ body: (borrowing Connection) throws(StoreFailure) -> R
@@ -35,22 +41,36 @@ actor Keeper {
     // MARK: Lease
 
     func claim(
-        holder: String, address: String, seconds: Double
+        holder: String, insteadOf former: String, address: String, seconds: Double
     ) throws(StoreFailure) -> LeaseHolder {
         try with { (connection) throws(StoreFailure) in
             let answer = try connection.query(
-                "select holder, address from claim_lease($1, $2, $3::text::float8)",
-                [.text(holder), .text(address), .text("\(seconds)")], "claiming the lease")
+                "select holder, address, log from claim_lease($1, $2, $3, $4::text::float8)",
+                [.text(holder), .text(former), .text(address), .text("\(seconds)")],
+                "claiming the lease")
             return LeaseHolder(
-                holder: answer.text(0, 0) ?? "", address: answer.text(0, 1) ?? "")
+                holder: answer.text(0, 0) ?? "", address: answer.text(0, 1) ?? "",
+                log: answer.text(0, 2) ?? "")
         }
     }
 
     func release(holder: String) throws(StoreFailure) {
         try with { (connection) throws(StoreFailure) in
+            try connection.run(
+                "begin; set local synchronous_commit = local", "giving the lease back")
             _ = try connection.query(
                 "update writer_lease set renewed_at = '-infinity' where holder = $1",
                 [.text(holder)], "giving the lease back")
+            try connection.run("commit", "giving the lease back")
+        }
+    }
+
+    func declareWentBack(_ known: KnownLog) throws(StoreFailure) -> Bool {
+        try with { (connection) throws(StoreFailure) in
+            let answer = try connection.query(
+                "select declare_went_back($1, $2::int8)", [.text(known.log), .integer(known.batch)],
+                "comparing the log")
+            return answer.rows > 0 && !answer.isNull(0, 0)
         }
     }
 
@@ -76,12 +96,8 @@ actor Keeper {
     func report(_ health: [PostHealth]) throws(StoreFailure) {
         try with { (connection) throws(StoreFailure) in
             // Texts, so that a list of any length is one statement and one commit.
-            let list = { (value: (PostHealth) -> String?) in
-                Parameter.text(
-                    "{"
-                        + health.map { post in value(post).map(Keeper.quoted) ?? "NULL" }
-                        .joined(separator: ",") + "}")
-            }
+            let list = { (value: (PostHealth) -> String?) in Parameter.list(health.map(value)) }
+            try fence.begin(connection, "reporting the posts' health")
             _ = try connection.query(
                 """
                 update post p set connections = h.connections, lines = p.lines + h.lines,
@@ -100,12 +116,8 @@ actor Keeper {
                     list { $0.lastLineAt.map { "\($0.microseconds)" } },
                     list { "\($0.clockAheadSeconds)" },
                 ], "reporting the posts' health")
+            try fence.commit(connection, "reporting the posts' health")
         }
-    }
-
-    /// An element of an array's text form.
-    private static func quoted(_ text: String) -> String {
-        "\"" + text.map { "\"\\".contains($0) ? "\\\($0)" : String($0) }.joined() + "\""
     }
 
     /// Enrols a post or changes it; what is nil stays as it is.
@@ -228,11 +240,15 @@ actor Keeper {
     }
 
     func settleReplay(batch: Int, item: Int) throws(StoreFailure) {
-        _ = try change(
-            """
-            update quarantine set settled = 'replayed', settled_at = now()
-                where batch = $1::int8 and item = $2::int8 and settled is null returning 1
-            """, batch, item)
+        try with { (connection) throws(StoreFailure) in
+            try fence.begin(connection, "changing the quarantine")
+            _ = try connection.query(
+                """
+                update quarantine set settled = 'replayed', settled_at = now()
+                    where batch = $1::int8 and item = $2::int8 and settled is null
+                """, [.integer(batch), .integer(item)], "changing the quarantine")
+            try fence.commit(connection, "changing the quarantine")
+        }
     }
 
     private func change(

@@ -9,6 +9,7 @@ public enum Migrator {
     /// wait for each other. Returns the names of those applied. Refuses a database that is newer.
     public static func migrate(_ conninfo: String) throws(StoreFailure) -> [String] {
         let connection = try Connection(conninfo)
+        try Writer.demandUTF8(connection)
         try connection.run("select pg_advisory_lock(4702394921427289928)", "waiting for migrators")
         try connection.run(
             """

@@ -3,11 +3,13 @@ import Tracking
 
 /// What goes through the keeper's session.
 extension PostgresLog {
-    /// Takes or renews the right to write; returns who has it. The right lapses after `seconds`.
+    /// Takes or renews the right to write; returns who has it. The right lapses after `seconds`, or at
+    /// once where `former` has it: an earlier life of the same daemon, which has ended.
     public func claimLease(
-        holder: String, address: String, seconds: Double
+        holder: String, insteadOf former: String = "", address: String, seconds: Double
     ) async throws(StoreFailure) -> LeaseHolder {
-        try await keeper.claim(holder: holder, address: address, seconds: seconds)
+        try await keeper.claim(
+            holder: holder, insteadOf: former, address: address, seconds: seconds)
     }
 
     public func releaseLease(holder: String) async throws(StoreFailure) {

@@ -67,15 +67,11 @@ public struct PrivateCluster: Sendable {
     /// is taken as it is.
     public func start(settings: [String] = []) throws {
         let files = FileManager.default
-        for path in [folder, socketFolder] where !files.fileExists(atPath: path) {
-            try files.createDirectory(
-                atPath: path, withIntermediateDirectories: true,
-                attributes: [.posixPermissions: 0o700])
-        }
-        if let account, let entry = getpwnam(account) {
-            for path in [folder, socketFolder] {
-                chown(path, entry.pointee.pw_uid, entry.pointee.pw_gid)
-            }
+        let entry = account.flatMap { getpwnam($0) }
+        let owners = entry.map { [$0.pointee.pw_uid] } ?? []
+        for path in Set([folder, socketFolder]).sorted() {
+            try PrivateFolder.make(path, owners: owners)
+            if let entry { lchown(path, entry.pointee.pw_uid, entry.pointee.pw_gid) }
         }
         if !files.fileExists(atPath: data + "/PG_VERSION") {
             try run(
@@ -118,6 +114,12 @@ public struct PrivateCluster: Sendable {
 
     public var isRunning: Bool {
         (try? run("pg_ctl", ["-D", data, "-s", "status"])) != nil
+    }
+
+    /// Whether its process is there, without asking it.
+    public var isAlive: Bool {
+        guard let processID else { return false }
+        return kill(processID, 0) == 0 || errno == EPERM
     }
 
     /// The postmaster's process id; nil where it does not run.

@@ -30,15 +30,15 @@ public enum Rows {
         var parts = [batch(commit, recordedAt)]
         if !commit.events.isEmpty {
             sql += "; " + eventCopy
-            parts.append(events(commit, recordedAt))
+            parts.append(events(commit.events[...], commit.batch, recordedAt))
         }
         if !commit.outputs.isEmpty {
             sql += "; " + outputCopy
-            parts.append(outputs(commit, recordedAt))
+            parts.append(outputs(commit.outputs[...], recordedAt))
         }
         if !commit.quarantined.isEmpty {
             sql += "; " + quarantineCopy
-            parts.append(quarantine(commit, recordedAt))
+            parts.append(quarantine(commit.quarantined[...], commit.batch, recordedAt))
         }
         return (sql, parts)
     }
@@ -57,13 +57,15 @@ public enum Rows {
         return row.bytes
     }
 
-    static func events(_ commit: Commit, _ recordedAt: Instant) -> [UInt8] {
-        var row = BinaryRow(reserving: commit.events.count * 220)
-        for stored in commit.events {
+    static func events(
+        _ events: ArraySlice<EventRow>, _ batch: Int, _ recordedAt: Instant
+    ) -> [UInt8] {
+        var row = BinaryRow(reserving: events.count * 220)
+        for stored in events {
             let event = stored.event
             row.begin(17)
             row.time(recordedAt.microseconds)
-            row.int8(Int64(commit.batch))
+            row.int8(Int64(batch))
             row.int4(Int32(stored.line))
             event.container.withASCII { row.ascii($0) }
             row.uuid(event.identity.high, event.identity.low)
@@ -84,9 +86,9 @@ public enum Rows {
         return row.bytes
     }
 
-    static func outputs(_ commit: Commit, _ recordedAt: Instant) -> [UInt8] {
-        var row = BinaryRow(reserving: commit.outputs.count * 600)
-        for line in commit.outputs {
+    static func outputs(_ outputs: ArraySlice<OutputLine>, _ recordedAt: Instant) -> [UInt8] {
+        var row = BinaryRow(reserving: outputs.count * 600)
+        for line in outputs {
             row.begin(9)
             row.time(recordedAt.microseconds)
             row.int8(Int64(line.seq))
@@ -102,11 +104,13 @@ public enum Rows {
         return row.bytes
     }
 
-    private static func quarantine(_ commit: Commit, _ recordedAt: Instant) -> [UInt8] {
-        var row = BinaryRow(reserving: commit.quarantined.count * 400)
-        for refused in commit.quarantined {
+    static func quarantine(
+        _ quarantined: ArraySlice<QuarantineRow>, _ batch: Int, _ recordedAt: Instant
+    ) -> [UInt8] {
+        var row = BinaryRow(reserving: quarantined.count * 400)
+        for refused in quarantined {
             row.begin(11)
-            row.int8(Int64(commit.batch))
+            row.int8(Int64(batch))
             row.int4(Int32(refused.item))
             row.time(recordedAt.microseconds)
             row.textOrNull(refused.origin.post)

@@ -10,10 +10,12 @@ actor Side {
 
     private let options: StoreOptions
     private let deadlineSeconds: Double
+    private let fence: Fence
     private var connection: Connection?
 
-    init(_ options: StoreOptions, deadlineSeconds: Double = 60) {
+    init(_ options: StoreOptions, _ fence: Fence, deadlineSeconds: Double = 60) {
         self.options = options
+        self.fence = fence
         self.deadlineSeconds = deadlineSeconds
     }
 
@@ -48,6 +50,8 @@ actor Side {
             }
             snapshot.shipments = try Side.lines(connection, "shipment")
             snapshot.closures = try Side.lines(connection, "closure")
+            snapshot.shipments += try Side.lines(connection, "kept shipment")
+            snapshot.closures += try Side.lines(connection, "kept closure")
             try Side.page(connection, "select state from journey where live") { answer, row in
                 snapshot.journeys.append(Array(answer.bytes(row, 0)))
             }
@@ -67,13 +71,7 @@ actor Side {
 
     /// As `snapshot`, but with the journeys and plans of one container or shipment only.
     func snapshot(about name: String) throws(StoreFailure) -> Snapshot {
-        let list = { (names: [String]) in
-            let quoted = names.map { name in
-                "\"" + name.map { "\"\\".contains($0) ? "\\\($0)" : String($0) }.joined() + "\""
-            }
-            return Parameter.text("{" + quoted.joined(separator: ",") + "}")
-        }
-        return try with { (connection) throws(StoreFailure) in
+        try with { (connection) throws(StoreFailure) in
             let operation = "reading the snapshots"
             var snapshot = Snapshot()
             let checkpoint = try connection.query(
@@ -93,7 +91,7 @@ actor Side {
             }
             let journeys = try connection.query(
                 "select state from journey where container = any ($1::text::text[])",
-                [list(containers)], operation)
+                [.list(containers)], operation)
             var plans = [name]
             for row in 0..<journeys.rows {
                 let state = Array(journeys.bytes(row, 0))
@@ -104,7 +102,7 @@ actor Side {
                 """
                 select shipment, received_at, line from shipment
                     where shipment = any ($1::text::text[])
-                """, [list(plans)], operation)
+                """, [.list(plans)], operation)
             for row in 0..<lines.rows {
                 snapshot.shipments.append(
                     SourceLine(
@@ -126,6 +124,9 @@ actor Side {
         let statements = [
             "shipment": "select shipment, received_at, line from shipment",
             "closure": "select closure, received_at, line from closure",
+            "kept shipment":
+                "select key, received_at, line from kept_line where kind = 'shipment'",
+            "kept closure": "select key, received_at, line from kept_line where kind = 'closure'",
         ]
         try page(connection, statements[table] ?? "") { answer, row in
             found.append(
@@ -221,12 +222,12 @@ actor Side {
     func marks() throws(StoreFailure) -> [StreamMark] {
         try with { (connection) throws(StoreFailure) in
             let answer = try connection.query(
-                "select post, stream, seq from stream_mark", [], "reading stream marks")
+                "select post, stream, seq, batch from stream_mark", [], "reading stream marks")
             return (0..<answer.rows).map { row in
                 StreamMark(
                     origin: Origin(
                         post: answer.text(row, 0) ?? "", stream: answer.text(row, 1) ?? ""),
-                    seq: answer.integer(row, 2))
+                    seq: answer.integer(row, 2), batch: Int(answer.integer(row, 3)))
             }
         }
     }
@@ -246,19 +247,79 @@ actor Side {
     /// Rows written in one go.
     private static let slice = 5_000
 
+    /// Writes a checkpoint; lines that a constraint keeps out of their tables are kept beside them.
     func checkpoint(_ checkpoint: Checkpoint) throws(StoreFailure) {
+        do throws(StoreFailure) {
+            try write(checkpoint, [])
+        } catch {
+            guard error.kind == .data else { throw error }
+            let refused = try refusedLines(checkpoint)
+            guard !refused.isEmpty else { throw error }
+            for (line, cause) in refused {
+                options.notice(
+                    "the database keeps the snapshot of \(line.key) out of its table (\(cause)); it is "
+                        + "kept beside it, and counts")
+            }
+            try write(checkpoint, refused)
+        }
+    }
+
+    /// Plans and closures that the database does not take as rows of their tables, one by one.
+    private func refusedLines(
+        _ checkpoint: Checkpoint
+    ) throws(StoreFailure) -> [(line: SourceLine, cause: String)] {
+        var found: [(line: SourceLine, cause: String)] = []
+        for (index, line) in (checkpoint.shipments + checkpoint.closures).enumerated() {
+            var part = Checkpoint.Lines()
+            if index < checkpoint.shipments.count {
+                part.shipments = [line]
+            } else {
+                part.closures = [line]
+            }
+            do throws(StoreFailure) {
+                try with { (connection) throws(StoreFailure) in
+                    let operation = "looking for refused snapshots"
+                    try fence.begin(connection, operation)
+            try connection.run(Side.scratch, operation)
+                    try Side.plans(connection, part, checkpoint.batch, operation)
+                    try connection.run("rollback", operation)
+                }
+            } catch {
+                guard error.kind == .data else { throw error }
+                found.append((line, error.cause))
+            }
+        }
+        return found
+    }
+
+    private static let scratch = """
+        create temp table if not exists journey_new (like journey);
+        create temp table if not exists shipment_new (like shipment);
+        create temp table if not exists pool_new (like pool);
+        truncate journey_new, shipment_new, pool_new
+        """
+
+    private func write(
+        _ checkpoint: Checkpoint, _ refused: [(line: SourceLine, cause: String)]
+    ) throws(StoreFailure) {
         try with { (connection) throws(StoreFailure) in
             let operation = "writing the checkpoint at batch \(checkpoint.batch)"
-            try connection.run(
-                """
-                begin;
-                create temp table if not exists journey_new (like journey);
-                create temp table if not exists shipment_new (like shipment);
-                create temp table if not exists pool_new (like pool);
-                truncate journey_new, shipment_new, pool_new
-                """, operation)
+            try fence.begin(connection, operation)
+            try connection.run(Side.scratch, operation)
             try Side.journeys(connection, checkpoint, operation)
-            try Side.plans(connection, checkpoint, operation)
+            var lines = Checkpoint.Lines()
+            lines.shipments = checkpoint.shipments.filter { line in
+                !refused.contains { $0.line == line }
+            }
+            lines.closures = checkpoint.closures.filter { line in
+                !refused.contains { $0.line == line }
+            }
+            try Side.plans(connection, lines, checkpoint.batch, operation)
+            for (line, cause) in refused {
+                let kind = checkpoint.closures.contains(line) ? "closure" : "shipment"
+                try Side.keep(connection, kind, line, cause, checkpoint.batch, operation)
+            }
+            try Side.forget(connection, checkpoint, operation)
             let pools = checkpoint.poolRows()
             if !pools.isEmpty {
                 try connection.copy(
@@ -286,7 +347,7 @@ actor Side {
                 throw StoreFailure(
                     .fenced, operation, "another daemon has written a later checkpoint")
             }
-            try connection.commit()
+            try fence.commit(connection, batch: checkpoint.batch, operation)
         }
     }
 
@@ -308,11 +369,42 @@ actor Side {
         }
     }
 
-    private static func plans(
+    private static func keep(
+        _ connection: borrowing Connection, _ kind: String, _ line: SourceLine, _ cause: String,
+        _ batch: Int, _ operation: String
+    ) throws(StoreFailure) {
+        _ = try connection.query(
+            """
+            insert into kept_line (kind, key, batch, received_at, line, cause)
+                values ($1, $2, $3::int8, 'epoch'::timestamptz + $4::int8 * interval '1 us', $5, $6)
+                on conflict (kind, key) do update set batch = excluded.batch,
+                received_at = excluded.received_at, line = excluded.line, cause = excluded.cause
+            """,
+            [
+                .text(kind), .bytes(Array(line.key.utf8)), .integer(batch),
+                .integer(Int(line.received.microseconds)), .bytes(line.line), .text(cause),
+            ], operation)
+    }
+
+    /// What the daemon has forgotten goes from the snapshots too.
+    private static func forget(
         _ connection: borrowing Connection, _ checkpoint: Checkpoint, _ operation: String
     ) throws(StoreFailure) {
+        guard !checkpoint.forgotten.isEmpty else { return }
+        _ = try connection.query(
+            "select forget_snapshots($1::text::text[], $2::text::text[], $3::text::text[])",
+            [
+                .list(checkpoint.forgotten.containers.map(\.description)),
+                .list(checkpoint.forgotten.shipments), .list(checkpoint.forgotten.closures),
+            ], operation)
+    }
+
+    private static func plans(
+        _ connection: borrowing Connection, _ checkpoint: Checkpoint.Lines, _ batch: Int,
+        _ operation: String
+    ) throws(StoreFailure) {
         if !checkpoint.shipments.isEmpty {
-            let rows = Rows.lines(checkpoint.shipments, batch: checkpoint.batch)
+            let rows = Rows.lines(checkpoint.shipments, batch: batch)
             try connection.copy(Rows.shipmentCopy, [rows], operation)
             try connection.run(
                 """
@@ -330,7 +422,7 @@ actor Side {
                     received_at = excluded.received_at, line = excluded.line
                 """,
                 [
-                    .text(closure.key), .integer(checkpoint.batch),
+                    .text(closure.key), .integer(batch),
                     .integer(Int(closure.received.microseconds)), .bytes(closure.line),
                 ], operation)
         }
@@ -371,10 +463,12 @@ actor Side {
     func head() throws(StoreFailure) -> LogHead {
         try with { (connection) throws(StoreFailure) in
             let answer = try connection.query(
-                "select epoch, batch, seq, log::text from head", [], "reading the head")
+                "select epoch, batch, seq, log::text, went_back_at from head", [],
+                "reading the head")
             return LogHead(
                 epoch: Int(answer.integer(0, 0)), batch: Int(answer.integer(0, 1)),
-                seq: Int(answer.integer(0, 2)), log: answer.text(0, 3) ?? "")
+                seq: Int(answer.integer(0, 2)), log: answer.text(0, 3) ?? "",
+                wentBackAt: answer.isNull(0, 4) ? nil : Int(answer.integer(0, 4)))
         }
     }
 
@@ -392,6 +486,10 @@ actor Side {
 
     func confirm(_ name: String, _ seq: Int, names: Int) throws(StoreFailure) -> Bool {
         try with { (connection) throws(StoreFailure) in
+            // Tails read over this session: it does not wait for a standby, and what a failover loses
+            // of a cursor is sent once more.
+            try connection.run(
+                "begin; set local synchronous_commit = local", "confirming a consumer's cursor")
             let answer = try connection.query(
                 """
                 insert into consumer (consumer, seq) select $1, $2::int8
@@ -401,6 +499,7 @@ actor Side {
                     returning seq
                 """, [.text(name), .integer(seq), .integer(names)],
                 "confirming a consumer's cursor")
+            try connection.run("commit", "confirming a consumer's cursor")
             return answer.rows > 0
         }
     }
@@ -413,9 +512,11 @@ actor Side {
         try with { (connection) throws(StoreFailure) in
             // The feed goes first: what would make it wait is tried again later.
             try connection.run("set lock_timeout = '1s'", "making partitions")
+            try fence.begin(connection, "making partitions")
             let made = try connection.query(
                 "select make_partitions($1::int8::int4)", [.integer(daysAhead)],
                 "making partitions")
+            try fence.commit(connection, "making partitions")
             let stray = try connection.query(
                 """
                 select (select count(*) from event_default) + (select count(*) from batch_default)
@@ -428,11 +529,19 @@ actor Side {
     func tidyPartitions(keepDays: Int) throws(StoreFailure) -> Int {
         try with { (connection) throws(StoreFailure) in
             try connection.run("set lock_timeout = '1s'", "dropping old partitions")
+            try fence.begin(connection, "dropping old partitions")
             let dropped = try connection.query(
                 "select drop_partitions($1::int8::int4)", [.integer(keepDays)],
                 "dropping old partitions")
+            try fence.commit(connection, "dropping old partitions")
+            try fence.begin(connection, "indexing closed partitions")
             _ = try connection.query(
                 "select index_closed_partitions()", [], "indexing closed partitions")
+            try fence.commit(connection, "indexing closed partitions")
+            try fence.begin(connection, "forgetting old rows")
+            _ = try connection.query(
+                "select tidy_rows($1::int8::int4)", [.integer(keepDays)], "forgetting old rows")
+            try fence.commit(connection, "forgetting old rows")
             return Int(dropped.integer(0, 0))
         }
     }

@@ -12,6 +12,8 @@ final class Watch: Sendable {
         var next = 0
         var deadlines: [Int: (socket: Int32, at: Double)] = [:]
         var isLooking = false
+        /// From now on nothing is waited for.
+        var isAbandoned = false
     }
 
     private let state = Mutex(State())
@@ -21,12 +23,21 @@ final class Watch: Sendable {
     func begin(_ socket: Int32, seconds: Double) -> Int {
         state.withLock { state in
             state.next += 1
+            if state.isAbandoned { shutdown(socket, Int32(SHUT_RDWR)) }
             state.deadlines[state.next] = (socket, Watch.now() + seconds)
             if !state.isLooking {
                 state.isLooking = true
                 queue.asyncAfter(deadline: .now() + 1) { self.look() }
             }
             return state.next
+        }
+    }
+
+    /// Ends what is being waited for, and what will be.
+    func abandon() {
+        state.withLock { state in
+            state.isAbandoned = true
+            for watched in state.deadlines.values { shutdown(watched.socket, Int32(SHUT_RDWR)) }
         }
     }
 

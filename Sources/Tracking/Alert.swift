@@ -11,17 +11,17 @@ public struct AlertEpisode: Sendable, Equatable {
 
     public var type: AlertType
     /// The milestone that it is about: its index, and what it is.
-    public var milestone: UInt16
+    public var milestone: UInt32
     public var place: UInt32
     public var code: EventCode
     /// Counts the episodes of (journey, milestone, type) from 1.
-    public var episode: UInt16
-    public var rev: UInt16
+    public var episode: UInt32
+    public var rev: UInt32
     public var phase: Phase
     public var severity: Severity
     /// Since when the phase lasts, in the journey's own time.
     public var since: Instant
-    public var evidence: UInt16
+    public var evidence: UInt32
     public var delayMinutes: Int32
     public var probability: Float
     /// Wake up to confirm (pending) or to clear (clearing); `.never` where only news can.
@@ -30,7 +30,7 @@ public struct AlertEpisode: Sendable, Equatable {
     public var horizon: UInt8 = 0
 
     public init(
-        type: AlertType, milestone: UInt16, place: UInt32, code: EventCode, episode: UInt16,
+        type: AlertType, milestone: UInt32, place: UInt32, code: EventCode, episode: UInt32,
         since: Instant
     ) {
         self.type = type
@@ -59,7 +59,7 @@ public struct AlertEpisode: Sendable, Equatable {
     /// The stable identity on the wire: what it is about, and the episode.
     public static func identity(
         container: ContainerNumber, journey: String, milestone: String, type: AlertType,
-        episode: UInt16
+        episode: UInt32
     ) -> String {
         NamedUUID.version5("\(container)|\(journey)|\(milestone)|\(type.code)|\(episode)")
     }
@@ -93,6 +93,8 @@ public struct AlertRules: Sendable, Equatable {
     public var maxPlans: Int
     /// Closures that are known at a time.
     public var maxClosures: Int
+    /// Containers times milestones, over all plans that join containers and name the same one.
+    public var maxWork: Int
 
     public init() {
         raiseProbability = 0.6
@@ -111,6 +113,7 @@ public struct AlertRules: Sendable, Equatable {
         maxEvents = 10_000
         maxPlans = 1_000
         maxClosures = 10_000
+        maxWork = 50_000
     }
 
     /// The level that a delay reaches; nil under the lowest.

@@ -67,9 +67,9 @@ public struct Journey: Sendable, Equatable {
         /// was published: what a change is split by.
         public var path: [Float]
         /// The first intervals forecast in each class of horizon, until the arrival judges them.
-        public var forecasts: [Forecasted]
-        /// The interval of the next milestone, as of the last evidence, and its index in `horizon`.
-        public var next: Forecasted?
+        public var forecasts: [IssuedInterval]
+        /// The interval of the next milestone, as of the last evidence.
+        public var next: AwaitedInterval?
         /// When the milestones were reached, as the pools were taught; what is corrected later is
         /// taken back. The same array as `Progress.reached` until then.
         public var taught: [Instant]
@@ -116,7 +116,7 @@ public struct Journey: Sendable, Equatable {
 }
 
 /// An interval that was forecast of a milestone, and how far ahead.
-public struct Forecasted: Sendable, Equatable {
+public struct IssuedInterval: Sendable, Equatable {
     public var p50: Instant
     /// Minutes from p10 to p50, and from p50 to p90.
     public var before: Float
@@ -140,6 +140,18 @@ public struct Forecasted: Sendable, Equatable {
     public func covers(_ actual: Instant) -> Bool {
         let gap = Float(actual.minutes(since: p50))
         return -before <= gap && gap <= behind
+    }
+}
+
+/// The interval of a milestone that is waited for.
+public struct AwaitedInterval: Sendable, Equatable {
+    /// Its index in the chain.
+    public var milestone: UInt32
+    public var interval: IssuedInterval
+
+    public init(milestone: UInt32, _ interval: IssuedInterval) {
+        self.milestone = milestone
+        self.interval = interval
     }
 }
 

@@ -33,7 +33,7 @@ public enum JourneyFold {
     /// belong to that; nil where they do not.
     public static func progress(_ history: EventHistory, only plan: PlanView) -> Journey.Progress? {
         guard allBelong(history, to: plan) else { return nil }
-        return progress(history.events, chain: plan.chain) { _ in true }
+        return progress(history.events, chain: plan.chain, history.events.indices)
     }
 
     /// No event says otherwise.
@@ -53,19 +53,28 @@ public enum JourneyFold {
     private static func general(_ history: EventHistory, plans: [PlanView]) -> [Journey] {
         let owners = assign(history, plans: plans)
         var journeys: [Journey] = []
-        var seen: Set<UInt64> = []
-        for (event, owner) in zip(history.events, owners) where event.counts {
-            guard seen.insert(owner).inserted else { continue }
+        // Each event is looked at once, however many journeys there are.
+        var owned: [UInt64: [Int]] = [:]
+        var order: [UInt64] = []
+        for (index, owner) in owners.enumerated() where history.events[index].counts {
+            if owned[owner]?.append(index) == nil {
+                owned[owner] = [index]
+                order.append(owner)
+            }
+        }
+        let chains = Dictionary(
+            plans.map { ($0.shipment, $0.chain) }, uniquingKeysWith: { first, _ in first })
+        for owner in order {
             let shipment = UInt32(truncatingIfNeeded: owner >> 32)
             let ordinal = UInt32(truncatingIfNeeded: owner)
             var journey = Journey(shipment: shipment, ordinal: ordinal)
-            let chain = plans.first { $0.shipment == shipment }?.chain ?? []
-            journey.progress = progress(history.events, chain: chain) { owners[$0] == owner }
+            journey.progress = progress(
+                history.events, chain: chains[shipment] ?? [], owned[owner] ?? [])
             journeys.append(journey)
         }
-        for plan in byAnchor(plans) where !seen.contains(UInt64(plan.shipment) << 32) {
+        for plan in byAnchor(plans) where owned[UInt64(plan.shipment) << 32] == nil {
             var journey = Journey(shipment: plan.shipment, ordinal: 0)
-            journey.progress = progress([], chain: plan.chain) { _ in true }
+            journey.progress = progress([], chain: plan.chain, [])
             journeys.append(journey)
         }
         return journeys
@@ -81,6 +90,9 @@ public enum JourneyFold {
     /// For each event the journey that owns it: shipment symbol above, ordinal below.
     private static func assign(_ history: EventHistory, plans: [PlanView]) -> [UInt64] {
         let plans = byAnchor(plans)
+        let positions = Dictionary(
+            plans.enumerated().map { ($0.element.shipment, $0.offset) },
+            uniquingKeysWith: { first, _ in first })
         var owners = [UInt64](repeating: 0, count: history.events.count)
         var current = -1
         var currentDone = false
@@ -95,8 +107,7 @@ public enum JourneyFold {
             lastTime = event.time
             if event.shipment != 0 {
                 owners[index] = UInt64(event.shipment) << 32
-                if let planned = plans.firstIndex(where: { $0.shipment == event.shipment }),
-                    planned >= current
+                if let planned = positions[event.shipment], planned >= current
                 {
                     if planned > current { currentDone = false }
                     current = planned
@@ -140,14 +151,15 @@ public enum JourneyFold {
         return last.place == event.place && last.code == event.code
     }
 
-    /// Which milestones of `chain` the events (those that `owned` says) have reached.
+    /// Which milestones of `chain` the events (those with the indices in `owned`) have reached.
     public static func progress(
-        _ events: [EventRecord], chain: [Milestone], owned: (Int) -> Bool
+        _ events: [EventRecord], chain: [Milestone], _ owned: some Sequence<Int>
     ) -> Journey.Progress {
         var progress = Journey.Progress()
         progress.reached = Array(repeating: .unset, count: chain.count)
         var loose: [Int] = []
-        for (index, event) in events.enumerated() where event.counts && owned(index) {
+        for index in owned where events[index].counts {
+            let event = events[index]
             progress.eventCount += 1
             progress.lastTime = event.time
             progress.lastPlace = event.place

@@ -110,6 +110,16 @@ public struct ShipmentPlan: Sendable, Equatable {
         self.updated = updated
         self.content = content
     }
+
+    /// Milestones between two places that a plan names, where a network has to find them: an arrival,
+    /// its handling and a departure at each of some four places.
+    private static let milestonesPerStretch = 12
+
+    /// How many milestones it has, or will have about so many once its way is found.
+    public var estimatedMilestones: Int {
+        milestones.isEmpty
+            ? (via.count + 1) * ShipmentPlan.milestonesPerStretch : milestones.count
+    }
 }
 
 /// A place that takes no traffic of a mode for a while.

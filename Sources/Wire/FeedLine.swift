@@ -41,6 +41,11 @@ public struct FeedLimits: Sendable, Equatable {
     public var maxContainers = 1_000
     /// Milestones of one plan, and places of its `via`.
     public var maxMilestones = 256
+    /// Containers of one plan times its milestones.
+    public var maxWork = 50_000
+    /// Whether identifiers with control characters are refused: at the feed they are, but what a log
+    /// took is read as it is.
+    public var refusesControls = true
 
     public init() {}
 
@@ -51,6 +56,8 @@ public struct FeedLimits: Sendable, Equatable {
         limits.maxText = 1 << 16
         limits.maxContainers = 1 << 20
         limits.maxMilestones = 1 << 16
+        limits.maxWork = .max
+        limits.refusesControls = false
         return limits
     }()
 }

@@ -225,6 +225,14 @@ struct PlanReader {
             updated: try fields.instant(.updated, "updated"),
             seq: try fields.integer(.seq, "seq"))
         plan.content = content(plan)
+        let work = plan.containers.count.multipliedReportingOverflow(by: plan.estimatedMilestones)
+        guard !work.overflow, work.partialValue <= fields.limits.maxWork else {
+            throw LineReject(
+                .limit, field: plan.milestones.isEmpty ? "containers" : "milestones",
+                detail: "\(plan.containers.count) containers times \(plan.estimatedMilestones) "
+                    + "milestones are more than \(fields.limits.maxWork) (feed.max-plan-work): "
+                    + "state the containers in several plans")
+        }
         return plan
     }
 
@@ -238,10 +246,11 @@ struct PlanReader {
             throw LineReject(.missing, field: "containers", detail: "containers is missing")
         }
         var found: [ContainerNumber] = []
+        var seen: Set<ContainerNumber> = []
         try list(.containers, "containers", most: fields.limits.maxContainers) {
             (slot) throws(LineReject) in
             let number = try fields.container(slot, "containers")
-            if !found.contains(number) { found.append(number) }
+            if seen.insert(number).inserted { found.append(number) }
         }
         if found.isEmpty {
             throw LineReject(.missing, field: "containers", detail: "a plan names a container")

@@ -46,6 +46,20 @@ public struct OutputLine: Sendable, Equatable {
         }
     }
 
+    /// Stands where a line was to be that the database does not take: never a silent skip.
+    public static func gap(_ seq: Int) -> OutputLine {
+        var out = JSONWriter()
+        out.begin()
+        out.field("seq", seq)
+        out.field("kind", "gap")
+        out.field("from", seq)
+        out.field("to", seq)
+        out.endLine()
+        return OutputLine(
+            seq: seq, kind: "gap", type: nil, severity: nil, container: nil, shipment: nil,
+            place: nil, bytes: Array(out.bytes.dropLast()))
+    }
+
     private static func encode(_ seq: Int, _ score: ScoreNotice) -> [UInt8] {
         var out = JSONWriter(reserving: 400)
         out.begin()

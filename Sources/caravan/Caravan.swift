@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Settings
+import Wire
 
 @main
 struct Caravan: AsyncParsableCommand {
@@ -32,11 +33,29 @@ struct Failure: Error, CustomStringConvertible {
 }
 
 enum Console {
+    /// What we say about what went wrong. A stranger's words in it act on nothing; a terminal that is
+    /// gone is no reason to end before what is under way has ended well.
     static func error(_ text: String) {
-        FileHandle.standardError.write(Data((text + "\n").utf8))
+        put(Array((Printable.text(text, keepingLineFeeds: true) + "\n").utf8), to: 2)
     }
 
-    static func write(_ bytes: [UInt8]) { FileHandle.standardOutput.write(Data(bytes)) }
+    /// Lines of JSON, or another program's bytes: on a terminal nothing in them acts on it.
+    static func write(_ bytes: [UInt8]) {
+        guard Terminal.isTerminal else { return FileHandle.standardOutput.write(Data(bytes)) }
+        let lines = String(decoding: bytes, as: UTF8.self)
+            .split(separator: "\n", omittingEmptySubsequences: false)
+        put(Array(lines.map { Printable.json(String($0)) }.joined(separator: "\n").utf8), to: 1)
+    }
+
+    private static func put(_ bytes: [UInt8], to file: Int32) {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { Foundation.write(file, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { return }
+            rest = rest.dropFirst(count)
+        }
+    }
 
     /// Says what went wrong on stderr and ends with status 1.
     static func failing(_ body: () async throws -> Void) async throws {

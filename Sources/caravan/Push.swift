@@ -17,6 +17,13 @@ struct Push: AsyncParsableCommand {
             Status 0: every line is durable and none was rejected. Status 1: a line was rejected, or
             could not be delivered in time; what is in the spool stays there.
 
+            With --folder it takes the files of a folder, oldest name first, and deletes each once all
+            of it is acknowledged. Write a file elsewhere on the same disk and rename it into the
+            folder when it is finished. A file that is written in the folder itself is taken once
+            it has not changed between two looks a second apart and nobody has it open for writing, as
+            far as can be seen; one whose last line has no end, once it has not changed for 60 s.
+            Names that begin with a dot are left alone.
+
             EXAMPLES
               caravan push events.ndjson
               zcat lines.ndjson.gz | caravan push
@@ -50,7 +57,7 @@ struct Push: AsyncParsableCommand {
     @Option(name: .long, help: "Bytes that the spool may hold; beyond, no more lines are taken in.")
     var spoolLimit = 1 << 30
 
-    @Option(name: .long, help: "With a spool: take in the files of this folder, oldest name first.")
+    @Option(name: .long, help: "With a spool: take in the finished files of this folder, oldest name first.")
     var folder: String?
 
     @Option(name: .long, help: "With a spool: the post that speaks.")

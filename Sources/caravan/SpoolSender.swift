@@ -23,9 +23,13 @@ struct SpoolIntake {
     /// Lines that say something about the connection itself: a spool carries none of them.
     private(set) var dropped = 0
 
+    /// Where the source is a folder.
+    private var folder: FolderIntake?
+
     init(_ spool: Spool, _ source: SpoolSource) {
         self.spool = spool
         self.source = source
+        if case .folder(let path) = source { folder = FolderIntake(path, spool) }
     }
 
     /// Takes in what there is, waiting for at most `milliseconds`. Does nothing while the spool is
@@ -35,8 +39,7 @@ struct SpoolIntake {
         case .nothing:
             isAtEnd = true
             return idle(milliseconds)
-        case .folder(let folder):
-            return try takeIn(folder: folder) || idle(milliseconds)
+        case .folder: return try takeInFolder() || idle(milliseconds)
         case .stream(let handle): return try takeIn(handle.fileDescriptor, milliseconds)
         }
     }
@@ -87,60 +90,39 @@ struct SpoolIntake {
         unsaved = []
     }
 
-    private mutating func takeIn(folder: String) throws -> Bool {
-        isAtEnd = true
-        let files = FileManager.default
-        let names = try files.contentsOfDirectory(atPath: folder).sorted()
-        var took = false
-        for name in names where !name.hasPrefix(".") && !name.contains(".spooled-") {
-            let path = folder + "/" + name
-            var isFolder: ObjCBool = false
-            guard files.fileExists(atPath: path, isDirectory: &isFolder), !isFolder.boolValue
-            else { continue }
-            let size = (try? files.attributesOfItem(atPath: path))?[.size] as? Int ?? 0
-            guard size < spool.limitBytes else {
-                throw Failure(
-                    "\(path) has \(size) bytes, and the spool takes \(spool.limitBytes): raise "
-                        + "--spool-limit")
-            }
-            guard spool.hasRoom(for: size + 1) else {
-                isAtEnd = false
-                break
-            }
-            guard let data = files.contents(atPath: path) else { continue }
-            guard spool.hasRoom(for: data.count + 1) else {
-                isAtEnd = false
-                break
-            }
-            let lines = data.split(separator: 0x0A).map(Array.init)
-            let last = try spool.append(keep(lines))
-            // The new name says which ack lets the file go, also after a power failure.
-            try files.moveItem(atPath: path, toPath: path + ".spooled-\(last)")
-            took = true
+    private mutating func takeInFolder() throws -> Bool {
+        guard var intake = folder else { return false }
+        var left = 0
+        let took = try intake.takeIn { lines in
+            let kept = SpoolIntake.news(lines)
+            left += kept.talk
+            return kept.lines
         }
+        dropped += left
+        folder = intake
+        isAtEnd = intake.isSettled
         return took
     }
 
     /// Removes the source files of which everything is acknowledged.
-    func release() {
-        guard case .folder(let folder) = source,
-            let names = try? FileManager.default.contentsOfDirectory(atPath: folder)
-        else { return }
-        for name in names {
-            guard let mark = name.range(of: ".spooled-", options: .backwards),
-                let last = Int(name[mark.upperBound...]), last <= spool.acknowledged
-            else { continue }
-            try? FileManager.default.removeItem(atPath: folder + "/" + name)
-        }
-    }
+    func release() { folder?.release() }
 
     private mutating func keep(_ lines: [[UInt8]]) -> [[UInt8]] {
-        lines.filter { line in
+        let kept = SpoolIntake.news(lines)
+        dropped += kept.talk
+        return kept.lines
+    }
+
+    /// The lines that are news, and how many speak of the connection itself.
+    private static func news(_ lines: [[UInt8]]) -> (lines: [[UInt8]], talk: Int) {
+        var talk = 0
+        let news = lines.filter { line in
             if LinkTalk.isBlank(line) { return false }
             let isTalk = LinkTalk.isMeant(line)
-            if isTalk { dropped += 1 }
+            if isTalk { talk += 1 }
             return !isTalk
         }
+        return (news, talk)
     }
 }
 
@@ -322,12 +304,29 @@ struct SpoolSender {
                         + "was it restored from an older copy? Move \(spool.folder) away and begin anew"
                 )
             }
-            try spool.acknowledge(resume)
+            let begin = try resumeAt(resume)
             return Link(
                 socket: socket, window: max(1, object.integer("window") ?? 8_192),
-                heartbeatSeconds: Double(object.integer("heartbeatSeconds") ?? 10), sent: resume,
-                durable: resume)
+                heartbeatSeconds: Double(object.integer("heartbeatSeconds") ?? 10), sent: begin,
+                durable: begin)
         }
+    }
+
+    /// The line after which sending begins. A server that knows less than it had acknowledged runs on
+    /// a database that went back: it gets again whatever the spool still has.
+    private func resumeAt(_ resume: Int) throws -> Int {
+        guard resume < spool.acknowledged else {
+            try spool.acknowledge(resume)
+            return resume
+        }
+        let begin = max(resume, spool.first - 1)
+        let gone = begin - resume
+        Console.error(
+            "caravan: \(servers.current) had acknowledged line \(spool.acknowledged) and knows \(resume) "
+                + "now: its database went back. Lines from \(begin + 1) on are sent again"
+                + (gone > 0 ? "; \(gone) before them are gone here, too, and lost" : ""))
+        try spool.retreat(to: begin)
+        return begin
     }
 
     /// Puts the next lines into the outgoing bytes, as far as the window allows.

@@ -106,6 +106,22 @@ struct TailFollower {
     let request: (Place?) -> [UInt8]
     let name: String?
     var after: Place?
+    /// The log that is followed.
+    private var log: String?
+
+    init(server: String, request: @escaping (Place?) -> [UInt8], name: String?, after: Place?) {
+        self.server = server
+        self.request = request
+        self.name = name
+        self.after = after
+    }
+
+    /// We were following, and the number that we came to is beyond the log's end.
+    private func isBeyond(_ reply: FlatObject?, _ kind: String?) -> Bool {
+        guard case .number = after, let log else { return false }
+        return reply?.text("error")?.contains("last line of this log") == true
+            && reply?.text("error")?.contains(log) == false
+    }
 
     /// Calls `each` with a line, its number and its kind, until that says false.
     mutating func follow(_ each: (String, Int?, String?) throws -> Bool) throws {
@@ -122,7 +138,16 @@ struct TailFollower {
                     let kind = object?.text("kind")
                     let seq = object?.integer("seq")
                     if let seq { after = .number(seq) }
-                    if object?.text("code") == "protocol" { throw Failure(line) }
+                    if let read = object?.text("log") { log = read }
+                    if object?.text("code") == "protocol" {
+                        guard isBeyond(object, kind) else { throw Failure(line) }
+                        Console.error(
+                            "caravan: the daemon's log is not the one that was followed: its database "
+                                + "went back, and its numbers began anew")
+                        // Where the daemon keeps our place it has moved it; else nobody knows it.
+                        after = name == nil ? .word("now") : nil
+                        break
+                    }
                     if try !each(line, seq, kind) { return }
                     if name != nil, let seq, kind != "heartbeat" {
                         try socket.send("{\"ack\":\(seq)}\n")

@@ -13,6 +13,7 @@ struct UpFolder {
     let run: String
 
     var cluster: String { root + "/postgres" }
+    var lock: String { root + "/up.lock" }
     var daemonPID: String { root + "/caravand.pid" }
     var demoStart: String { root + "/demo-start" }
     var configuration: String { root + "/caravan.yaml" }
@@ -66,8 +67,9 @@ struct Up: AsyncParsableCommand {
         stop.install()
         try FileManager.default.createDirectory(
             atPath: folder.root, withIntermediateDirectories: true)
-        try FileManager.default.createDirectory(
-            atPath: folder.run, withIntermediateDirectories: true)
+        let lock = try take(folder)
+        defer { close(lock) }
+        try PrivateFolder.make(folder.run)
         endLeftoverDaemon(folder)
         let cluster = try PrivateCluster(folder: folder.cluster)
         Console.error("starting PostgreSQL in \(folder.cluster)")
@@ -94,14 +96,48 @@ struct Up: AsyncParsableCommand {
             demo.start()
         }
         let deadline = seconds > 0 ? Date().addingTimeInterval(seconds) : Date.distantFuture
+        var restarts: [Date] = []
         while daemon.isRunning, !stop.isSet, Date() < deadline {
             try await Task.sleep(for: .milliseconds(100))
+            if !cluster.isAlive, !stop.isSet { try restart(cluster, &restarts) }
         }
         if !daemon.isRunning, !stop.isSet {
             throw Failure("caravand ended by itself; its last words are above")
         }
         stop.set()
         Console.error("stopping")
+    }
+
+    /// One at a time in a folder: whoever comes second changes nothing.
+    private func take(_ folder: UpFolder) throws -> Int32 {
+        let file = open(folder.lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard file >= 0 else {
+            throw Failure("\(folder.lock) cannot be opened: \(String(cString: strerror(errno)))")
+        }
+        guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
+            close(file)
+            let owner = (try? String(contentsOfFile: folder.lock, encoding: .utf8)) ?? ""
+            let process = owner.trimmingCharacters(in: .whitespacesAndNewlines)
+            throw Failure(
+                "caravan up\(process.isEmpty ? "" : " (process \(process))") runs in \(folder.root) "
+                    + "already; stop it, or choose another folder with --dir")
+        }
+        ftruncate(file, 0)
+        _ = "\(getpid())\n".withCString { pwrite(file, $0, strlen($0), 0) }
+        return file
+    }
+
+    /// The database has ended, and not by us: starts it again, unless it does not stay up.
+    private func restart(_ cluster: PrivateCluster, _ restarts: inout [Date]) throws {
+        restarts = restarts.filter { $0.timeIntervalSinceNow > -60 }
+        guard restarts.count < 3 else {
+            throw Failure(
+                "PostgreSQL ended \(restarts.count + 1) times within a minute; its last words are in "
+                    + "\(cluster.folder)/postgres.log")
+        }
+        restarts.append(Date())
+        Console.error("PostgreSQL has ended; starting it again")
+        try cluster.startServer()
     }
 
     /// A daemon that a killed `up` left behind would hold the ports.
@@ -194,7 +230,7 @@ struct Up: AsyncParsableCommand {
     }
 }
 
-/// Set by Ctrl-C, SIGTERM, or the end of the work.
+/// Set by Ctrl-C, SIGTERM, a terminal that is closed, or the end of the work.
 final class StopFlag: Sendable {
     private let state = Mutex(false)
 
@@ -203,7 +239,7 @@ final class StopFlag: Sendable {
     func set() { state.withLock { $0 = true } }
 
     func install() {
-        for number in [SIGINT, SIGTERM] {
+        for number in [SIGINT, SIGTERM, SIGHUP] {
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
             source.setEventHandler { [self] in set() }

@@ -54,11 +54,16 @@ struct Caravand: AsyncParsableCommand {
             print("the configuration is good: \(Setting.all.count) settings")
             return
         }
-        LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
+        LoggingSystem.bootstrap { PrintableLogHandler(StreamLogHandler.standardError(label: $0)) }
         var logger = Logger(label: "caravand")
         logger.logLevel = plan.logLevel
+        let run: RunFolder
+        do { run = try RunFolder(plan.runFolder, state: plan.stateFolder) } catch {
+            FileHandle.standardError.write(Data("caravand: \(error)\n".utf8))
+            throw ExitCode(1)
+        }
         let group = MultiThreadedEventLoopGroup.singleton
-        let daemon = Daemon(plan: plan, group: group, logger: logger)
+        let daemon = Daemon(plan: plan, run: run, group: group, logger: logger)
         let services = ServiceGroup(
             configuration: .init(
                 services: [

@@ -6,6 +6,7 @@ import Server
 import ServiceLifecycle
 import Settings
 import Store
+import Synchronization
 import TLS
 import Tracking
 import UnixSignals
@@ -14,6 +15,7 @@ import Wire
 /// The composition root: listeners, log, engine and writer, and their life.
 struct Daemon: Service {
     let plan: DaemonPlan
+    let run: RunFolder
     let group: any EventLoopGroup
     let logger: Logger
 
@@ -26,8 +28,11 @@ struct Daemon: Service {
                 microseconds: Int64(now.tv_sec) * 1_000_000 + Int64(now.tv_nsec) / 1_000)
         }
         let logger = logger
+        let run = run
         let store = PostgresLog(
-            StoreOptions(conninfo: plan.conninfo, clock: wall) { logger.warning("\($0)") })
+            StoreOptions(
+                conninfo: plan.conninfo, clock: wall, known: { run.known },
+                remember: { run.remember($0) }, notice: { logger.warning("\($0)") }))
         let tls = try plan.tls.map { try TLSKeeper($0) }
         let house = House(
             store: store, inbox: Inbox(highLines: plan.inboxLines),
@@ -40,15 +45,35 @@ struct Daemon: Service {
         try await withGracefulShutdownHandler {
             try await serve(house)
         } onGracefulShutdown: {
+            let isAway = house.status.state != "ok"
             house.status.set("draining")
             Task {
                 await house.listeners.close()
                 house.inbox.stop()
             }
+            endInTime(house, isAway: isAway)
         }
         await house.listeners.close()
         await house.listeners.sayFarewell("the daemon stops; what is not acknowledged, send again")
     }
+
+    /// A stop waits for nothing that is away: what is not acknowledged is sent again, and what no
+    /// checkpoint has is replayed.
+    private func endInTime(_ house: House, isAway: Bool) {
+        let logger = logger
+        Task {
+            try? await Task.sleep(for: .seconds(isAway ? 1 : Daemon.drainSeconds))
+            house.store.abandon()
+            try? await Task.sleep(for: .seconds(isAway ? 3 : Daemon.lastSeconds))
+            logger.warning(
+                "stopped without the database; what was not acknowledged has to be sent again")
+            _exit(0)
+        }
+    }
+
+    /// Seconds after which a stop waits for the database no longer, and after which for nothing.
+    private static let drainSeconds = 6.0
+    private static let lastSeconds = 2.5
 
     /// Each connection is a file: takes as many as the system allows, and says where the caps
     /// promise more.
@@ -101,8 +126,9 @@ struct Daemon: Service {
         while !Task.isShuttingDownGracefully {
             do throws(StoreFailure) {
                 let writer = try await house.store.claimLease(
-                    holder: plan.holder, address: plan.advertised, seconds: plan.leaseSeconds)
-                if writer.holder == plan.holder {
+                    holder: run.holder, insteadOf: run.former, address: plan.advertised,
+                    seconds: plan.leaseSeconds)
+                if writer.holder == run.holder {
                     house.status.stand(by: nil)
                     try await lead(house)
                 } else {
@@ -110,6 +136,7 @@ struct Daemon: Service {
                 }
                 attempt = 0
             } catch let failure {
+                if Task.isShuttingDownGracefully { break }
                 let hint =
                     failure.state == "42883" || failure.state == "42P01"
                     ? " (run caravan migrate)" : ""
@@ -122,7 +149,7 @@ struct Daemon: Service {
                 attempt += 1
             }
         }
-        try? await house.store.releaseLease(holder: plan.holder)
+        try? await house.store.releaseLease(holder: run.holder)
     }
 
     /// Lines were taken that will not be answered: whoever sent them has to begin anew, and whoever
@@ -153,8 +180,18 @@ struct Daemon: Service {
             await startOver(
                 house, "this daemon is a standby; the writer's feed is at \(writer.address)")
         }
-        let head = try await house.store.head()
-        if house.hub.isBlank { house.hub.begin(log: head.log, last: head.seq) }
+        var head = try await house.store.head()
+        if let known = run.known, known.log == head.log, head.batch < known.batch,
+            try await house.store.declareWentBack(known)
+        {
+            head = try await house.store.head()
+            let change = "log was \(known.log) at \(known.batch), is \(head.log) at \(head.batch)"
+            logger.error("the database went back: \(change)")
+        }
+        run.remember(head.known)
+        if house.hub.isAnother(log: head.log, last: head.seq) {
+            house.hub.begin(log: head.log, last: head.seq)
+        }
         try await house.hub.follow(house.store)
         try? await Task.sleep(for: .milliseconds(300))
     }
@@ -162,12 +199,14 @@ struct Daemon: Service {
     /// Writes the log until told to stop or fenced off.
     private func lead(_ house: House) async throws(StoreFailure) {
         let dismissed = SharedFlag()
-        let renewing = Task { await renew(house, dismissed) }
+        let log = LeadingLog()
+        let renewing = Task { await renew(house, log, dismissed) }
         defer { renewing.cancel() }
-        await makePartitions(house.store)
         let recovered = try await Recovery.run(house.store)
         let lastStep = try await house.store.lastStep()
         let clock = clock(house, lastStep)
+        log.name = recovered.head.log
+        await makePartitions(house.store)
         house.hub.begin(log: recovered.head.log, last: recovered.head.seq)
         if recovered.diverged > 0 {
             logger.warning(
@@ -191,7 +230,7 @@ struct Daemon: Service {
             replaying.cancel()
         }
         var loop = WriterLoop(
-            engine: recovered.engine, store: house.store, inbox: house.inbox, hub: house.hub,
+            recovered: recovered, store: house.store, inbox: house.inbox, hub: house.hub,
             status: house.status, clock: clock, options: plan.writer, logger: logger,
             notBefore: lastStep ?? .unset, dismissed: dismissed)
         do throws(StoreFailure) {
@@ -217,15 +256,17 @@ struct Daemon: Service {
 
     /// Shows that this daemon lives, three times as often as it must, and steps down where another
     /// one has taken the lease meanwhile.
-    private func renew(_ house: House, _ dismissed: SharedFlag) async {
+    private func renew(_ house: House, _ log: LeadingLog, _ dismissed: SharedFlag) async {
         var wasAway = false
         while !Task.isCancelled {
             try? await Task.sleep(for: .seconds(plan.leaseSeconds / 3))
             if Task.isCancelled { return }
             do {
                 let holder = try await house.store.claimLease(
-                    holder: plan.holder, address: plan.advertised, seconds: plan.leaseSeconds)
-                if holder.holder != plan.holder {
+                    holder: run.holder, address: plan.advertised, seconds: plan.leaseSeconds)
+                // Another daemon saw that the log went back: it has to be opened anew.
+                let isAnother = !log.name.isEmpty && holder.log != log.name
+                if holder.holder != run.holder || isAnother {
                     dismissed.set()
                     return house.inbox.poke()
                 }
@@ -306,5 +347,15 @@ struct Daemon: Service {
         } catch {
             logger.warning("partitions could not be made", metadata: ["cause": "\(error)"])
         }
+    }
+}
+
+/// The log that is led, once it is known.
+final class LeadingLog: Sendable {
+    private let value = Mutex("")
+
+    var name: String {
+        get { value.withLock { $0 } }
+        set { value.withLock { $0 = newValue } }
     }
 }

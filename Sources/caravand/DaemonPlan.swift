@@ -24,8 +24,9 @@ struct DaemonPlan: Sendable {
     let network: Network
     let tls: TLSFiles?
     let anonymous: String
-    /// Names this daemon among those of its database: the same after a restart.
-    let holder: String
+    let runFolder: String
+    /// Empty: the run folder.
+    let stateFolder: String
     let advertised: String
     let leaseSeconds: Double
     let rules: AlertRules
@@ -55,15 +56,17 @@ struct DaemonPlan: Sendable {
         feed.limits.maxText = settings.integer("feed.max-text")
         feed.limits.maxContainers = settings.integer("feed.max-containers")
         feed.limits.maxMilestones = settings.integer("feed.max-milestones")
+        feed.limits.maxWork = settings.integer("feed.max-plan-work")
         feed.window = settings.integer("feed.window")
         feed.maxUnauthenticated = settings.integer("feed.max-unauthenticated")
+        feed.maxAnonymous = settings.integer("feed.max-anonymous")
         feed.maxPerAddress = settings.integer("feed.max-per-address")
         feed.maxPerPost = settings.integer("feed.max-per-post")
         feed.handshakeSeconds = settings.integer("feed.handshake-seconds")
         anonymous = settings.text("feed.anonymous")
         leaseSeconds = settings.number("writer.lease-seconds")
-        let canonical = URL(fileURLWithPath: folder).standardizedFileURL.path
-        holder = ProcessInfo.processInfo.hostName + ":" + canonical
+        runFolder = folder
+        stateFolder = settings.text("state.folder")
         let stated = settings.text("feed.advertise")
         advertised = stated.isEmpty ? feeds.first?.description ?? "nowhere" : stated
         tls = try DaemonPlan.tls(settings)
@@ -76,6 +79,7 @@ struct DaemonPlan: Sendable {
         tail.heartbeatSeconds = settings.integer("tail.heartbeat-seconds")
         tail.slowSeconds = settings.integer("tail.slow-seconds")
         tail.maxNames = settings.integer("tail.max-names")
+        tail.maxPerAddress = settings.integer("tail.max-per-address")
         tail.maxConnections = settings.integer("tail.max-connections")
         ringLines = settings.integer("tail.ring-lines")
         writer.batchLines = settings.integer("writer.batch-lines")

@@ -1,4 +1,5 @@
 import Engine
+import Log
 import TestKit
 import Testing
 import Tracking
@@ -99,9 +100,17 @@ private func closure(_ name: String) -> String {
     @Test func theLogKeepsTheLimitsAndAnOlderOneHadNone() throws {
         let bytes = RulesCoding.encode(rules)
         #expect(try RulesCoding.decode(bytes) == rules)
-        // Version 1 ended before the limits, each of which takes a byte here.
-        let older = try RulesCoding.decode([1] + bytes.dropFirst().dropLast(3))
-        #expect([older.maxEvents, older.maxPlans, older.maxClosures] == [.max, .max, .max])
-        #expect(older.futureHours == rules.futureHours)
+        // Format 1: fifteen figures one after the other, and nothing of limits; 2 had three of them.
+        var older: [UInt8] = [1]
+        for value in [0.6, 0.4, 0.7, 2, 10, 15, 60, 15, 0.02, 30, 2, 36, 30, 120, 360] {
+            withUnsafeBytes(of: value.bitPattern.littleEndian) { older += $0 }
+        }
+        let first = try RulesCoding.decode(older)
+        #expect([first.maxEvents, first.maxPlans, first.maxClosures] == [.max, .max, .max])
+        #expect(first.futureHours == 36)
+        let second = try RulesCoding.decode([2] + older.dropFirst() + [6, 4, 2])
+        #expect([second.maxEvents, second.maxPlans, second.maxClosures] == [3, 2, 1])
+        #expect(second.maxWork == .max)
+        #expect(throws: CodingFlaw.self) { try RulesCoding.decode([9] + bytes.dropFirst()) }
     }
 }

@@ -15,7 +15,7 @@ private let now = Instant(seconds: 1_767_225_600)
     }
 
     private func forecast(_ intervals: IntervalGuard, _ expected: Forecast.Expectation)
-        -> Forecasted
+        -> IssuedInterval
     {
         let quantile = { (share: Double) in
             intervals.stance(expected, now: now, isLastStep: false).quantile(share)
@@ -23,7 +23,7 @@ private let now = Instant(seconds: 1_767_225_600)
         let middle = expected.quantile(0.5)
         let horizon = IntervalGuard.horizonClass(
             minutes: middle.minutes(since: now), isLastStep: false)
-        return Forecasted(
+        return IssuedInterval(
             horizon: UInt8(horizon), p10: quantile(0.1), p50: quantile(0.5), p90: quantile(0.9))
     }
 
@@ -45,7 +45,7 @@ private let now = Instant(seconds: 1_767_225_600)
         var intervals = IntervalGuard()
         let expected = expectation()
         let middle = expected.quantile(0.5)
-        var underWay: [Forecasted] = []
+        var underWay: [IssuedInterval] = []
         var covered = 0
         var judged = 0
         for round in 0..<6_000 {

@@ -117,7 +117,7 @@ extension LineSocket {
             let id = 1
             var isOpen: Bool { true }
             func deliver(_ reply: SourceReply) {}
-            func welcome(_ hello: Hello, resume last: Int, now: Instant) {}
+            func welcome(_ hello: Hello, _ welcome: Welcome) {}
             func close(_ prose: String, _ code: CloseCode) {}
         }
         let chunk = TestKit.chunk([String(event(1).dropLast())])
@@ -311,15 +311,26 @@ extension LineSocket {
     @Test func boundsOnConnectionsHold() async throws {
         var options = FeedOptions()
         options.maxConnections = 3
-        options.maxUnauthenticated = 2
+        options.maxUnauthenticated = 1
         let server = try await TestServer(feed: options)
         let first = try server.feed()
         try first.send("{\"ping\":1}\n")
         #expect(try await first.next() == "{\"pong\":1}")
-        let waiting = [try server.feed(), try server.feed()]
-        let fourth = try server.feed()
-        #expect(try #require(try await fourth.next()).contains("\"code\":\"limit\""))
-        for socket in waiting { try socket.send("{\"ping\":1}\n") }
-        for socket in waiting { #expect(try await socket.next() == "{\"pong\":1}") }
+        // Whoever has not said a word makes room.
+        let silent = try server.feed()
+        try silent.send("\n")
+        var entered = [first]
+        for _ in 0..<2 {
+            let next = try server.feed()
+            if entered.count == 1 {
+                #expect(try #require(try await silent.next()).contains("\"code\":\"limit\""))
+            }
+            try next.send("{\"ping\":1}\n")
+            #expect(try await next.next() == "{\"pong\":1}")
+            entered.append(next)
+        }
+        // Whoever has does not.
+        let late = try server.feed()
+        #expect(try #require(try await late.next()).contains("3 connections are open already"))
     }
 }

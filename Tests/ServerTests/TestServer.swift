@@ -80,7 +80,7 @@ final class TestServer: Sendable {
         let (inbox, log) = (inbox, log)
         Task.detached {
             var loop = WriterLoop(
-                engine: recovered.engine, store: log, inbox: inbox, hub: hub, status: status,
+                recovered: recovered, store: log, inbox: inbox, hub: hub, status: status,
                 clock: DaemonClock(wall: wallNow), options: writer, logger: logger)
             try? await loop.run(
                 ordinances: [.rules(AlertRules()), .network(NetworkFile.shippedBytes)])

@@ -1,3 +1,4 @@
+import Log
 import Testing
 import Tracking
 import Wire
@@ -291,10 +292,23 @@ import Wire
             let origin = Origin(post: index == 1 ? "P" : "")
             _ = Array(line.utf8).withUnsafeBufferPointer { writer.append(.line, origin, $0) }
         }
-        let entries = try LogBlob.read(writer.finished())
+        let (meaning, entries) = try LogBlob.read(writer.finished())
+        #expect(meaning == .current)
         #expect(entries.map { String(decoding: $0.bytes, as: UTF8.self) } == lines)
         #expect(entries[1].origin.post == "P")
         #expect(throws: CodingFlaw.self) { try LogBlob.read(Array(writer.finished().dropLast())) }
+        // Of the version before: without the meaning, which was the first.
+        let earlier = [1] + writer.finished().dropFirst(2)
+        #expect(try LogBlob.read(earlier).meaning == .first)
+        #expect(try LogBlob.read(earlier).entries == entries)
+        for later in [[9] + writer.finished().dropFirst(), [2, 99] + earlier.dropFirst()] {
+            do {
+                _ = try LogBlob.read(later)
+                Issue.record("a batch of a later version was read")
+            } catch {
+                #expect(error.detail.contains("a later version of Caravan wrote it"))
+            }
+        }
     }
 
     @Test func networkFlawsNameTheirLine() {

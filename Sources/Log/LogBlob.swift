@@ -1,5 +1,19 @@
 import Tracking
 
+/// By which meaning a batch's lines were read. What a line says may be understood better by a later
+/// version; what has been decided stands, so a replay reads each batch as it was read then.
+public enum Meaning: UInt8, Sendable, Comparable, CaseIterable {
+    /// Until schema 3: any text could be an identifier, and a plan could cost any amount of work.
+    case first = 1
+    /// From schema 4 on: identifiers hold no control characters, and a plan has a budget. Only the
+    /// feed refuses by that; a log that took such lines keeps them.
+    case bounded = 2
+
+    public static let current = Meaning.bounded
+
+    public static func < (a: Meaning, b: Meaning) -> Bool { a.rawValue < b.rawValue }
+}
+
 /// One input of a batch as the log keeps it: enough to step the engine through it again.
 public struct LogEntry: Sendable, Equatable {
     public enum Kind: UInt8, Sendable {
@@ -24,7 +38,8 @@ public struct LogEntry: Sendable, Equatable {
 
 /// Writes a batch's entries as one run of bytes.
 public struct LogBlobWriter: Sendable {
-    static let version: UInt8 = 1
+    /// Version 1 did not state the meaning: it was the first.
+    static let version: UInt8 = 2
 
     private var body = ByteEncoder()
     private var origins: [Origin] = []
@@ -53,6 +68,7 @@ public struct LogBlobWriter: Sendable {
         var out = ByteEncoder()
         out.bytes.reserveCapacity(body.bytes.count + 64)
         out.byte(LogBlobWriter.version)
+        out.byte(Meaning.current.rawValue)
         out.count(origins.count)
         for origin in origins {
             out.text(origin.post)
@@ -66,10 +82,23 @@ public struct LogBlobWriter: Sendable {
 
 /// Reads a batch's entries back.
 public enum LogBlob {
-    public static func read(_ bytes: [UInt8]) throws(CodingFlaw) -> [LogEntry] {
+    /// The entries, and by which meaning they were read.
+    public static func read(
+        _ bytes: [UInt8]
+    ) throws(CodingFlaw) -> (meaning: Meaning, entries: [LogEntry]) {
         var decoder = ByteDecoder(bytes)
-        guard try decoder.byte() == LogBlobWriter.version else {
-            throw CodingFlaw("a batch of a version that this program does not know")
+        let version = try decoder.byte()
+        try FormatVersion.check(version, "a batch", oldest: 1, newest: LogBlobWriter.version)
+        var meaning = Meaning.first
+        if version > 1 {
+            let stated = try decoder.byte()
+            guard let known = Meaning(rawValue: stated) else {
+                throw CodingFlaw(
+                    "a batch was read by meaning \(stated), and this program knows up to "
+                        + "\(Meaning.current.rawValue): a later version of Caravan wrote it; "
+                        + "install that or a newer one")
+            }
+            meaning = known
         }
         var origins: [Origin] = []
         for _ in 0..<(try decoder.count()) {
@@ -85,6 +114,6 @@ public enum LogBlob {
             entries.append(
                 LogEntry(kind: kind, origin: origins[origin], bytes: try decoder.blob()))
         }
-        return entries
+        return (meaning, entries)
     }
 }

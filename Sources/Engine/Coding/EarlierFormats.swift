@@ -1,33 +1,8 @@
 import Forecast
+import Log
 import Tracking
-import Wire
 
-/// Texts that recur within one encoded value, each written once.
-struct TextTable {
-    private(set) var texts: [String] = []
-    private var numbers: [String: Int] = [:]
-
-    mutating func number(_ text: String) -> Int {
-        if let known = numbers[text] { return known }
-        numbers[text] = texts.count
-        texts.append(text)
-        return texts.count - 1
-    }
-}
-
-extension ByteEncoder {
-    mutating func instant(_ value: Instant) {
-        switch value {
-        case .unset: byte(0)
-        case .never: byte(1)
-        default:
-            byte(2)
-            signed(value.microseconds)
-        }
-    }
-
-    mutating func double(_ value: Double) { fixed(value.bitPattern) }
-}
+// Formats of schema 3 and before, without field numbers. They are read, never written.
 
 extension ByteDecoder {
     mutating func instant() throws(CodingFlaw) -> Instant {
@@ -50,119 +25,14 @@ extension ByteDecoder {
     }
 }
 
-/// A container's record as bytes that mean the same in every process: symbols are written as their
-/// texts. What can be derived from events and plans (the progress of journeys) is left out.
-enum RecordCoding {
-    static let version: UInt8 = 2
-
-    static func encode(_ record: ContainerRecord, _ texts: [String]) -> [UInt8] {
-        var table = TextTable()
-        var body = ByteEncoder()
-        func symbol(_ number: UInt32) { body.count(table.number(texts[Int(number)])) }
-        body.count(record.history.events.count)
-        for event in record.history.events {
-            body.fixed(event.identity.high)
-            body.fixed(event.identity.low)
-            body.fixed(event.content)
-            body.instant(event.time)
-            body.instant(event.updated)
-            symbol(event.place)
-            symbol(event.shipment)
-            body.byte(event.code.rawValue)
-            body.byte(
-                event.eventClass.rawValue | event.mode.rawValue << 2
-                    | (event.retracted ? 0x80 : 0))
-        }
-        body.count(record.history.superseded.count)
-        for version in record.history.superseded {
-            body.fixed(version.identity.high)
-            body.fixed(version.identity.low)
-            body.fixed(version.content)
-            body.instant(version.updated)
-        }
-        body.count(record.plans.count)
-        for plan in record.plans { symbol(plan) }
-        body.count(record.journeys.count)
-        for journey in record.journeys {
-            symbol(journey.shipment)
-            body.unsigned(UInt64(journey.ordinal))
-            encode(journey.publication, &body, &table, texts)
-        }
-        var out = ByteEncoder()
-        out.byte(version)
-        out.fixed(record.number.packed)
-        out.count(table.texts.count)
-        for text in table.texts { out.text(text) }
-        out.bytes += body.bytes
-        return out.bytes
-    }
-
-    private static func encode(
-        _ publication: Journey.Publication, _ body: inout ByteEncoder,
-        _ table: inout TextTable, _ texts: [String]
-    ) {
-        for instant in [
-            publication.p10, publication.p50, publication.p90, publication.publishedAt,
-            publication.owedAt, publication.reviewAt, publication.overdueAt, publication.holdUntil,
-        ] { body.instant(instant) }
-        body.byte(publication.lateVerdict ? 1 : 0)
-        body.signed(Int64(publication.furthest))
-        body.count(publication.alerts.count)
-        for alert in publication.alerts {
-            body.byte(alert.type.rawValue)
-            body.unsigned(UInt64(alert.milestone))
-            body.count(table.number(texts[Int(alert.place)]))
-            body.byte(alert.code.rawValue)
-            body.unsigned(UInt64(alert.episode))
-            body.unsigned(UInt64(alert.rev))
-            body.byte(alert.phase.rawValue)
-            body.byte(alert.severity.rawValue)
-            body.instant(alert.since)
-            body.unsigned(UInt64(alert.evidence))
-            body.signed(Int64(alert.delayMinutes))
-            body.float(alert.probability)
-            body.instant(alert.confirmAt)
-            body.byte(alert.horizon)
-        }
-        body.count(publication.path.count)
-        for minutes in publication.path { body.float(minutes) }
-        body.count(publication.forecasts.count)
-        for forecast in publication.forecasts { encode(forecast, &body) }
-        body.count(publication.next == nil ? 0 : 1)
-        if let next = publication.next { encode(next, &body) }
-        body.count(publication.taught.count)
-        for instant in publication.taught { body.instant(instant) }
-    }
-
-    private static func encode(_ forecast: Forecasted, _ body: inout ByteEncoder) {
-        body.byte(forecast.horizon)
-        body.instant(forecast.p50)
-        body.float(forecast.before)
-        body.float(forecast.behind)
-    }
-
-    private static func forecasted(
-        _ decoder: inout ByteDecoder
-    ) throws(CodingFlaw) -> Forecasted {
-        Forecasted(
-            horizon: try decoder.byte(), p50: try decoder.instant(),
-            before: try decoder.float(), behind: try decoder.float())
-    }
-
-    /// The shipments whose plans name the container of an encoded record.
-    static func plans(_ bytes: [UInt8]) throws(CodingFlaw) -> [String] {
-        var symbols = Symbols()
-        return try decode(bytes, &symbols).plans.map { symbols[$0] }
-    }
-
+/// A container's record of format 2.
+enum EarlierRecord {
     /// The record, its journeys still without progress.
     static func decode(
         _ bytes: [UInt8], _ symbols: inout Symbols
     ) throws(CodingFlaw) -> ContainerRecord {
         var decoder = ByteDecoder(bytes)
-        guard try decoder.byte() == version else {
-            throw CodingFlaw("a journey of a version that this program does not know")
-        }
+        _ = try decoder.byte()
         var record = ContainerRecord(number: ContainerNumber(packed: try decoder.fixed()))
         var table: [UInt32] = []
         for _ in 0..<(try decoder.count()) {
@@ -218,6 +88,14 @@ enum RecordCoding {
             retracted: flags & 0x80 != 0)
     }
 
+    private static func interval(
+        _ decoder: inout ByteDecoder
+    ) throws(CodingFlaw) -> IssuedInterval {
+        IssuedInterval(
+            horizon: try decoder.byte(), p50: try decoder.instant(),
+            before: try decoder.float(), behind: try decoder.float())
+    }
+
     private static func publication(
         _ decoder: inout ByteDecoder, _ table: [UInt32]
     ) throws(CodingFlaw) -> Journey.Publication {
@@ -235,9 +113,13 @@ enum RecordCoding {
         for _ in 0..<(try decoder.count()) { said.alerts.append(try alert(&decoder, table)) }
         for _ in 0..<(try decoder.count()) { said.path.append(try decoder.float()) }
         for _ in 0..<(try decoder.count()) {
-            said.forecasts.append(try forecasted(&decoder))
+            said.forecasts.append(try interval(&decoder))
         }
-        if try decoder.count() == 1 { said.next = try forecasted(&decoder) }
+        if try decoder.count() == 1 {
+            let next = try interval(&decoder)
+            // It was stored in eight bits.
+            said.next = AwaitedInterval(milestone: UInt32(next.horizon), next)
+        }
         for _ in 0..<(try decoder.count()) { said.taught.append(try decoder.instant()) }
         return said
     }
@@ -247,14 +129,14 @@ enum RecordCoding {
     ) throws(CodingFlaw) -> AlertEpisode {
         var alert = AlertEpisode(
             type: try decoder.code(AlertType.self),
-            milestone: UInt16(truncatingIfNeeded: try decoder.unsigned()),
+            milestone: UInt32(clamping: try decoder.unsigned()),
             place: try symbol(&decoder, table), code: try decoder.code(EventCode.self),
-            episode: UInt16(truncatingIfNeeded: try decoder.unsigned()), since: .unset)
-        alert.rev = UInt16(truncatingIfNeeded: try decoder.unsigned())
+            episode: UInt32(clamping: try decoder.unsigned()), since: .unset)
+        alert.rev = UInt32(clamping: try decoder.unsigned())
         alert.phase = try decoder.code(AlertEpisode.Phase.self)
         alert.severity = try decoder.code(Severity.self)
         alert.since = try decoder.instant()
-        alert.evidence = UInt16(truncatingIfNeeded: try decoder.unsigned())
+        alert.evidence = UInt32(clamping: try decoder.unsigned())
         alert.delayMinutes = Int32(truncatingIfNeeded: try decoder.signed())
         alert.probability = try decoder.float()
         alert.confirmAt = try decoder.instant()
@@ -263,74 +145,14 @@ enum RecordCoding {
     }
 }
 
-/// What a reader of single records needs to know of them.
-public enum EncodedRecord {
-    public static func plans(_ bytes: [UInt8]) throws(CodingFlaw) -> [String] {
-        try RecordCoding.plans(bytes)
-    }
-}
 
-/// A pool with its key.
-enum PoolCoding {
-    /// Version 2 knew no shares of the plan.
-    static let version: UInt8 = 3
-
-    static func key(_ key: PoolKey, _ texts: [String]) -> [UInt8] {
-        var out = ByteEncoder()
-        out.byte(key.level.rawValue)
-        out.byte(key.kind.rawValue)
-        out.byte(key.mode.rawValue)
-        out.byte(key.direction.rawValue)
-        out.byte(key.fromCode.rawValue)
-        out.byte(key.toCode.rawValue)
-        out.signed(Int64(key.plannedClass))
-        out.text(texts[Int(key.fromPlace)])
-        out.text(texts[Int(key.toPlace)])
-        return out.bytes
-    }
-
-    static func encode(
-        _ key: PoolKey, _ pool: Pool, _ flow: Flow, _ texts: [String]
-    ) -> [UInt8] {
-        var out = ByteEncoder()
-        out.byte(version)
-        out.blob(self.key(key, texts))
-        out.count(pool.values.count)
-        for value in pool.values { out.float(value) }
-        out.count(pool.head)
-        out.count(pool.pending)
-        out.unsigned(UInt64(pool.version))
-        out.count(pool.drawn)
-        out.byte(pool.curve == nil ? 0 : 1)
-        for value in pool.curve?.values ?? [] { out.float(value) }
-        out.byte(pool.recent == nil ? 0 : 1)
-        for value in pool.recent?.values ?? [] { out.float(value) }
-        out.count(pool.longValues.count)
-        for value in pool.longValues { out.float(value) }
-        out.byte(pool.long == nil ? 0 : 1)
-        for value in pool.long?.values ?? [] { out.float(value) }
-        out.count(pool.skipped)
-        encode(pool.memories, &out)
-        out.count(flow.ended.count)
-        for passage in flow.ended {
-            out.instant(passage.start)
-            out.instant(passage.end)
-        }
-        out.instant(flow.frontier)
-        out.signed(Int64(flow.paceStep))
-        out.count(flow.pending)
-        out.instant(flow.takenAt)
-        return out.bytes
-    }
-
+/// A pool of format 2 (which knew no shares of the plan) or 3.
+enum EarlierPool {
     static func decode(
         _ bytes: [UInt8], _ symbols: inout Symbols
     ) throws(CodingFlaw) -> (PoolKey, Pool, Flow) {
         var decoder = ByteDecoder(bytes)
         let format = try decoder.byte()
-        guard (2...PoolCoding.version).contains(format) else {
-            throw CodingFlaw("a pool of a version that this program does not know")
-        }
         var inner = ByteDecoder(try decoder.blob())
         func symbol(_ text: String) -> UInt32 { text.isEmpty ? 0 : symbols.number(text) }
         var key = PoolKey(
@@ -371,23 +193,6 @@ enum PoolCoding {
         return (key, pool, flow)
     }
 
-    private static func encode(_ memories: Memories, _ out: inout ByteEncoder) {
-        func vector(_ vector: SIMD4<Float>) {
-            for span in 0..<Memories.spans { out.float(vector[span]) }
-        }
-        out.count(memories.past.count)
-        for medians in memories.past {
-            out.instant(medians.at)
-            vector(medians.minutes)
-        }
-        for lead in Memories.leadMinutes.indices {
-            vector(memories.errors[lead])
-            out.count(memories.counts[lead])
-        }
-        out.count(memories.weights.count)
-        for weights in memories.weights { vector(weights) }
-    }
-
     private static func memories(
         _ decoder: inout ByteDecoder, spans: Int
     ) throws(CodingFlaw) -> Memories {
@@ -419,41 +224,13 @@ enum PoolCoding {
     }
 }
 
-/// The interval guard among the pools' rows: one row under a key that no pool has.
-enum GuardCoding {
-    static let key: [UInt8] = [0xFE]
-    static let version: UInt8 = 0xFE
-
-    static func encode(_ intervals: IntervalGuard, _ texts: [String]) -> [UInt8] {
-        var out = ByteEncoder()
-        out.byte(version)
-        func tally(_ tally: IntervalGuard.Tally) {
-            out.fixed(tally.lower.bitPattern)
-            out.fixed(tally.upper.bitPattern)
-            out.fixed(tally.margin.bitPattern)
-            out.count(tally.count)
-            out.count(tally.covered)
-            out.fixed(tally.widthMinutes.bitPattern)
-            out.fixed(tally.errorMinutes.bitPattern)
-        }
-        out.signed(intervals.scoredDay)
-        for horizon in intervals.tallies { tally(horizon) }
-        for scores in [intervals.places, intervals.steps] {
-            let named = scores.map { (texts[Int($0.key)], $0.value) }
-            out.count(named.count)
-            for (place, score) in named.sorted(by: { $0.0 < $1.0 }) {
-                out.text(place)
-                tally(score)
-            }
-        }
-        return out.bytes
-    }
-
+/// The scores as they stood behind the byte 0xFE.
+enum EarlierScores {
     static func decode(
         _ bytes: [UInt8], _ symbols: inout Symbols
     ) throws(CodingFlaw) -> IntervalGuard {
         var decoder = ByteDecoder(bytes)
-        guard try decoder.byte() == version else { throw CodingFlaw("the scores are damaged") }
+        _ = try decoder.byte()
         func tally() throws(CodingFlaw) -> IntervalGuard.Tally {
             var tally = IntervalGuard.Tally()
             tally.lower = Double(bitPattern: try decoder.fixed())
@@ -480,32 +257,11 @@ enum GuardCoding {
     }
 }
 
-/// Alert rules as bytes.
-public enum RulesCoding {
-    /// Version 1 knew no limits.
-    static let version: UInt8 = 2
-
-    public static func encode(_ rules: AlertRules) -> [UInt8] {
-        var out = ByteEncoder()
-        out.byte(version)
-        for value in [
-            rules.raiseProbability, rules.clearProbability, rules.clearShare,
-            Double(rules.confirmEvents), rules.confirmMinutes, rules.calmMinutes,
-            rules.publishIntervalSeconds, rules.publishMinutes, rules.publishShare,
-            rules.backlogMinutes, rules.settleMinutes, rules.futureHours,
-        ] + rules.levelMinutes { out.double(value) }
-        for limit in [rules.maxEvents, rules.maxPlans, rules.maxClosures] {
-            out.signed(Int64(limit))
-        }
-        return out.bytes
-    }
-
-    public static func decode(_ bytes: [UInt8]) throws(CodingFlaw) -> AlertRules {
+/// Alert rules of format 1 (which knew no limits) or 2.
+enum EarlierRules {
+    static func decode(_ bytes: [UInt8]) throws(CodingFlaw) -> AlertRules {
         var decoder = ByteDecoder(bytes)
         let version = try decoder.byte()
-        guard (1...RulesCoding.version).contains(version) else {
-            throw CodingFlaw("alert rules of a version that this program does not know")
-        }
         var rules = AlertRules()
         rules.raiseProbability = try decoder.double()
         rules.clearProbability = try decoder.double()
@@ -526,6 +282,7 @@ public enum RulesCoding {
         rules.maxEvents = version > 1 ? Int(try decoder.signed()) : .max
         rules.maxPlans = version > 1 ? Int(try decoder.signed()) : .max
         rules.maxClosures = version > 1 ? Int(try decoder.signed()) : .max
+        rules.maxWork = .max
         return rules
     }
 }

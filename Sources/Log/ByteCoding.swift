@@ -53,11 +53,27 @@ public struct ByteEncoder: Sendable {
 /// Reads what `ByteEncoder` wrote.
 public struct ByteDecoder: Sendable {
     private let bytes: [UInt8]
-    private var at = 0
+    private var at: Int
+    private let end: Int
 
-    public init(_ bytes: [UInt8]) { self.bytes = bytes }
+    public init(_ bytes: [UInt8]) { self.init(bytes, 0..<bytes.count) }
 
-    public var isAtEnd: Bool { at == bytes.count }
+    /// Reads a part of the bytes.
+    public init(_ bytes: [UInt8], _ range: Range<Int>) {
+        self.bytes = bytes
+        at = range.lowerBound
+        end = range.upperBound
+    }
+
+    public var isAtEnd: Bool { at == end }
+
+    /// Bytes that are left.
+    public var left: Int { end - at }
+
+    /// The blob that comes next, to be read by itself.
+    public mutating func part() throws(CodingFlaw) -> ByteDecoder {
+        ByteDecoder(bytes, try blobRange())
+    }
 
     public mutating func unsigned() throws(CodingFlaw) -> UInt64 {
         var value: UInt64 = 0
@@ -74,7 +90,7 @@ public struct ByteDecoder: Sendable {
     /// A count of things that each take a byte at least.
     public mutating func count() throws(CodingFlaw) -> Int {
         let value = try unsigned()
-        guard value <= UInt64(bytes.count - at) else { throw CodingFlaw("a count beyond the end") }
+        guard value <= UInt64(end - at) else { throw CodingFlaw("a count beyond the end") }
         return Int(value)
     }
 
@@ -84,7 +100,7 @@ public struct ByteDecoder: Sendable {
     }
 
     public mutating func byte() throws(CodingFlaw) -> UInt8 {
-        guard at < bytes.count else { throw CodingFlaw("the bytes end early") }
+        guard at < end else { throw CodingFlaw("the bytes end early") }
         at += 1
         return bytes[at - 1]
     }

@@ -1,0 +1,206 @@
+import Forecast
+import Log
+import Tracking
+
+/// A pool with its key.
+enum PoolCoding {
+    /// Formats 2 and 3 had no field numbers (`EarlierPool`).
+    static let version: UInt8 = 4
+
+    /// The key of a pool's row.
+    static func key(_ key: PoolKey, _ texts: [String]) -> [UInt8] {
+        var out = ByteEncoder()
+        out.byte(key.level.rawValue)
+        out.byte(key.kind.rawValue)
+        out.byte(key.mode.rawValue)
+        out.byte(key.direction.rawValue)
+        out.byte(key.fromCode.rawValue)
+        out.byte(key.toCode.rawValue)
+        out.signed(Int64(key.plannedClass))
+        out.text(texts[Int(key.fromPlace)])
+        out.text(texts[Int(key.toPlace)])
+        return out.bytes
+    }
+
+    static func encode(
+        _ key: PoolKey, _ pool: Pool, _ flow: Flow, _ texts: [String]
+    ) -> [UInt8] {
+        var out = TaggedEncoder()
+        out.message(1) { out in
+            out.code(1, key.level)
+            out.code(2, key.kind)
+            out.code(3, key.mode)
+            out.code(4, key.direction)
+            out.code(5, key.fromCode)
+            out.code(6, key.toCode)
+            out.signed(7, key.plannedClass, default: -1)
+            out.text(8, texts[Int(key.fromPlace)])
+            out.text(9, texts[Int(key.toPlace)])
+        }
+        out.floats(2, pool.values)
+        out.unsigned(3, UInt64(pool.head))
+        out.unsigned(4, UInt64(pool.pending))
+        out.unsigned(5, pool.version)
+        out.unsigned(6, UInt64(pool.drawn))
+        if let curve = pool.curve { out.floats(7, curve.values) }
+        if let recent = pool.recent { out.floats(8, recent.values) }
+        out.floats(9, pool.longValues)
+        if let long = pool.long { out.floats(10, long.values) }
+        out.unsigned(11, UInt64(pool.skipped))
+        encode(pool.memories, &out)
+        out.list(16, flow.ended.flatMap { [$0.start.microseconds, $0.end.microseconds] })
+        out.instant(17, flow.frontier)
+        out.signed(18, flow.paceStep, default: Int64(Flow().paceStep))
+        out.unsigned(19, UInt64(flow.pending))
+        out.instant(20, flow.takenAt)
+        return [version] + out.bytes
+    }
+
+    private static func encode(_ memories: Memories, _ out: inout TaggedEncoder) {
+        func flat(_ vectors: [SIMD4<Float>]) -> [Float] {
+            vectors.flatMap { vector in (0..<Memories.spans).map { vector[$0] } }
+        }
+        out.list(12, memories.past.map(\.at.microseconds))
+        out.floats(13, flat(memories.past.map(\.minutes)))
+        // Figures of nothing are the default.
+        if memories.counts.contains(where: { $0 != 0 }) {
+            out.floats(14, flat(memories.errors))
+            out.list(15, memories.counts.map(Int64.init))
+        }
+        out.floats(21, flat(memories.weights))
+    }
+
+    static func decode(
+        _ bytes: [UInt8], _ symbols: inout Symbols
+    ) throws(CodingFlaw) -> (PoolKey, Pool, Flow) {
+        var decoder = ByteDecoder(bytes)
+        let format = try decoder.byte()
+        try FormatVersion.check(format, "a pool", oldest: 2, newest: PoolCoding.version)
+        if format < 4 { return try EarlierPool.decode(bytes, &symbols) }
+        var reader = TaggedReader(decoder)
+        var key = PoolKey(
+            level: .place, kind: .dwell, mode: .unknown, fromCode: .arri, toCode: .arri)
+        var parts = Parts()
+        while let field = try reader.next() {
+            switch field.number {
+            case 1: key = try self.key(try reader.message(field), &symbols)
+            case 2: parts.values = try reader.floats(field)
+            case 3: parts.head = try reader.clamped(field)
+            case 4: parts.pending = try reader.clamped(field)
+            case 5: parts.version = UInt32(truncatingIfNeeded: try reader.unsigned(field))
+            case 6: parts.drawn = try reader.clamped(field)
+            case 7: parts.curve = try curve(try reader.floats(field))
+            case 8: parts.recent = try curve(try reader.floats(field))
+            case 9: parts.longValues = try reader.floats(field)
+            case 10: parts.long = try curve(try reader.floats(field))
+            case 11: parts.skipped = try reader.clamped(field)
+            case 12: parts.pastAt = try reader.list(field)
+            case 13: parts.past = try reader.floats(field)
+            case 14: parts.errors = try reader.floats(field)
+            case 15: parts.counts = try reader.list(field)
+            case 16: parts.ended = try reader.list(field)
+            case 17: parts.frontier = try reader.instant(field)
+            case 18: parts.paceStep = Int(clamping: try reader.signed(field))
+            case 19: parts.flowPending = try reader.clamped(field)
+            case 20: parts.takenAt = try reader.instant(field)
+            case 21: parts.weights = try reader.floats(field)
+            default: try reader.skip(field)
+            }
+        }
+        guard parts.head <= parts.values.count else { throw CodingFlaw("a pool is damaged") }
+        return (key, parts.pool(), parts.flow())
+    }
+
+    private static func key(
+        _ fields: TaggedReader, _ symbols: inout Symbols
+    ) throws(CodingFlaw) -> PoolKey {
+        var reader = fields
+        var key = PoolKey(
+            level: PoolKey.Level(rawValue: 0) ?? .place, kind: StepKind(rawValue: 0) ?? .dwell,
+            mode: TransportMode(rawValue: 0) ?? .unknown,
+            direction: StepDirection(rawValue: 0) ?? .straight,
+            fromCode: EventCode(rawValue: 0) ?? .arri, toCode: EventCode(rawValue: 0) ?? .arri)
+        func symbol(_ text: String) -> UInt32 { text.isEmpty ? 0 : symbols.number(text) }
+        while let field = try reader.next() {
+            switch field.number {
+            case 1: key.level = try reader.code(field)
+            case 2: key.kind = try reader.code(field)
+            case 3: key.mode = try reader.code(field)
+            case 4: key.direction = try reader.code(field)
+            case 5: key.fromCode = try reader.code(field)
+            case 6: key.toCode = try reader.code(field)
+            case 7: key.plannedClass = Int16(clamping: try reader.signed(field))
+            case 8: key.fromPlace = symbol(try reader.text(field))
+            case 9: key.toPlace = symbol(try reader.text(field))
+            default: try reader.skip(field)
+            }
+        }
+        return key
+    }
+
+    private static func curve(_ points: [Float]) throws(CodingFlaw) -> Curve {
+        guard points.count == Curve.count else { throw CodingFlaw("a curve is damaged") }
+        return Curve(values: points)
+    }
+
+    /// What the fields of a pool said.
+    private struct Parts {
+        var values: [Float] = []
+        var head = 0
+        var pending = 0
+        var version: UInt32 = 0
+        var drawn = 0
+        var curve: Curve?
+        var recent: Curve?
+        var longValues: [Float] = []
+        var long: Curve?
+        var skipped = 0
+        var pastAt: [Int64] = []
+        var past: [Float] = []
+        var errors: [Float] = []
+        var counts: [Int64] = []
+        var weights: [Float] = []
+        var ended: [Int64] = []
+        var frontier = Instant.unset
+        var paceStep = Flow().paceStep
+        var flowPending = 0
+        var takenAt = Instant.unset
+
+        private func vectors(_ flat: [Float]) -> [SIMD4<Float>] {
+            stride(from: 0, to: flat.count - flat.count % Memories.spans, by: Memories.spans).map {
+                var vector = SIMD4<Float>.zero
+                for span in 0..<Memories.spans { vector[span] = flat[$0 + span] }
+                return vector
+            }
+        }
+
+        func pool() -> Pool {
+            let usual = Memories()
+            let leads = Memories.leadMinutes.count
+            let errors = vectors(errors)
+            let memories = Memories(
+                past: zip(pastAt, vectors(past)).map {
+                    Memories.Medians(at: Instant(microseconds: $0), minutes: $1)
+                },
+                errors: errors.count == leads ? errors : usual.errors,
+                counts: counts.count == leads ? counts.map { Int($0) } : usual.counts,
+                weights: vectors(weights))
+            return Pool(
+                values: values, head: head, curve: curve, recent: recent, longValues: longValues,
+                long: long, skipped: skipped, memories: memories, pending: pending,
+                version: version, drawn: drawn)
+        }
+
+        func flow() -> Flow {
+            let passages = stride(from: 0, to: ended.count - ended.count % 2, by: 2).map {
+                Flow.Passage(
+                    start: Instant(microseconds: ended[$0]),
+                    end: Instant(microseconds: ended[$0 + 1]))
+            }
+            return Flow(
+                ended: passages, frontier: frontier, paceStep: paceStep, pending: flowPending,
+                takenAt: takenAt)
+        }
+    }
+}
+

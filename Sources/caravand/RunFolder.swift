@@ -1,0 +1,110 @@
+import Engine
+import Foundation
+import Synchronization
+
+/// What tells this daemon from every other one: a lock on its run folder, a name that no other process
+/// ever has, and what it remembers of the log.
+final class RunFolder: Sendable {
+    /// Names this process among those of its database.
+    let holder: String
+    /// The name that the last process had which ran here, where that is known to have ended; "": none.
+    let former: String
+    private let lock: Int32
+    private let knownFile: Int32
+    private let latest: Mutex<KnownLog?>
+
+    /// Takes the run folder, or says who has it. `state`: the folder of what is remembered.
+    init(_ folder: String, state: String) throws {
+        let path = URL(fileURLWithPath: folder).standardizedFileURL.path
+        if mkdir(path, 0o700) != 0, errno != EEXIST {
+            throw ValidationFailure(
+                "run.folder \(path) cannot be made: \(String(cString: strerror(errno)))")
+        }
+        lock = try RunFolder.open(path + "/caravand.lock", "run.folder")
+        guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
+            let owner = RunFolder.read(lock).trimmingCharacters(in: .whitespacesAndNewlines)
+            close(lock)
+            throw ValidationFailure(
+                "another caravand\(owner.isEmpty ? "" : " (process \(owner))") runs in \(path): stop "
+                    + "it, or give this one a run.folder of its own")
+        }
+        ftruncate(lock, 0)
+        RunFolder.write(lock, "\(getpid())\n")
+        holder =
+            "\(ProcessInfo.processInfo.hostName):\(path)#"
+            + String(UInt64.random(in: 0 ... .max), radix: 36)
+        former = try RunFolder.succeed(path + "/caravand.instance", as: holder)
+        let kept = state.isEmpty ? path : URL(fileURLWithPath: state).standardizedFileURL.path
+        if !state.isEmpty, mkdir(kept, 0o700) != 0, errno != EEXIST {
+            throw ValidationFailure(
+                "state.folder \(kept) cannot be made: \(String(cString: strerror(errno)))")
+        }
+        knownFile = try RunFolder.open(kept + "/caravand.known", "state.folder")
+        latest = Mutex(RunFolder.known(RunFolder.read(knownFile)))
+    }
+
+    // MARK: The name
+
+    /// Where a process ended that ran in this folder of this machine since it was started, its name is
+    /// free at once. Of a copy of the folder, in another machine or container, that cannot be said.
+    private static func succeed(_ path: String, as holder: String) throws -> String {
+        let world = "\(bootIdentifier) \(processNamespace)"
+        let lines = (try? String(contentsOfFile: path, encoding: .utf8))?.split(separator: "\n") ?? []
+        try "\(holder)\n\(world)\n".write(toFile: path, atomically: true, encoding: .utf8)
+        guard lines.count == 2, lines[1] == world else { return "" }
+        return String(lines[0])
+    }
+
+    private static var bootIdentifier: String {
+        let text = try? String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8)
+        return text?.trimmingCharacters(in: .whitespacesAndNewlines) ?? UUID().uuidString
+    }
+
+    private static var processNamespace: String {
+        (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/ns/pid"))
+            ?? UUID().uuidString
+    }
+
+    // MARK: The log
+
+    /// How far the log was seen.
+    var known: KnownLog? { latest.withLock { $0 } }
+
+    /// Keeps how far it is seen now: in place, so that it costs one call, and outlives this process.
+    func remember(_ log: KnownLog) {
+        latest.withLock { known in
+            if known == log { return }
+            known = log
+            let line = "\(log.log) \(log.batch) \(log.seq)"
+            let padded = line + String(repeating: " ", count: max(0, 127 - line.utf8.count)) + "\n"
+            _ = Array(padded.utf8).withUnsafeBytes { pwrite(knownFile, $0.baseAddress, $0.count, 0) }
+        }
+    }
+
+    private static func known(_ text: String) -> KnownLog? {
+        let parts = text.split { $0 == " " || $0 == "\n" }
+        guard parts.count == 3, let batch = Int(parts[1]), let seq = Int(parts[2]) else { return nil }
+        return KnownLog(log: String(parts[0]), batch: batch, seq: seq)
+    }
+
+    // MARK: Files
+
+    private static func open(_ path: String, _ setting: String) throws -> Int32 {
+        let file = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard file >= 0 else {
+            throw ValidationFailure(
+                "\(path) cannot be opened (\(setting)): \(String(cString: strerror(errno)))")
+        }
+        return file
+    }
+
+    private static func read(_ file: Int32) -> String {
+        var space = [UInt8](repeating: 0, count: 512)
+        let count = pread(file, &space, space.count, 0)
+        return count > 0 ? String(decoding: space[..<count], as: UTF8.self) : ""
+    }
+
+    private static func write(_ file: Int32, _ text: String) {
+        _ = Array(text.utf8).withUnsafeBytes { pwrite(file, $0.baseAddress, $0.count, 0) }
+    }
+}
