@@ -21,6 +21,18 @@ create table kept_line (
     primary key (kind, key)
 );
 
+-- A plan all of whose containers rest leaves memory with them.
+alter table shipment
+    add column live boolean not null default true,
+    -- Since when it rests.
+    add column rested_at timestamptz;
+create index shipment_rested on shipment (rested_at) where not live;
+
+create function note_resting(resting text[], revived text[]) returns void language sql as $$
+    update shipment set live = false, rested_at = now() where shipment = any (resting) and live;
+    update shipment set live = true, rested_at = null where shipment = any (revived) and not live;
+$$;
+
 -- Whoever writes beside the log passes here first, in the same transaction: the writer of that epoch,
 -- of a state that the log has. Until the transaction ends nobody else takes over.
 create function pass_fence(by_epoch bigint, at_batch bigint) returns void
@@ -196,7 +208,8 @@ begin
 end $$;
 
 -- What is kept by name or by line, and what nothing refers to any more. The rules, one by one:
--- a refused line goes `keep_days` after it came, settled or not; a stream's mark goes when the batch
+-- a refused line goes `keep_days` after it came, settled or not; a plan goes `keep_days` after the
+-- last of its containers came to rest; a stream's mark goes when the batch
 -- that moved it last has left the log, so that a spool older than that is compared line by line; a
 -- consumer's cursor goes `keep_days` after it was confirmed last. Returns the rows that went, at most
 -- some thousands of each kind in one go.
@@ -210,6 +223,10 @@ declare
 begin
     delete from quarantine where (batch, item) in (
         select batch, item from quarantine where received_at < oldest limit 10000);
+    get diagnostics gone = row_count;
+    sum := sum + gone;
+    delete from shipment where shipment in (
+        select shipment from shipment where not live and rested_at < oldest limit 10000);
     get diagnostics gone = row_count;
     sum := sum + gone;
     delete from stream_mark where (post, stream) in (
@@ -241,7 +258,7 @@ begin
     foreach housekeeper in array array[
         'make_partitions(integer)', 'own_partitions(text[])', 'drop_partitions(integer)',
         'index_closed_partitions()', 'tidy_rows(integer)', 'repair_snapshots()',
-        'begin_log_anew()', 'declare_went_back(text, bigint)', 'pass_fence(bigint, bigint)',
+        'note_resting(text[], text[])', 'begin_log_anew()', 'declare_went_back(text, bigint)', 'pass_fence(bigint, bigint)',
         'forget_snapshots(text[], text[], text[])']::regprocedure[]
     loop
         execute format('alter function %s set search_path = %I, pg_temp', housekeeper,

@@ -41,6 +41,11 @@ struct Chains: Sendable {
     private var known: [Way: Made] = [:]
     private var routes: [Way: Route?] = [:]
 
+    /// The symbols of the places of the ways that are kept.
+    var places: [UInt32] {
+        known.values.flatMap { $0.milestones.flatMap { [$0.place, $0.fromPlace] } }
+    }
+
     init(network: Network) { builder = ChainBuilder(network: network) }
 
     mutating func make(

@@ -28,6 +28,14 @@ public struct Engine: Sendable {
     var freeSlots: [Int] = []
     /// Containers whose records rest in the store.
     var resting: Set<ContainerNumber> = []
+    /// Hashes of the plans that do.
+    var restingShipments: Set<UInt64> = []
+    /// Plans that the store believes to rest, and that do not any more.
+    var revived: Set<String> = []
+    /// Symbols of plans that left memory; nothing else may refer to them.
+    var looseSymbols: [UInt32] = []
+    /// They are looked through when they are so many, and a quarter of all.
+    var sweepFrom = 1_000
     var shipments = ShipmentTable()
     var closures: [String: StandingClosure] = [:]
     var windows: [ClosureWindow] = []
@@ -67,35 +75,6 @@ public struct Engine: Sendable {
     }
 
     public var liveContainers: Int { slots.count }
-
-    /// The containers that a batch speaks of and that rest in the store: to be loaded first.
-    public func missing(_ chunks: [FeedChunk]) -> [ContainerNumber] {
-        if resting.isEmpty { return [] }
-        var found: Set<ContainerNumber> = []
-        for chunk in chunks {
-            for line in chunk.lines {
-                switch line.value {
-                case .event(let event):
-                    if resting.contains(event.container) { found.insert(event.container) }
-                    if let slot = slots[event.container] {
-                        for symbol in records[slot].plans {
-                            guard let shipment = shipments[symbol], shipment.graph != nil else {
-                                continue
-                            }
-                            found.formUnion(shipment.plan.containers.filter(resting.contains))
-                        }
-                    }
-                case .plan(let plan):
-                    found.formUnion(plan.containers.filter(resting.contains))
-                    if let old = symbols.known(plan.shipment).flatMap({ shipments[$0] }) {
-                        found.formUnion(old.plan.containers.filter(resting.contains))
-                    }
-                default: break
-                }
-            }
-        }
-        return found.sorted()
-    }
 
     /// Decides one batch: what arrived, and what has become due by `now`.
     public mutating func step(
@@ -447,6 +426,7 @@ public struct Engine: Sendable {
             closure: closure, received: draft.now, line: Array(bytes))
         dirtyClosures.insert(closure.id)
         draft.closedPlaces.insert(place)
+        forgetClosures()
         return .stored
     }
 
@@ -458,6 +438,25 @@ public struct Engine: Sendable {
         for slot in affected.sorted(by: { records[$0].number < records[$1].number }) {
             draft.touch(slot) { $0.closed = true }
         }
+    }
+
+    /// A closure that holds nothing up any more is forgotten: so long after its end that no line about
+    /// it is on its way still. By what the closures say of the time, so that a replay leads to the same.
+    private mutating func forgetClosures() {
+        let over = closuresOver.advanced(minutes: -Engine.closureMemoryMinutes)
+        for (id, standing) in closures where standing.closure.end < over && standing.received < over
+        {
+            closures[id] = nil
+            dirtyClosures.remove(id)
+            forgotten.closures.append(id)
+        }
+        forgotten.closures.sort()
+    }
+
+    /// Closures that ended before this hold nothing up.
+    private var closuresOver: Instant {
+        closures.values.reduce(Instant.unset) { max($0, $1.received) }
+            .advanced(minutes: -Engine.closureMemoryMinutes)
     }
 
     private func waits(_ record: borrowing ContainerRecord, at places: Set<UInt32>) -> Bool {
@@ -482,8 +481,7 @@ public struct Engine: Sendable {
         windows = []
         windowsAt = [:]
         // By what the closures themselves say of the time, so that a restart leads to the same.
-        let latest = closures.values.reduce(Instant.unset) { max($0, $1.received) }
-        let over = latest.advanced(minutes: -Engine.closureMemoryMinutes)
+        let over = closuresOver
         for id in closures.keys.sorted() {
             guard let closure = closures[id]?.closure, !closure.retract,
                 closure.until.map({ $0 > over }) ?? true
@@ -493,7 +491,7 @@ public struct Engine: Sendable {
             windows.append(
                 ClosureWindow(
                     place: place, mode: closure.mode, from: closure.from,
-                    until: closure.until ?? closure.from.advanced(minutes: 7 * 1_440)))
+                    until: closure.end))
         }
     }
 }

@@ -94,8 +94,9 @@ public struct Snapshot: Sendable {
     public var closures: [SourceLine]
     /// Live journeys, encoded (`RecordCoding`).
     public var journeys: [[UInt8]]
-    /// Containers whose journeys rest in the store.
+    /// Containers whose journeys rest in the store, and plans all of whose containers do.
     public var resting: [ContainerNumber]
+    public var restingShipments: [String] = []
     public var pools: [[UInt8]]
 
     public init(
@@ -244,8 +245,9 @@ public protocol LogStore: Sendable {
     /// Replaces the snapshots by those of a newer checkpoint, in one transaction.
     func checkpoint(_ checkpoint: Checkpoint) async throws(StoreFailure)
 
-    /// The encoded journeys of containers that rest in the store; absent ones are left out.
-    func load(_ containers: [ContainerNumber]) async throws(StoreFailure) -> [[UInt8]]
+    /// What rests in the store of containers and plans, and the plans of those containers; absent ones
+    /// are left out.
+    func load(_ wanted: Wanted) async throws(StoreFailure) -> Loaded
 
     /// Output lines with numbers after `seq`, ascending, at most `limit`.
     func output(after seq: Int, limit: Int) async throws(StoreFailure) -> [OutputLine]

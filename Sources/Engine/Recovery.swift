@@ -14,6 +14,9 @@ public struct Checkpoint: Sendable {
     public let closures: [SourceLine]
     /// What nothing refers to any more.
     public let forgotten: Forgotten
+    /// Plans all of whose containers rest, and those that did and do not any more.
+    public let resting: [String]
+    public let revived: [String]
     let records: [ContainerRecord]
     let live: [Bool]
     let pools: [(key: PoolKey, pool: Pool, flow: Flow)]
@@ -73,16 +76,14 @@ public struct Checkpoint: Sendable {
         } + (scores ?? [])
     }
 
-    /// The containers that may leave memory once this checkpoint is durable.
-    public var quiet: [ContainerNumber] {
-        zip(records, live).filter { !$0.1 }.map(\.0.number)
+    /// What may leave memory once this checkpoint is durable.
+    public var quiet: Quiet {
+        Quiet(
+            containers: zip(records, live).filter { !$0.1 }.map(\.0.number), shipments: resting)
     }
 }
 
 extension Engine {
-    /// Days after its last event that a finished container stays in memory.
-    public static let restAfterDays = 14.0
-
     /// Changes not yet in a checkpoint.
     public var dirtyCount: Int { dirtyRecords.count + unsavedPlans.count + dirtyClosures.count }
 
@@ -99,6 +100,8 @@ extension Engine {
                 SourceLine(
                     key: shipment.plan.shipment, received: shipment.received, line: line))
         }
+        let live = cutRecords.map { isLive($0, now) }
+        let quiet = zip(cutRecords, live).filter { !$0.1 }.map(\.0)
         let checkpoint = Checkpoint(
             batch: batch, network: ordinancesDirty ? networkBytes : nil,
             rules: ordinancesDirty ? RulesCoding.encode(rules) : nil,
@@ -106,47 +109,21 @@ extension Engine {
             closures: dirtyClosures.sorted().compactMap { id in
                 closures[id].map { SourceLine(key: id, received: $0.received, line: $0.line) }
             },
-            forgotten: forgotten, records: cutRecords, live: cutRecords.map { isLive($0, now) },
+            forgotten: forgotten, resting: restingShipments(quiet), revived: revived.sorted(),
+            records: cutRecords, live: live,
             pools: pools.takeChanged(), intervals: intervalsDirty ? intervals : nil,
             texts: symbols.texts)
         dirtyRecords.removeAll()
         unsavedPlans = [:]
         dirtyClosures = []
         forgotten = Checkpoint.Forgotten()
+        revived = []
         ordinancesDirty = false
         intervalsDirty = false
         return checkpoint
     }
 
-    private func isLive(_ record: ContainerRecord, _ now: Instant) -> Bool {
-        guard record.isQuiet else { return true }
-        let last = record.history.events.last?.time ?? .unset
-        if last == .unset { return !record.plans.isEmpty }
-        return now.minutes(since: last) < Engine.restAfterDays * 1_440
-    }
-
-    /// Lets finished containers go whose records are in a durable checkpoint.
-    public mutating func rest(_ containers: [ContainerNumber]) {
-        for container in containers {
-            guard let slot = slots[container], !dirtyRecords.contains(slot) else { continue }
-            slots[container] = nil
-            resting.insert(container)
-            records[slot] = ContainerRecord(number: container)
-            due.schedule(slot, at: .never)
-            freeSlots.append(slot)
-        }
-    }
-
-    /// Takes records back that were at rest.
-    public mutating func admit(_ encoded: [[UInt8]]) throws(CodingFlaw) {
-        for bytes in encoded {
-            let record = try RecordCoding.decode(bytes, &symbols)
-            resting.remove(record.number)
-            place(record)
-        }
-    }
-
-    private mutating func place(_ decoded: ContainerRecord) {
+    mutating func place(_ decoded: ContainerRecord) {
         var record = decoded
         let slot = slot(of: record.number)
         var folded = JourneyFold.journeys(record.history, plans: planViews(record))
@@ -196,11 +173,12 @@ extension Engine {
             pools.restore(key, pool, flow)
         }
         resting = Set(snapshot.resting)
-        try admit(snapshot.journeys)
+        restingShipments = Set(snapshot.restingShipments.map(Engine.hash))
+        for bytes in snapshot.journeys { place(try RecordCoding.decode(bytes, &symbols)) }
         ordinancesDirty = snapshot.network == nil
     }
 
-    private func parse(_ line: [UInt8]) -> FeedLine {
+    func parse(_ line: [UInt8]) -> FeedLine {
         line.withUnsafeBufferPointer { parser.parse($0) }
     }
 
@@ -359,7 +337,7 @@ public enum Recovery {
                 do {
                     let inputs = try engine.inputs(of: logged)
                     // A shipment's boxes may rest, and be named by one that rests.
-                    var asked: [ContainerNumber] = []
+                    var asked = Wanted()
                     while true {
                         let missing = engine.missing(inputs.chunks)
                         if missing.isEmpty || missing == asked { break }

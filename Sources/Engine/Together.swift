@@ -31,12 +31,14 @@ extension Engine {
         }
         // Of a train that has yet to begin one box says what is expected of all.
         let isShared = journey.progress.furthest < 0 && shipment.plan.containers.count > 1
-        if isShared, let known = draft.shipments[symbol]?.waiting.first(where: { $0.seenFrom == now })
+        if isShared,
+            let known = draft.shipments[symbol]?.waiting.first(where: { $0.seenFrom == now })
         {
             return known.expected.map { ($0, known.means) }
         }
         let expected = composer.expect(
-            shipment.steps(closures(along: shipment.chain)), journey.progress, start: shipment.startedAt,
+            shipment.steps(closures(along: shipment.chain)), journey.progress,
+            start: shipment.startedAt,
             now: now, &pools)
         if isShared {
             draft.shipments[symbol, default: ShipmentScratch()].waiting
@@ -68,7 +70,8 @@ extension Engine {
     ) -> [[Instant]?] {
         guard shipment.graph != nil else {
             return composer.timeline(
-                shipment.steps(closures(along: shipment.chain)), progress, start: shipment.startedAt,
+                shipment.steps(closures(along: shipment.chain)), progress,
+                start: shipment.startedAt,
                 now: now, &pools)
         }
         let isKnown = join(shipment, progress.reached, now: now) != nil

@@ -97,6 +97,12 @@ public struct Pools: Sendable {
 
     public init() {}
 
+    /// The symbols of all places of which it knows steps.
+    public var places: [UInt32] {
+        (keys + models.flatMap(\.keys)).flatMap { [$0.fromPlace, $0.toPlace] }
+            + numbers.keys.flatMap { [$0.key.fromPlace, $0.key.toPlace] }
+    }
+
     /// Puts a pool back as a snapshot kept it.
     public mutating func restore(_ key: PoolKey, _ pool: Pool, _ flow: Flow) {
         let slot = slot(key)

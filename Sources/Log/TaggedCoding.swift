@@ -22,7 +22,9 @@ public struct TaggedEncoder: Sendable {
         encoder.unsigned(UInt64(number) << 2 | form.rawValue)
     }
 
-    public mutating func unsigned(_ number: Int, _ value: some UnsignedInteger, default: UInt64 = 0) {
+    public mutating func unsigned(
+        _ number: Int, _ value: some UnsignedInteger, default: UInt64 = 0
+    ) {
         guard UInt64(value) != `default` else { return }
         key(number, .integer)
         encoder.unsigned(UInt64(value))
@@ -225,6 +227,8 @@ public enum FormatVersion {
                 "\(what) has format \(found), and this program reads up to \(newest): a later "
                     + "version of Caravan wrote it; install that or a newer one")
         }
-        guard found >= oldest else { throw CodingFlaw("\(what) has format \(found), which nobody wrote") }
+        guard found >= oldest else {
+            throw CodingFlaw("\(what) has format \(found), which nobody wrote")
+        }
     }
 }

@@ -52,7 +52,8 @@ final class ConnectionCaps: Sendable {
         let (admission, gone) = state.withLockedValue { state -> (Admission, Waiting?) in
             if let address, state.addresses[address, default: 0] >= limits.perAddress {
                 return (
-                    .refused("\(limits.perAddress) connections from \(address) are open already"), nil
+                    .refused("\(limits.perAddress) connections from \(address) are open already"),
+                    nil
                 )
             }
             var gone: Waiting?
@@ -76,15 +77,14 @@ final class ConnectionCaps: Sendable {
         return admission
     }
 
-    /// Of the address that has most of those that wait, the one that came first. It counts as gone,
+    /// Of the addresses that have most of those that wait, the one that came first. It counts as gone,
     /// though its socket takes a moment longer.
     private static func takeOldest(_ state: inout State) -> Waiting? {
         var counts: [String: Int] = [:]
         for waiting in state.waiting.values { counts[waiting.address, default: 0] += 1 }
-        let most = counts.max { ($0.value, $1.key) < ($1.value, $0.key) }?.key
-        guard let number = state.waiting.filter({ $0.value.address == most }).keys.min() else {
-            return nil
-        }
+        let most = counts.values.max() ?? 0
+        let loudest = state.waiting.filter { counts[$0.value.address] == most }
+        guard let number = loudest.keys.min() else { return nil }
         state.all -= 1
         return state.waiting.removeValue(forKey: number)
     }
@@ -94,7 +94,7 @@ final class ConnectionCaps: Sendable {
     func entered(_ number: Int, post: String?) -> String? {
         state.withLockedValue { state in
             guard state.waiting[number] != nil else {
-                return "others wait to say who they are, and this connection was the first to make room"
+                return "others wait to say who they are, and this connection had to make room"
             }
             if let post {
                 if state.posts[post, default: 0] >= limits.perPost {

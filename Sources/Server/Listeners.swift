@@ -72,7 +72,8 @@ public final class Listeners: Sendable {
         let caps = ConnectionCaps(
             ConnectionCaps.Limits(
                 all: options.maxConnections, unauthenticated: options.maxUnauthenticated,
-                anonymous: options.maxAnonymous, perAddress: options.maxPerAddress, perPost: options.maxPerPost))
+                anonymous: options.maxAnonymous, perAddress: options.maxPerAddress,
+                perPost: options.maxPerPost))
         for address in addresses {
             let access = FeedAccess(
                 book: book, caps: caps, allowsAnonymous: allowsAnonymous(address), logger: logger)

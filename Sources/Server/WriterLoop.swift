@@ -72,7 +72,7 @@ public struct WriterLoop<Store: LogStore> {
     private var reported = LineCounts()
     private let dismissed: SharedFlag
     private var inFlight: Flight?
-    private var checkpointing: Running<[ContainerNumber]?>?
+    private var checkpointing: Running<Quiet?>?
     private var lastCheckpoint: Instant
     private var lastNow: Instant
     private var lastWork: Instant
@@ -133,7 +133,8 @@ public struct WriterLoop<Store: LogStore> {
         try await finishCommit()
         if let running = checkpointing, await running.value() == nil {
             throw StoreFailure(
-                .unavailable, "writing the checkpoint", "the database is away; it is made anew later")
+                .unavailable, "writing the checkpoint",
+                "the database is away; it is made anew later")
         }
         if engine.dirtyCount > 0 { try await store.checkpoint(engine.cut(now: lastNow)) }
         logger.info("the log is at rest", metadata: ["batch": "\(engine.batch)"])
@@ -249,7 +250,7 @@ public struct WriterLoop<Store: LogStore> {
     /// Brings back the records that a batch needs and that rest in the store: of the containers that
     /// it names, and of those that are in one shipment with them.
     private mutating func fetch(_ chunks: [FeedChunk]) async throws(StoreFailure) {
-        var asked: [ContainerNumber] = []
+        var asked = Wanted()
         while true {
             let missing = engine.missing(chunks)
             if missing.isEmpty || missing == asked { return }
@@ -370,7 +371,9 @@ public struct WriterLoop<Store: LogStore> {
         guard !culprits.isEmpty else { throw failure }
         var events: [(row: EventRow, cause: String)] = []
         for culprit in culprits {
-            if case .event(let at) = culprit.row { events.append((commit.events[at], culprit.cause)) }
+            if case .event(let at) = culprit.row {
+                events.append((commit.events[at], culprit.cause))
+            }
         }
         guard !events.isEmpty else {
             // The lines themselves are good: what follows from them is written as far as it goes.
@@ -507,7 +510,7 @@ public struct WriterLoop<Store: LogStore> {
 
     private static func save(
         _ checkpoint: Checkpoint, _ store: Store, _ logger: Logger, _ inbox: Inbox
-    ) async -> [ContainerNumber]? {
+    ) async -> Quiet? {
         var attempt = 0
         while !Task.isCancelled {
             do {

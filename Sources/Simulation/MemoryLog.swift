@@ -19,6 +19,7 @@ public final class MemoryLog: LogStore {
         var snapshot = Snapshot()
         var journeys: [ContainerNumber: (live: Bool, state: [UInt8])] = [:]
         var shipments: [String: SourceLine] = [:]
+        var restingShipments: Set<String> = []
         var closures: [String: SourceLine] = [:]
         var pools: [[UInt8]: [UInt8]] = [:]
         var marks: [Origin: Int64] = [:]
@@ -48,6 +49,12 @@ public final class MemoryLog: LogStore {
     public func takeOver() async throws(StoreFailure) -> LogHead {
         let head = state.withLock { state -> LogHead in
             state.epoch += 1
+            if state.snapshot.batch > state.commits.last?.batch ?? 0 {
+                // Of a history that is gone: everything is replayed.
+                state.snapshot = Snapshot()
+                (state.journeys, state.shipments) = ([:], [:])
+                (state.closures, state.pools) = ([:], [:])
+            }
             return LogHead(
                 epoch: state.epoch, batch: state.commits.last?.batch ?? 0,
                 seq: state.commits.last?.lastSeq ?? 0, log: "memory")
@@ -82,7 +89,9 @@ public final class MemoryLog: LogStore {
     public func snapshot() async throws(StoreFailure) -> Snapshot {
         state.withLock { state in
             var snapshot = state.snapshot
-            snapshot.shipments = state.shipments.values.sorted { $0.key < $1.key }
+            snapshot.shipments = state.shipments.values
+                .filter { !state.restingShipments.contains($0.key) }.sorted { $0.key < $1.key }
+            snapshot.restingShipments = state.restingShipments.sorted()
             snapshot.closures = state.closures.values.sorted { $0.key < $1.key }
             snapshot.pools = Array(state.pools.values)
             snapshot.journeys = state.journeys.values.filter(\.live).map(\.state)
@@ -117,7 +126,13 @@ public final class MemoryLog: LogStore {
             state.snapshot.batch = checkpoint.batch
             state.snapshot.network = checkpoint.network ?? state.snapshot.network
             state.snapshot.rules = checkpoint.rules ?? state.snapshot.rules
-            for line in checkpoint.shipments { state.shipments[line.key] = line }
+            for line in checkpoint.shipments {
+                state.shipments[line.key] = line
+                state.restingShipments.remove(line.key)
+            }
+            state.restingShipments.formUnion(checkpoint.resting)
+            state.restingShipments.subtract(checkpoint.revived)
+            for id in checkpoint.forgotten.closures { state.closures[id] = nil }
             for line in checkpoint.closures { state.closures[line.key] = line }
             for row in checkpoint.journeys(0..<checkpoint.journeyCount) {
                 if let number = ContainerNumber(row.container) {
@@ -128,14 +143,21 @@ public final class MemoryLog: LogStore {
         }
     }
 
-    public func load(_ containers: [ContainerNumber]) async throws(StoreFailure) -> [[UInt8]] {
-        let found = state.withLock { state -> [[UInt8]]? in
+    public func load(_ wanted: Wanted) async throws(StoreFailure) -> Loaded {
+        let found = state.withLock { state -> Loaded? in
             state.loads += 1
             if state.failingLoads > 0 {
                 state.failingLoads -= 1
                 return nil
             }
-            return containers.compactMap { state.journeys[$0]?.state }
+            var loaded = Loaded()
+            loaded.journeys = wanted.containers.compactMap { state.journeys[$0]?.state }
+            var names = Set(wanted.shipments)
+            for journey in loaded.journeys {
+                names.formUnion((try? EncodedRecord.plans(journey)) ?? [])
+            }
+            loaded.shipments = names.sorted().compactMap { state.shipments[$0] }
+            return loaded
         }
         guard let found else { throw StoreFailure(.unavailable, "loading journeys", "injected") }
         return found

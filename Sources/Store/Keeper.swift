@@ -68,7 +68,8 @@ actor Keeper {
     func declareWentBack(_ known: KnownLog) throws(StoreFailure) -> Bool {
         try with { (connection) throws(StoreFailure) in
             let answer = try connection.query(
-                "select declare_went_back($1, $2::int8)", [.text(known.log), .integer(known.batch)],
+                "select declare_went_back($1, $2::int8)",
+                [.text(known.log), .integer(known.batch)],
                 "comparing the log")
             return answer.rows > 0 && !answer.isNull(0, 0)
         }

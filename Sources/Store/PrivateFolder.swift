@@ -16,7 +16,8 @@ public enum PrivateFolder {
             if mkdir(path, 0o700) == 0 { return }
         }
         guard errno == EEXIST else {
-            throw Failure(description: "\(path) cannot be made: \(String(cString: strerror(errno)))")
+            throw Failure(
+                description: "\(path) cannot be made: \(String(cString: strerror(errno)))")
         }
         try check(path, owners: owners)
     }
@@ -39,12 +40,14 @@ public enum PrivateFolder {
         }
         guard entry.st_mode & S_IFMT == S_IFDIR else {
             throw Failure(
-                description: "\(path) is there and is no folder (a link is none either); remove it, "
+                description:
+                    "\(path) is there and is no folder (a link is none either); remove it, "
                     + "or choose another place")
         }
         guard entry.st_uid == geteuid() || owners.contains(entry.st_uid) else {
             throw Failure(
-                description: "\(path) belongs to account \(entry.st_uid), not to this one: somebody "
+                description:
+                    "\(path) belongs to account \(entry.st_uid), not to this one: somebody "
                     + "else made it; remove it, or choose another place")
         }
         guard entry.st_mode & 0o077 == 0 else {

@@ -52,6 +52,10 @@ actor Side {
             snapshot.closures = try Side.lines(connection, "closure")
             snapshot.shipments += try Side.lines(connection, "kept shipment")
             snapshot.closures += try Side.lines(connection, "kept closure")
+            try Side.page(connection, "select shipment from shipment where not live") {
+                answer, row in
+                snapshot.restingShipments.append(answer.text(row, 0) ?? "")
+            }
             try Side.page(connection, "select state from journey where live") { answer, row in
                 snapshot.journeys.append(Array(answer.bytes(row, 0)))
             }
@@ -103,14 +107,7 @@ actor Side {
                 select shipment, received_at, line from shipment
                     where shipment = any ($1::text::text[])
                 """, [.list(plans)], operation)
-            for row in 0..<lines.rows {
-                snapshot.shipments.append(
-                    SourceLine(
-                        key: lines.text(row, 0) ?? "",
-                        received: Instant(
-                            microseconds: lines.integer(row, 1) + BinaryRow.epochMicroseconds),
-                        line: Array(lines.bytes(row, 2))))
-            }
+            for row in 0..<lines.rows { snapshot.shipments.append(Side.line(lines, row)) }
             let pools = try connection.query("select state from pool", [], operation)
             for row in 0..<pools.rows { snapshot.pools.append(Array(pools.bytes(row, 0))) }
             return snapshot
@@ -122,19 +119,14 @@ actor Side {
     ) throws(StoreFailure) -> [SourceLine] {
         var found: [SourceLine] = []
         let statements = [
-            "shipment": "select shipment, received_at, line from shipment",
+            "shipment": "select shipment, received_at, line from shipment where live",
             "closure": "select closure, received_at, line from closure",
             "kept shipment":
                 "select key, received_at, line from kept_line where kind = 'shipment'",
             "kept closure": "select key, received_at, line from kept_line where kind = 'closure'",
         ]
         try page(connection, statements[table] ?? "") { answer, row in
-            found.append(
-                SourceLine(
-                    key: answer.text(row, 0) ?? "",
-                    received: Instant(
-                        microseconds: answer.integer(row, 1) + BinaryRow.epochMicroseconds),
-                    line: Array(answer.bytes(row, 2))))
+            found.append(line(answer, row))
         }
         return found
     }
@@ -232,14 +224,39 @@ actor Side {
         }
     }
 
-    func load(_ containers: [ContainerNumber]) throws(StoreFailure) -> [[UInt8]] {
+    func load(_ wanted: Wanted) throws(StoreFailure) -> Loaded {
         try with { (connection) throws(StoreFailure) in
-            let list = "{" + containers.map(\.description).joined(separator: ",") + "}"
+            var loaded = Loaded()
+            var names = Set(wanted.shipments)
+            if !wanted.containers.isEmpty {
+                let answer = try connection.query(
+                    "select state from journey where container = any ($1::text::text[])",
+                    [.list(wanted.containers.map(\.description))], "loading journeys")
+                for row in 0..<answer.rows {
+                    let state = Array(answer.bytes(row, 0))
+                    names.formUnion((try? EncodedRecord.plans(state)) ?? [])
+                    loaded.journeys.append(state)
+                }
+            }
+            if names.isEmpty { return loaded }
             let answer = try connection.query(
-                "select state from journey where container = any ($1::text::text[])",
-                [.text(list)], "loading journeys")
-            return (0..<answer.rows).map { Array(answer.bytes($0, 0)) }
+                """
+                select shipment, received_at, line from shipment
+                    where shipment = any ($1::text::text[])
+                union all select convert_from(key, 'UTF8'), received_at, line from kept_line
+                    where kind = 'shipment' and convert_from(key, 'UTF8') = any ($1::text::text[])
+                """, [.list(names.sorted())], "loading plans")
+            for row in 0..<answer.rows { loaded.shipments.append(Side.line(answer, row)) }
+            return loaded
         }
+    }
+
+    /// A row of a key, when it came, and the line.
+    private static func line(_ answer: borrowing Answer, _ row: Int) -> SourceLine {
+        SourceLine(
+            key: answer.text(row, 0) ?? "",
+            received: Instant(microseconds: answer.integer(row, 1) + BinaryRow.epochMicroseconds),
+            line: Array(answer.bytes(row, 2)))
     }
 
     // MARK: Checkpoints
@@ -280,7 +297,7 @@ actor Side {
                 try with { (connection) throws(StoreFailure) in
                     let operation = "looking for refused snapshots"
                     try fence.begin(connection, operation)
-            try connection.run(Side.scratch, operation)
+                    try connection.run(Side.scratch, operation)
                     try Side.plans(connection, part, checkpoint.batch, operation)
                     try connection.run("rollback", operation)
                 }
@@ -319,6 +336,9 @@ actor Side {
                 let kind = checkpoint.closures.contains(line) ? "closure" : "shipment"
                 try Side.keep(connection, kind, line, cause, checkpoint.batch, operation)
             }
+            _ = try connection.query(
+                "select note_resting($1::text::text[], $2::text::text[])",
+                [.list(checkpoint.resting), .list(checkpoint.revived)], operation)
             try Side.forget(connection, checkpoint, operation)
             let pools = checkpoint.poolRows()
             if !pools.isEmpty {
@@ -408,9 +428,11 @@ actor Side {
             try connection.copy(Rows.shipmentCopy, [rows], operation)
             try connection.run(
                 """
-                insert into shipment select * from shipment_new on conflict (shipment) do update
+                insert into shipment (shipment, batch, received_at, line)
+                    select shipment, batch, received_at, line from shipment_new
+                    on conflict (shipment) do update
                     set batch = excluded.batch, received_at = excluded.received_at,
-                    line = excluded.line
+                    line = excluded.line, live = true
                 """, operation)
         }
         for closure in checkpoint.closures {

@@ -79,8 +79,8 @@ public final class PostgresLog: LogStore {
         try await side.checkpoint(checkpoint)
     }
 
-    public func load(_ containers: [ContainerNumber]) async throws(StoreFailure) -> [[UInt8]] {
-        try await loader.load(containers)
+    public func load(_ wanted: Wanted) async throws(StoreFailure) -> Loaded {
+        try await loader.load(wanted)
     }
 
     public func output(after seq: Int, limit: Int) async throws(StoreFailure) -> [OutputLine] {

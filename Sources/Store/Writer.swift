@@ -153,12 +153,14 @@ actor Writer {
         system: Int?
     ) throws(StoreFailure) -> String? {
         if let system, let written, system != written {
-            return "it was written by the cluster \(written) and is now in \(system), so a copy was "
+            return
+                "it was written by the cluster \(written) and is now in \(system), so a copy was "
                 + "restored there"
         }
         guard let seen, seen.log == head.log else { return nil }
         if head.batch < seen.batch {
-            return "batch \(seen.batch) was durable. It was restored, or a standby without the last "
+            return
+                "batch \(seen.batch) was durable. It was restored, or a standby without the last "
                 + "commits was promoted"
         }
         guard seen.seq > 0 else { return nil }
@@ -175,7 +177,8 @@ actor Writer {
     ) throws(StoreFailure) -> Int? {
         do {
             let answer = try connection.query(
-                "select system_identifier from pg_control_system()", [], "reading the cluster's name")
+                "select system_identifier from pg_control_system()", [],
+                "reading the cluster's name")
             return Int(answer.integer(0, 0))
         } catch {
             guard error.state == "42501" else { throw error }

@@ -107,8 +107,7 @@ public enum JourneyFold {
             lastTime = event.time
             if event.shipment != 0 {
                 owners[index] = UInt64(event.shipment) << 32
-                if let planned = positions[event.shipment], planned >= current
-                {
+                if let planned = positions[event.shipment], planned >= current {
                     if planned > current { currentDone = false }
                     current = planned
                     currentDone = currentDone || ends(plans[planned].chain, event)

@@ -2,16 +2,32 @@
 /// arrival, so whatever leaves the process carries the strings.
 public struct Symbols: Sendable {
     @usableFromInline var numbers: [String: UInt32] = [:]
+    /// By number; of those that were released "".
     public private(set) var texts: [String] = [""]
+    private var free: [UInt32] = []
 
     public init() {}
 
     public mutating func number(_ text: String) -> UInt32 {
         if let known = numbers[text] { return known }
+        if let number = free.popLast() {
+            numbers[text] = number
+            texts[Int(number)] = text
+            return number
+        }
         let number = UInt32(texts.count)
         numbers[text] = number
         texts.append(text)
         return number
+    }
+
+    /// Forgets texts to which nobody refers; their numbers will stand for others.
+    public mutating func release(_ released: [UInt32]) {
+        for number in released where number > 0 && numbers[texts[Int(number)]] == number {
+            numbers[texts[Int(number)]] = nil
+            texts[Int(number)] = ""
+            free.append(number)
+        }
     }
 
     @inlinable public func known(_ text: String) -> UInt32? { numbers[text] }

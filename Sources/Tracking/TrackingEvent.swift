@@ -122,6 +122,11 @@ public struct ShipmentPlan: Sendable, Equatable {
     }
 }
 
+extension Closure {
+    /// When it ends; one until further notice counts for a week.
+    public var end: Instant { until ?? from.advanced(minutes: 7 * 1_440) }
+}
+
 /// A place that takes no traffic of a mode for a while.
 public struct Closure: Sendable, Equatable {
     public var id: String

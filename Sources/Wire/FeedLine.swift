@@ -266,6 +266,14 @@ struct Fields {
         if slot.escaped, decoded.utf8.contains(0) {
             throw LineReject(.type, field: name, detail: "\(name) holds a NUL")
         }
+        // Most texts are plain ASCII, where a look at the bytes is enough.
+        if limits.refusesControls, slot.escaped || raw(slot).contains(where: { $0 >= 0x7F }),
+            let control = Printable.firstActing(decoded)
+        {
+            throw LineReject(
+                .type, field: name,
+                detail: "\(name) holds a control character (\(control)), which no name needs")
+        }
         return decoded
     }
 

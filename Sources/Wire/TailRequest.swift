@@ -31,7 +31,7 @@ public struct TailRequest: Sendable, Equatable {
         request.filter = try filter(object)
         if object.has("name") {
             guard let name = object.text("name"), !name.isEmpty, name.utf8.count <= 64,
-                name.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F })
+                Printable.firstActing(name) == nil
             else {
                 throw LineReject(
                     .type, field: "name", detail: "name is 1 to 64 bytes, none of them a control")

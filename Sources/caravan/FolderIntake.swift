@@ -159,7 +159,9 @@ struct FolderIntake {
         }
 
         init?(_ whole: String) {
-            guard let at = whole.range(of: FolderIntake.mark, options: .backwards) else { return nil }
+            guard let at = whole.range(of: FolderIntake.mark, options: .backwards) else {
+                return nil
+            }
             let parts = whole[at.upperBound...].split(separator: ".").map { Int($0) }
             guard parts.count == 1 || parts.count == 3, let last = parts[0] else { return nil }
             name = String(whole[..<at.lowerBound])

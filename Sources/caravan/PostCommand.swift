@@ -42,8 +42,15 @@ struct PostCommand: AsyncParsableCommand {
             guard !places.isEmpty else {
                 throw ValidationError("say which places the post may report: --place KZHOR")
             }
-            guard !name.isEmpty, name.utf8.count <= 128, !name.contains(where: \.isWhitespace)
-            else { throw ValidationError("a post's name is 1 to 128 bytes without spaces") }
+            guard !name.isEmpty, name.utf8.count <= 128, !name.contains(where: \.isWhitespace),
+                Printable.firstActing(name) == nil
+            else {
+                throw ValidationError(
+                    "a post's name is 1 to 128 bytes without spaces and control characters")
+            }
+            if let place = places.first(where: { Printable.firstActing($0) != nil }) {
+                throw ValidationError("\(Printable.text(place)) holds a control character")
+            }
         }
 
         func run() async throws {
@@ -119,9 +126,11 @@ struct PostCommand: AsyncParsableCommand {
                 let ahead = row[8].flatMap { Int($0) } ?? 0
                 let clock = ahead > 60 ? ", clock \(ahead) s ahead" : ""
                 print(
-                    "\(row[0] ?? "")  \(row[3] ?? "") by \(row[2] ?? ""), places "
-                        + "\(row[1] ?? ""), \(row[4] ?? "0") connections, \(row[5] ?? "0") lines, "
-                        + "\(row[6] ?? "0") forbidden, last \(seen)\(clock)")
+                    Printable.text(
+                        "\(row[0] ?? "")  \(row[3] ?? "") by \(row[2] ?? ""), places "
+                            + "\(row[1] ?? ""), \(row[4] ?? "0") connections, "
+                            + "\(row[5] ?? "0") lines, \(row[6] ?? "0") forbidden, "
+                            + "last \(seen)\(clock)"))
                 return
             }
             var out = JSONWriter()

@@ -57,7 +57,9 @@ struct Push: AsyncParsableCommand {
     @Option(name: .long, help: "Bytes that the spool may hold; beyond, no more lines are taken in.")
     var spoolLimit = 1 << 30
 
-    @Option(name: .long, help: "With a spool: take in the finished files of this folder, oldest name first.")
+    @Option(
+        name: .long,
+        help: "With a spool: take in the finished files of this folder, oldest name first.")
     var folder: String?
 
     @Option(name: .long, help: "With a spool: the post that speaks.")

@@ -61,10 +61,11 @@ struct QuarantineCommand: AsyncParsableCommand {
         let text = String(decoding: line.bytes, as: UTF8.self)
         if Terminal.isTerminal {
             let settled = line.settled.map { ", \($0)" } ?? ""
-            print(
+            let words =
                 "\(line.name)  \(TimeText.string(line.receivedAt))  \(line.code)  \(line.detail)"
-                    + (line.origin.post.isEmpty ? "" : "  (\(line.origin.post))") + settled)
-            if bytes { print("    \(text)") }
+                + (line.origin.post.isEmpty ? "" : "  (\(line.origin.post))") + settled
+            print(Printable.text(words))
+            if bytes { print("    \(Printable.text(text))") }
             return
         }
         var out = JSONWriter()

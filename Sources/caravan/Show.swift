@@ -76,7 +76,7 @@ struct Show: AsyncParsableCommand {
         func row(_ kind: StaticString, _ name: String, _ tally: IntervalGuard.Tally) {
             if Terminal.isTerminal {
                 print(
-                    Terminal.padded(name, 22)
+                    Terminal.padded(Printable.text(name), 22)
                         + String(
                             format: "%7d arrivals, %5.1f %% within p10…p90, ", tally.count,
                             tally.coverage * 100)
@@ -122,7 +122,7 @@ struct Show: AsyncParsableCommand {
         let terminal = Terminal()
         for journey in view.journeys {
             var head = terminal.paint(view.container.description, .bold)
-            if let shipment = journey.shipment { head += "  \(shipment)" }
+            if let shipment = journey.shipment { head += "  \(Printable.text(shipment))" }
             print(head)
             if let promised = journey.promised {
                 let zone = journey.stops.last?.zone ?? .utc
@@ -137,7 +137,8 @@ struct Show: AsyncParsableCommand {
             for alert in journey.alerts {
                 print(
                     terminal.paint(
-                        "\(alert.type.code) (\(alert.severity.code)) at \(alert.place): "
+                        "\(alert.type.code) (\(alert.severity.code)) at "
+                            + "\(Printable.text(alert.place)): "
                             + Terminal.span(Double(alert.delayMinutes)), .red))
             }
             drawStops(journey, terminal, now)
@@ -178,7 +179,7 @@ struct Show: AsyncParsableCommand {
                 when = "not reported"
             }
             print(
-                "  \(stop.code.code) \(Terminal.padded(stop.name, 26)) "
+                "  \(stop.code.code) \(Terminal.padded(Printable.text(stop.name), 26)) "
                     + terminal.paint(String(cells), ink) + " \(when)")
         }
     }
@@ -187,7 +188,8 @@ struct Show: AsyncParsableCommand {
         print(terminal.paint(view.container.description, .bold) + "  no plan")
         for report in view.reports {
             print(
-                "  \(Terminal.local(report.time, report.zone))  \(report.code.prose) \(report.name)"
+                "  \(Terminal.local(report.time, report.zone))  \(report.code.prose) "
+                    + Printable.text(report.name)
                     + (report.retracted ? " (retracted)" : ""))
         }
     }

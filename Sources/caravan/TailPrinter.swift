@@ -14,7 +14,7 @@ struct TailPrinter {
 
     /// One line of text for a JSON line; nil for those that say nothing to a person.
     func text(_ line: String) -> String? {
-        guard let object = FlatObject(line) else { return line }
+        guard let object = FlatObject(line) else { return Printable.text(line) }
         switch object.text("kind") {
         case "eta": return eta(object)
         case "alert": return alert(object)
@@ -23,14 +23,19 @@ struct TailPrinter {
             return terminal.paint("lines \(from) to \(to) are no longer kept", .yellow)
         case "welcome", "heartbeat", "caught-up": return nil
         default:
-            if let error = object.text("error") { return terminal.paint(error, .red) }
-            return line
+            if let error = shown(object, "error") { return terminal.paint(error, .red) }
+            return Printable.json(line)
         }
+    }
+
+    /// A member as a terminal may have it: what it holds may be a stranger's.
+    private func shown(_ object: FlatObject, _ key: String) -> String? {
+        object.text(key).map { Printable.text($0) }
     }
 
     private func place(_ object: FlatObject) -> (name: String, zone: ZoneRule) {
         let id = object.text("place") ?? ""
-        guard let known = network.place(id) else { return (id, .utc) }
+        guard let known = network.place(id) else { return (Printable.text(id), .utc) }
         return (network.places[known].name, network.places[known].zone)
     }
 
@@ -41,7 +46,7 @@ struct TailPrinter {
         else { return "" }
         var text = terminal.paint(Terminal.local(time, zone), .grey) + "  "
         text += terminal.paint("eta  ", .cyan) + " "
-        text += terminal.paint(object.text("container") ?? "", .bold) + " "
+        text += terminal.paint(shown(object, "container") ?? "", .bold) + " "
         text += Terminal.padded(name, 22) + " "
         text += Terminal.local(p50, zone)
         let width = p90.minutes(since: p10)
@@ -53,8 +58,9 @@ struct TailPrinter {
                 " " + terminal.paint((change > 0 ? "+" : "") + Terminal.span(Double(change)), ink)
             if let cause = object.objects("because").first {
                 let id = cause.text("place") ?? ""
-                let place = network.place(id).map { network.places[$0].name } ?? id
-                text += terminal.paint(" \(cause.text("cause") ?? "") \(place)", .grey)
+                let place =
+                    network.place(id).map { network.places[$0].name } ?? Printable.text(id)
+                text += terminal.paint(" \(shown(cause, "cause") ?? "") \(place)", .grey)
             }
         }
         return text
@@ -81,8 +87,9 @@ struct TailPrinter {
         default: ink = .blue
         }
         let mark = terminal.paint("ALERT", ink)
-        let head = terminal.paint("\(object.text("type") ?? "") \(state)", ink)
+        let head = terminal.paint(
+            "\(shown(object, "type") ?? "") \(Printable.text(state))", ink)
         return terminal.paint(time, .grey) + "  " + mark + " " + head + ": "
-            + (object.text("text") ?? "")
+            + (shown(object, "text") ?? "")
     }
 }

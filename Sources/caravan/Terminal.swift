@@ -55,7 +55,9 @@ struct Terminal: Sendable {
         return sign + String(format: "%.1f d", size / 1_440)
     }
 
+    /// Padded to a width; what is shown so may be a stranger's.
     static func padded(_ text: String, _ width: Int) -> String {
+        let text = Printable.text(text)
         let missing = width - text.count
         return missing > 0 ? text + String(repeating: " ", count: missing) : text
     }

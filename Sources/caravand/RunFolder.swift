@@ -49,7 +49,8 @@ final class RunFolder: Sendable {
     /// free at once. Of a copy of the folder, in another machine or container, that cannot be said.
     private static func succeed(_ path: String, as holder: String) throws -> String {
         let world = "\(bootIdentifier) \(processNamespace)"
-        let lines = (try? String(contentsOfFile: path, encoding: .utf8))?.split(separator: "\n") ?? []
+        let lines =
+            (try? String(contentsOfFile: path, encoding: .utf8))?.split(separator: "\n") ?? []
         try "\(holder)\n\(world)\n".write(toFile: path, atomically: true, encoding: .utf8)
         guard lines.count == 2, lines[1] == world else { return "" }
         return String(lines[0])
@@ -77,13 +78,17 @@ final class RunFolder: Sendable {
             known = log
             let line = "\(log.log) \(log.batch) \(log.seq)"
             let padded = line + String(repeating: " ", count: max(0, 127 - line.utf8.count)) + "\n"
-            _ = Array(padded.utf8).withUnsafeBytes { pwrite(knownFile, $0.baseAddress, $0.count, 0) }
+            _ = Array(padded.utf8).withUnsafeBytes {
+                pwrite(knownFile, $0.baseAddress, $0.count, 0)
+            }
         }
     }
 
     private static func known(_ text: String) -> KnownLog? {
         let parts = text.split { $0 == " " || $0 == "\n" }
-        guard parts.count == 3, let batch = Int(parts[1]), let seq = Int(parts[2]) else { return nil }
+        guard parts.count == 3, let batch = Int(parts[1]), let seq = Int(parts[2]) else {
+            return nil
+        }
         return KnownLog(log: String(parts[0]), batch: batch, seq: seq)
     }
 

@@ -65,7 +65,8 @@ import Wire
         var record = ContainerRecord(number: try #require(ContainerNumber("MSKU0308961")))
         record.history.events = [
             EventRecord(
-                identity: Identity(high: 1, low: 2), content: 3, time: Instant(seconds: 4), place: 1,
+                identity: Identity(high: 1, low: 2), content: 3, time: Instant(seconds: 4),
+                place: 1,
                 code: .gtin)
         ]
         record.journeys = [Journey(shipment: 0, ordinal: 3)]
@@ -102,7 +103,8 @@ import Wire
         var record = ContainerRecord(number: try #require(ContainerNumber("MSKU0308961")))
         record.history.events = [
             EventRecord(
-                identity: Identity(high: 1, low: 2), content: 3, time: .never, place: 1, code: .gtin)
+                identity: Identity(high: 1, low: 2), content: 3, time: .never, place: 1, code: .gtin
+            )
         ]
         record.journeys = [Journey(shipment: 1, ordinal: 3)]
         let plain = RecordCoding.encode(record, texts)

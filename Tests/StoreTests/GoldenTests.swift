@@ -105,8 +105,9 @@ import Wire
         let isSame = after.engine.canonicalState() == engine.canonicalState()
         #expect(isSame)
         #expect(
-            Array(try cluster.rows("select seq, md5(body) from output order by seq")
-                .prefix(said.count)) == said)
+            Array(
+                try cluster.rows("select seq, md5(body) from output order by seq")
+                    .prefix(said.count)) == said)
         #expect(counted == ["\(try eventRows(cluster) - 1)|\(try distinctEvents(cluster) - 1)"])
     }
 

@@ -78,7 +78,11 @@ private func traffic(_ seed: UInt64) -> FeedChunk {
         #expect(again.replayed == 1)
         #expect(again.engine.canonicalState() == engine.canonicalState())
         let restingOnes = checkpoint.quiet
-        #expect(try await log.load(restingOnes).count == restingOnes.count)
+        let loaded = try await log.load(Wanted(containers: restingOnes.containers))
+        #expect(loaded.journeys.count == restingOnes.containers.count)
+        // With their plans, of which most rest too.
+        #expect(Set(restingOnes.shipments).isSubset(of: loaded.shipments.map(\.key)))
+        #expect(!restingOnes.shipments.isEmpty)
     }
 
     @Test(arguments: LogUnderTest.allCases)

@@ -145,7 +145,6 @@ enum EarlierRecord {
     }
 }
 
-
 /// A pool of format 2 (which knew no shares of the plan) or 3.
 enum EarlierPool {
     static func decode(

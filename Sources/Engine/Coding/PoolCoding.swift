@@ -203,4 +203,3 @@ enum PoolCoding {
         }
     }
 }
-
