@@ -47,6 +47,8 @@ public struct Engine: Sendable {
     var intervalsDirty = false
     var marks = StreamMarks()
     var due = DueHeap()
+    /// When containers of which nothing is expected any more may rest.
+    var restDue = DueHeap()
     var dirtyRecords = SlotSet()
     /// Plans that no checkpoint has yet, with their lines.
     var unsavedPlans: [UInt32: [UInt8]] = [:]
@@ -191,7 +193,7 @@ public struct Engine: Sendable {
                 trespass(plan, chunk) ?? excess(plan) ?? take(plan, bytes, chunk.origin, &draft)
         case .closure(let closure):
             verdict =
-                trespass(closure, chunk) ?? excess(closure)
+                trespass(closure, chunk) ?? excess(closure, draft.now)
                 ?? take(closure, bytes, chunk.origin, &draft)
         case .reject(let reject): verdict = .refused(reject)
         case .hello, .ping, .bye, .empty: return
@@ -256,7 +258,7 @@ public struct Engine: Sendable {
                 || slots[event.container].flatMap { excess(event, $0) } != nil
         case .plan(let plan): return trespass(plan, chunk) != nil || excess(plan) != nil
         case .closure(let closure):
-            return trespass(closure, chunk) != nil || excess(closure) != nil
+            return trespass(closure, chunk) != nil || excess(closure, now) != nil
         default: return false
         }
     }
@@ -426,7 +428,7 @@ public struct Engine: Sendable {
             closure: closure, received: draft.now, line: Array(bytes))
         dirtyClosures.insert(closure.id)
         draft.closedPlaces.insert(place)
-        forgetClosures()
+        forgetClosures(draft.now)
         return .stored
     }
 
@@ -441,16 +443,20 @@ public struct Engine: Sendable {
     }
 
     /// A closure that holds nothing up any more is forgotten: so long after its end that no line about
-    /// it is on its way still. By what the closures say of the time, so that a replay leads to the same.
-    private mutating func forgetClosures() {
-        let over = closuresOver.advanced(minutes: -Engine.closureMemoryMinutes)
-        for (id, standing) in closures where standing.closure.end < over && standing.received < over
-        {
+    /// it is on its way still.
+    private mutating func forgetClosures(_ now: Instant) {
+        for (id, standing) in closures where isLongOver(standing, now) {
             closures[id] = nil
             dirtyClosures.remove(id)
             forgotten.closures.append(id)
         }
         forgotten.closures.sort()
+    }
+
+    /// Nothing that is said of it now is news.
+    func isLongOver(_ standing: StandingClosure, _ now: Instant) -> Bool {
+        let over = now.advanced(minutes: -2 * Engine.closureMemoryMinutes)
+        return standing.closure.end < over && standing.received < over
     }
 
     /// Closures that ended before this hold nothing up.

@@ -45,8 +45,10 @@ extension Engine {
         return nil
     }
 
-    func excess(_ closure: Closure) -> Verdict? {
-        guard closures.count >= rules.maxClosures, closures[closure.id] == nil else { return nil }
+    func excess(_ closure: Closure, _ now: Instant) -> Verdict? {
+        guard closures.count >= rules.maxClosures, closures[closure.id] == nil,
+            closures.values.count(where: { !isLongOver($0, now) }) >= rules.maxClosures
+        else { return nil }
         return tooMany("closure", "\(rules.maxClosures) closures")
     }
 

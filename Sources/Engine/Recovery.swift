@@ -90,6 +90,7 @@ extension Engine {
     /// Cuts a checkpoint at the last stepped batch. Everything in it counts as saved from here on:
     /// whoever takes it must write it, or stop.
     public mutating func cut(now: Instant) -> Checkpoint {
+        for slot in restDue.takeDue(now) { dirtyRecords.insert(slot) }
         let slots = dirtyRecords.slots.map { Int($0) }
             .sorted { records[$0].number < records[$1].number }
         let cutRecords = slots.map { records[$0] }
@@ -136,7 +137,7 @@ extension Engine {
         record.journeys = folded
         records[slot] = record
         noteWait(slot, records[slot], dueAt: records[slot].dueAt, isNews: false)
-        due.schedule(slot, at: record.dueAt)
+        schedule(slot, dueAt: record.dueAt)
     }
 
     /// Restores what a checkpoint kept.

@@ -38,8 +38,8 @@ public struct Quiet: Sendable {
 
 /// The engine holds what matters now; the rest lies in the store, and comes back when it is spoken of.
 ///
-/// A container rests `restAfterDays` after the last that was heard of it, when nothing is expected of it
-/// any more; a plan when all its containers do. Texts that nothing in memory refers to any more are
+/// A container rests `restAfterDays` after its last event (one that had none: after its plan came),
+/// when nothing is expected of it any more; a plan when all its containers do. Texts that nothing in memory refers to any more are
 /// forgotten when they are many.
 extension Engine {
     /// Days after its last event that a finished container stays in memory.
@@ -84,11 +84,23 @@ extension Engine {
         return hash.identity().low
     }
 
-    func isLive(_ record: ContainerRecord, _ now: Instant) -> Bool {
-        guard record.isQuiet else { return true }
+    func isLive(_ record: borrowing ContainerRecord, _ now: Instant) -> Bool {
+        record.isQuiet ? now < restsAt(record) : true
+    }
+
+    /// When a record of which nothing is expected may leave memory.
+    private func restsAt(_ record: borrowing ContainerRecord) -> Instant {
         var last = record.history.events.last?.time ?? .unset
-        for symbol in record.plans { last = max(last, shipments[symbol]?.received ?? .unset) }
-        return last != .unset && now.minutes(since: last) < Engine.restAfterDays * 1_440
+        if last == .unset {
+            for symbol in record.plans { last = max(last, shipments[symbol]?.received ?? .unset) }
+        }
+        return last.advanced(minutes: Engine.restAfterDays * 1_440)
+    }
+
+    /// Notes when a record wants to be looked at; one that never does, when it may rest.
+    mutating func schedule(_ slot: Int, dueAt: Instant) {
+        due.schedule(slot, at: dueAt)
+        restDue.schedule(slot, at: dueAt == .never ? restsAt(records[slot]) : .never)
     }
 
     /// The plans of containers that rest from now on, all of whose containers do.
@@ -116,6 +128,7 @@ extension Engine {
             resting.insert(container)
             records[slot] = ContainerRecord(number: container)
             due.schedule(slot, at: .never)
+            restDue.schedule(slot, at: .never)
             freeSlots.append(slot)
         }
         for name in quiet.shipments {

@@ -69,7 +69,7 @@ extension Engine {
         noteWait(slot, record, dueAt: dueAt, isNews: touch != nil)
         swap(&record, &records[slot])
         dirtyRecords.insert(slot)
-        due.schedule(slot, at: dueAt)
+        schedule(slot, dueAt: dueAt)
     }
 
     /// Tells the pools in which step a container waits now, and since when: a function of its

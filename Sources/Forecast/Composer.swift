@@ -13,6 +13,9 @@ public struct Composer: Sendable {
     /// The points of every milestone of a graph, one row each.
     private var rows: [Float] = []
 
+    /// Compositions made, for those who ask what a line costs.
+    public private(set) var compositions = 0
+
     public init() {
         points = Array(repeating: 0, count: Curve.count)
         starts = points
@@ -68,6 +71,7 @@ public struct Composer: Sendable {
     ) -> Expectation? {
         let count = ends ?? steps.milestones.count
         guard count > 0 else { return nil }
+        compositions.countOn()
         let first = progress.furthest + 1
         means.removeAll(keepingCapacity: true)
         for reached in progress.reached {
@@ -120,6 +124,7 @@ public struct Composer: Sendable {
         _ steps: borrowing Steps, _ graph: JoinGraph, reached: [Instant], start: Instant,
         now: Instant, _ pools: inout Pools
     ) -> JoinedExpectation? {
+        compositions.countOn()
         let happened = Composer.happened(graph, reached)
         means = happened.map { $0 == .unset ? .nan : Float($0.minutes(since: now)) }
         if graph.ends.allSatisfy({ happened[$0] != .unset }) {
