@@ -33,6 +33,12 @@ create function note_resting(resting text[], revived text[]) returns void langua
     update shipment set live = true, rested_at = null where shipment = any (revived) and not live;
 $$;
 
+-- Every plan's line, wherever it is kept.
+create view plan_line as
+    select shipment, received_at, convert_to(line, 'UTF8') as line from shipment
+    union all
+    select convert_from(key, 'UTF8'), received_at, line from kept_line where kind = 'shipment';
+
 -- Whoever writes beside the log passes here first, in the same transaction: the writer of that epoch,
 -- of a state that the log has. Until the transaction ends nobody else takes over.
 create function pass_fence(by_epoch bigint, at_batch bigint) returns void

@@ -534,8 +534,8 @@ struct Draft {
     var touched: [Int: Touch] = [:]
     /// Touched slots in order of the first touch.
     var order: [Int] = []
-    /// Joined shipments of which something changed, each with the slot that changed it first.
-    var joinedNews: [(shipment: UInt32, slot: Int)] = []
+    /// Joined shipments of which something changed.
+    var joinedNews: [JoinedNews] = []
     var shipments: [UInt32: ShipmentScratch] = [:]
     /// Places that closures of this batch speak of.
     var closedPlaces: Set<UInt32> = []
@@ -554,9 +554,14 @@ struct Draft {
         }
     }
 
-    mutating func join(_ shipment: UInt32, _ slot: Int) {
-        if !joinedNews.contains(where: { $0.shipment == shipment }) {
-            joinedNews.append((shipment, slot))
+    /// `changed`: the milestones that are not as before; nil: all may be.
+    mutating func join(_ shipment: UInt32, _ slot: Int, changed: [Int]?) {
+        if let at = joinedNews.firstIndex(where: { $0.shipment == shipment }) {
+            joinedNews[at].changed = changed.flatMap { more in
+                joinedNews[at].changed.map { $0 + more }
+            }
+        } else {
+            joinedNews.append(JoinedNews(shipment: shipment, slot: slot, changed: changed))
         }
     }
 

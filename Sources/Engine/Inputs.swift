@@ -142,6 +142,8 @@ public struct Commit: Sendable {
     public var marks: [StreamMark]
     /// The last output number after this batch.
     public var lastSeq: Int
+    /// Outputs, by their index, that the database takes in no form: their numbers stay empty there.
+    public var unstored: Set<Int> = []
 
     public init(
         batch: Int, now: Instant, blob: [UInt8], entries: Int, events: [EventRow] = [],

@@ -40,6 +40,7 @@ public struct Culprit: Sendable, Equatable {
         case event(Int)
         case output(Int)
         case quarantined(Int)
+        case mark(Int)
     }
 
     public var row: Row

@@ -35,11 +35,16 @@ extension Engine {
         let touch = draft.touched[slot]
         let isAnyway = touch?.planChanged == true || touch?.closed == true
         for (symbol, reached) in after {
-            let same = before.first { $0.shipment == symbol }?.reached == reached
-            if isAnyway || !same { draft.join(symbol, slot) }
+            let known = before.first { $0.shipment == symbol }?.reached ?? []
+            if isAnyway || known.count != reached.count {
+                draft.join(symbol, slot, changed: nil)
+            } else if known != reached {
+                let changed = reached.indices.filter { reached[$0] != known[$0] }
+                draft.join(symbol, slot, changed: changed)
+            }
         }
         for (symbol, _) in before where !after.contains(where: { $0.shipment == symbol }) {
-            draft.join(symbol, slot)
+            draft.join(symbol, slot, changed: nil)
         }
     }
 

@@ -12,6 +12,15 @@ struct ShipmentScratch {
     var waiting: [(seenFrom: Instant, expected: Expectation?, means: [Float])] = []
 }
 
+/// A joined shipment of which something changed.
+struct JoinedNews {
+    let shipment: UInt32
+    /// The container that changed it first.
+    let slot: Int
+    /// The milestones that are not as before; nil: all may be.
+    var changed: [Int]?
+}
+
 /// Shipments whose containers depend on each other, and what is expected of any journey.
 extension Engine {
     /// What is expected of a journey with the companions' progress in it (`together`), and the means
@@ -146,19 +155,25 @@ extension Engine {
         return all
     }
 
-    /// News of one container is news for those that wait for it: for the companions in each shipment
-    /// of which it changed something, and for nobody else.
+    /// News of one container is news for those that wait for it, in each shipment of which it changed
+    /// something: for whoever speaks for the shipment, and for those whose milestones come next after
+    /// what has changed. The others wait for what they waited for.
     func touchCompanions(_ draft: inout Draft) {
-        for (symbol, slot) in draft.joinedNews {
-            guard let shipment = shipments[symbol] else { continue }
-            let news = draft.touched[slot]
+        for news in draft.joinedNews {
+            guard let shipment = shipments[news.shipment], let graph = shipment.graph else {
+                continue
+            }
+            let concerned = news.changed.flatMap { graph.concerned(by: $0) }
+            let touch = draft.touched[news.slot]
             for companion in shipment.plan.containers {
-                guard let other = slots[companion], draft.touched[other] == nil else { continue }
+                guard let other = slots[companion], draft.touched[other] == nil,
+                    concerned?.contains(companion) ?? true || shipment.speaks(companion)
+                else { continue }
                 draft.touch(other) {
                     // What moved the shipment's forecast was this event, whoever reported it.
-                    $0.newest = news?.newest ?? .unset
-                    $0.eventID = news?.eventID
-                    $0.reason = news?.reason
+                    $0.newest = touch?.newest ?? .unset
+                    $0.eventID = touch?.eventID
+                    $0.reason = touch?.reason
                 }
             }
         }

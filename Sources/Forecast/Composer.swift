@@ -161,7 +161,8 @@ public struct Composer: Sendable {
             means[index] = mean()
             for j in 0..<width { rows[index * width + j] = points[j] }
             if isUnderWay {
-                points.sort()
+                // As a curve they ascend; only what a closure holds may come out of its place.
+                if !steps.closures.isEmpty { points.sort() }
                 underWay.append(
                     JoinedExpectation.Step(
                         index: index, owner: graph.owners[index],

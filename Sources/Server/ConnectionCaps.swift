@@ -49,18 +49,17 @@ final class ConnectionCaps: Sendable {
     /// Counts a connection in; else says which bound it would break. `evict`: what closes it should
     /// it have to make room before it has said who it is.
     func admit(address: String?, evict: @escaping @Sendable () -> Void) -> Admission {
+        let address = address ?? ""
         let (admission, gone) = state.withLockedValue { state -> (Admission, Waiting?) in
-            if let address, state.addresses[address, default: 0] >= limits.perAddress {
-                return (
-                    .refused("\(limits.perAddress) connections from \(address) are open already"),
-                    nil
-                )
-            }
             var gone: Waiting?
-            if state.waiting.count >= limits.unauthenticated
+            // Of one address as many may wait as may speak without a name: no more keep others out.
+            let ofAddress = state.waiting.values.count { $0.address == address }
+            if !address.isEmpty, ofAddress >= limits.perAddress {
+                gone = ConnectionCaps.takeOldest(&state, of: address)
+            } else if state.waiting.count >= limits.unauthenticated
                 || state.all - state.ofPosts >= limits.all - limits.reserve
             {
-                gone = ConnectionCaps.takeOldest(&state)
+                gone = ConnectionCaps.takeOldest(&state, of: nil)
                 if gone == nil {
                     return (.refused("\(limits.all) connections are open already"), nil)
                 }
@@ -69,21 +68,22 @@ final class ConnectionCaps: Sendable {
             }
             state.all += 1
             state.next += 1
-            state.waiting[state.next] = Waiting(address: address ?? "", evict: evict)
-            if let address { state.addresses[address, default: 0] += 1 }
+            state.waiting[state.next] = Waiting(address: address, evict: evict)
             return (.admitted(state.next), gone)
         }
         gone?.evict()
         return admission
     }
 
-    /// Of the addresses that have most of those that wait, the one that came first. It counts as gone,
-    /// though its socket takes a moment longer.
-    private static func takeOldest(_ state: inout State) -> Waiting? {
+    /// Of those that wait, from one address or from those that have most of them, the one that came
+    /// first. It counts as gone, though its socket takes a moment longer.
+    private static func takeOldest(_ state: inout State, of address: String?) -> Waiting? {
         var counts: [String: Int] = [:]
         for waiting in state.waiting.values { counts[waiting.address, default: 0] += 1 }
         let most = counts.values.max() ?? 0
-        let loudest = state.waiting.filter { counts[$0.value.address] == most }
+        let loudest = state.waiting.filter {
+            address == nil ? counts[$0.value.address] == most : $0.value.address == address
+        }
         guard let number = loudest.keys.min() else { return nil }
         state.all -= 1
         return state.waiting.removeValue(forKey: number)
@@ -93,7 +93,7 @@ final class ConnectionCaps: Sendable {
     /// that forbids it.
     func entered(_ number: Int, post: String?) -> String? {
         state.withLockedValue { state in
-            guard state.waiting[number] != nil else {
+            guard let address = state.waiting[number]?.address else {
                 return "others wait to say who they are, and this connection had to make room"
             }
             if let post {
@@ -106,7 +106,11 @@ final class ConnectionCaps: Sendable {
                 if state.anonymous >= limits.anonymous {
                     return "\(limits.anonymous) connections that name no post are open already"
                 }
+                if !address.isEmpty, state.addresses[address, default: 0] >= limits.perAddress {
+                    return "\(limits.perAddress) connections from \(address) are open already"
+                }
                 state.anonymous += 1
+                if !address.isEmpty { state.addresses[address, default: 0] += 1 }
             }
             state.waiting[number] = nil
             return nil
@@ -122,11 +126,11 @@ final class ConnectionCaps: Sendable {
                     state.ofPosts -= 1
                 } else {
                     state.anonymous -= 1
+                    if let address { ConnectionCaps.drop(&state.addresses, address) }
                 }
             } else if state.waiting.removeValue(forKey: number) != nil {
                 state.all -= 1
             }
-            if let address { ConnectionCaps.drop(&state.addresses, address) }
         }
     }
 

@@ -307,6 +307,10 @@ final class FeedHandler: ChannelDuplexHandler {
                 // Says nothing, and nothing about who is there.
                 lineCount += 1
                 return
+            case .ping where !hasEntered && access.allowsAnonymous && certificate?.post == nil:
+                // Is answered, and says as little about who is there.
+                lineCount += 1
+                return pong()
             case .reject(let reject) where !hasEntered && HelloCheck.isMeant(bytes):
                 // Not kept: it may hold a token.
                 return refuse("this hello cannot be read: \(reject.detail)", .protocol)
@@ -323,13 +327,16 @@ final class FeedHandler: ChannelDuplexHandler {
     ) {
         switch value {
         case .empty, .hello: break
-        case .ping:
-            var out = JSONWriter()
-            Reply.pong(to: &out)
-            outgoing += out.bytes
+        case .ping: pong()
         case .bye: end(at: lineCount - 1, context)
         case .event, .plan, .closure, .reject: add(value, bytes, nil)
         }
+    }
+
+    private func pong() {
+        var out = JSONWriter()
+        Reply.pong(to: &out)
+        outgoing += out.bytes
     }
 
     private func add(

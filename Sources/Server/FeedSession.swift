@@ -104,7 +104,8 @@ extension FeedHandler {
 
     /// Lines that were acknowledged, and that neither the database nor the spool has any more.
     private func reportLoss(from first: Int, to last: Int) {
-        status.lost(last - first + 1)
+        // What nobody in particular says of a stream that nobody knows is no figure.
+        if permit != nil || first > 1 { status.lost(last - first + 1) }
         access.logger.error(
             "lines are lost: the database went back, and the spool has let go of them",
             metadata: [
@@ -147,7 +148,17 @@ extension FeedHandler {
         inSession = true
         expected = welcome.resume + 1
         durable = welcome.resume
-        mayJump = welcome.mayJump
+        // A sender that was acknowledged further than the log knows runs ahead of one that went back.
+        let acknowledged = Int(hello.acknowledged ?? 0)
+        if acknowledged > welcome.resume {
+            access.logger.error(
+                "the database went back: a post was acknowledged further than the log knows",
+                metadata: [
+                    "post": "\(hello.post)", "stream": "\(hello.stream)",
+                    "acknowledged": "\(acknowledged)", "known": "\(welcome.resume)",
+                ])
+        }
+        mayJump = welcome.mayJump || acknowledged > welcome.resume
         var out = JSONWriter()
         out.begin()
         out.field("welcome", "caravan/1")
@@ -202,13 +213,16 @@ extension FeedHandler {
         } else {
             stated = value.seq
         }
-        guard let seq = stated else {
-            refuse("in a session every line carries seq", .protocol)
+        guard let seq = stated, seq <= Hello.largestSeq else {
+            refuse(
+                stated == nil
+                    ? "in a session every line carries seq"
+                    : "seq is at most \(Hello.largestSeq)", .protocol)
             return nil
         }
         if mayJump {
             mayJump = false
-            if seq > Int64(expected), seq < .max {
+            if seq > Int64(expected) {
                 reportLoss(from: expected, to: Int(seq) - 1)
                 expected = Int(seq)
             }

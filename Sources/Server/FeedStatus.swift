@@ -32,7 +32,11 @@ public final class FeedStatus: Sendable {
     func report(_ report: WriterReport) { current.withLockedValue { $0.report = report } }
 
     /// Acknowledged lines that a database which went back has lost, and that no spool has any more.
-    func lost(_ lines: Int) { current.withLockedValue { $0.lostLines += lines } }
+    func lost(_ lines: Int) {
+        current.withLockedValue {
+            $0.lostLines = Int(clamping: UInt($0.lostLines) + UInt(max(0, lines)))
+        }
+    }
 
     /// The figures as `MetricsText` writes them.
     public var metrics: String {

@@ -287,7 +287,15 @@ final class TailHandler: ChannelDuplexHandler {
         guard let last = lines.last, let filter = request?.filter else { return }
         var buffer = context.channel.allocator.buffer(capacity: lines.count * 480)
         let open = filter.isOpen
-        for line in lines where open || filter.matches(line) {
+        for line in lines {
+            if line.seq > cursor + 1 {
+                // Numbers that are not there, for whatever reason: never a silent skip.
+                var out = JSONWriter()
+                TailControl.gap(from: cursor + 1, to: line.seq - 1, to: &out)
+                buffer.writeBytes(out.bytes)
+            }
+            cursor = line.seq
+            guard open || line.kind == "gap" || filter.matches(line) else { continue }
             buffer.writeBytes(line.bytes)
             buffer.writeInteger(UInt8(0x0A))
         }
@@ -318,11 +326,6 @@ final class TailHandler: ChannelDuplexHandler {
     private func took(_ lines: [OutputLine]) {
         isReading = false
         guard let context, !isClosed else { return }
-        if let first = lines.first, first.seq > cursor + 1 {
-            var out = JSONWriter()
-            TailControl.gap(from: cursor + 1, to: first.seq - 1, to: &out)
-            context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: out.bytes)), promise: nil)
-        }
         write(lines, context)
         if lines.isEmpty {
             // Nothing there yet (the store was away): look again in a moment.

@@ -368,7 +368,18 @@ public struct WriterLoop<Store: LogStore> {
         let culprits = try await persist("looking for refused lines") {
             (store) throws(StoreFailure) in try await store.culprits(commit)
         }
-        guard !culprits.isEmpty else { throw failure }
+        guard !culprits.isEmpty else {
+            // No row is at fault, so it is none of the senders': they wait, and nobody is cut.
+            status.set("no-database")
+            logger.error(
+                "the database refuses the batch, and no row of it is at fault; trying again",
+                metadata: ["cause": "\(failure)"])
+            try? await Task.sleep(for: .seconds(Backoff.seconds(5)))
+            if inbox.isStopped || Task.isCancelled { throw failure }
+            inFlight = launch(flight.effects, flight.chunks, flight.connections)
+            return try await finishCommit()
+        }
+        status.set("ok")
         var events: [(row: EventRow, cause: String)] = []
         for culprit in culprits {
             if case .event(let at) = culprit.row {
@@ -416,8 +427,10 @@ public struct WriterLoop<Store: LogStore> {
         for culprit in culprits {
             switch culprit.row {
             case .event: break
+            case .mark: break
             case .output(let at):
                 let line = commit.outputs[at]
+                if line.kind == "gap" { commit.unstored.insert(at) }
                 logger.error(
                     "an output line is not taken by the database; a gap stands in its place",
                     metadata: [
@@ -435,6 +448,19 @@ public struct WriterLoop<Store: LogStore> {
                     metadata: ["cause": "\(culprit.cause)"])
             }
         }
+        let refusedMarks = culprits.compactMap { culprit -> Int? in
+            if case .mark(let at) = culprit.row { at } else { nil }
+        }
+        for at in refusedMarks {
+            logger.error(
+                "how far a stream has come is not kept; its lines are told apart by what they say",
+                metadata: [
+                    "post": "\(commit.marks[at].origin.post)",
+                    "stream": "\(commit.marks[at].origin.stream)",
+                ])
+        }
+        commit.marks = commit.marks.enumerated().filter { !refusedMarks.contains($0.offset) }
+            .map(\.element)
         commit.quarantined = commit.quarantined.enumerated()
             .filter { !hopeless.contains($0.offset) }.map(\.element)
         return commit

@@ -60,7 +60,7 @@ public struct Setting: Sendable {
             "feed.max-milestones", .integer(1...10_000), "256",
             "milestones of one plan, and places of its via"),
         Setting(
-            "feed.max-plan-work", .integer(1_000...100_000_000), "50000",
+            "feed.max-plan-work", .integer(1_000...100_000_000), "100000",
             "containers of one plan times its milestones, and the same over all plans of a container"
         ),
         Setting(

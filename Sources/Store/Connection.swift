@@ -192,7 +192,8 @@ struct Connection: ~Copyable {
     static func kind(of state: String) -> StoreFailure.Kind {
         if state == "CV001" { return .fenced }
         switch state.prefix(2) {
-        case "22", "23": return .data
+        // P0: what a trigger of the operator's raises is about the row.
+        case "22", "23", "P0": return .data
         case "42", "3F", "0A": return .fatal
         default: return .unavailable
         }

@@ -131,8 +131,12 @@ public struct PrivateCluster: Sendable {
 
     /// `fast` (open transactions are rolled back) or `immediate` (as by a crash).
     public func stop(mode: String = "fast") throws {
-        guard isRunning else { return }
-        try run("pg_ctl", ["-D", data, "-m", mode, "-w", "-s", "stop"])
+        guard isAlive, let process = processID else { return }
+        let order = ["-D", data, "-w", "-s", "stop"]
+        if (try? run("pg_ctl", ["-m", mode, "-t", "6"] + order)) != nil { return }
+        if (try? run("pg_ctl", ["-m", "immediate", "-t", "2"] + order)) != nil { return }
+        // It does not even listen to that: the log is crash-safe, and what is left is cleared away.
+        kill(process, SIGKILL)
     }
 
     /// Runs a program to its end. By posix_spawn and waitpid: Foundation's Process waits for every

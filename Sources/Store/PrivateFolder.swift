@@ -31,8 +31,17 @@ public enum PrivateFolder {
         throw Failure(description: "\(path) cannot be made: \(String(cString: strerror(errno)))")
     }
 
+    /// The same for a folder that others may look into: nobody else may change anything in it.
+    public static func makeOwn(_ path: String) throws(Failure) {
+        if mkdir(path, 0o700) == 0 { return }
+        if errno == ENOENT { return try make(path) }
+        try check(path, forbidden: 0o022)
+    }
+
     /// Without following a link in the last place.
-    public static func check(_ path: String, owners: [uid_t] = []) throws(Failure) {
+    public static func check(
+        _ path: String, owners: [uid_t] = [], forbidden: mode_t = 0o077
+    ) throws(Failure) {
         var entry = stat()
         guard lstat(path, &entry) == 0 else {
             throw Failure(
@@ -50,7 +59,7 @@ public enum PrivateFolder {
                     "\(path) belongs to account \(entry.st_uid), not to this one: somebody "
                     + "else made it; remove it, or choose another place")
         }
-        guard entry.st_mode & 0o077 == 0 else {
+        guard entry.st_mode & forbidden == 0 else {
             throw Failure(
                 description: "\(path) is open to other accounts (mode "
                     + "\(String(entry.st_mode & 0o7777, radix: 8))); chmod 700 it if it is yours")

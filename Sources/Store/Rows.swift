@@ -34,7 +34,7 @@ public enum Rows {
         }
         if !commit.outputs.isEmpty {
             sql += "; " + outputCopy
-            parts.append(outputs(commit.outputs[...], recordedAt))
+            parts.append(outputs(commit.outputs[...], recordedAt, without: commit.unstored))
         }
         if !commit.quarantined.isEmpty {
             sql += "; " + quarantineCopy
@@ -86,9 +86,11 @@ public enum Rows {
         return row.bytes
     }
 
-    static func outputs(_ outputs: ArraySlice<OutputLine>, _ recordedAt: Instant) -> [UInt8] {
+    static func outputs(
+        _ outputs: ArraySlice<OutputLine>, _ recordedAt: Instant, without left: Set<Int> = []
+    ) -> [UInt8] {
         var row = BinaryRow(reserving: outputs.count * 600)
-        for line in outputs {
+        for (line, index) in zip(outputs, outputs.indices) where !left.contains(index) {
             row.begin(9)
             row.time(recordedAt.microseconds)
             row.int8(Int64(line.seq))
@@ -121,6 +123,22 @@ public enum Rows {
             row.blob(refused.bytes)
             row.int8(Int64(refused.length))
             if let hash = refused.hash { row.int8(Int64(bitPattern: hash)) } else { row.null() }
+        }
+        row.finish()
+        return row.bytes
+    }
+
+    /// Marks as new rows, to find those that are not taken.
+    static let markCopy = "COPY mark_probe (post, stream, seq, batch) FROM STDIN (FORMAT binary)"
+
+    static func marks(_ marks: ArraySlice<StreamMark>, _ batch: Int) -> [UInt8] {
+        var row = BinaryRow(reserving: marks.count * 80)
+        for mark in marks {
+            row.begin(4)
+            row.text(mark.origin.post)
+            row.text(mark.origin.stream)
+            row.int8(mark.seq)
+            row.int8(Int64(batch))
         }
         row.finish()
         return row.bytes

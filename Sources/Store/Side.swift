@@ -87,7 +87,7 @@ actor Side {
             }
             var containers = [ContainerNumber(name)?.description ?? name]
             let plan = try connection.query(
-                "select line from shipment where shipment = $1", [.text(name)], operation)
+                "select line from plan_line where shipment = $1", [.text(name)], operation)
             if plan.rows > 0, let object = FlatObject(Array(plan.bytes(0, 0))) {
                 containers += (object.texts("containers") ?? []).compactMap {
                     ContainerNumber($0)?.description
@@ -104,7 +104,7 @@ actor Side {
             }
             let lines = try connection.query(
                 """
-                select shipment, received_at, line from shipment
+                select shipment, received_at, line from plan_line
                     where shipment = any ($1::text::text[])
                 """, [.list(plans)], operation)
             for row in 0..<lines.rows { snapshot.shipments.append(Side.line(lines, row)) }
@@ -241,10 +241,8 @@ actor Side {
             if names.isEmpty { return loaded }
             let answer = try connection.query(
                 """
-                select shipment, received_at, line from shipment
+                select shipment, received_at, line from plan_line
                     where shipment = any ($1::text::text[])
-                union all select convert_from(key, 'UTF8'), received_at, line from kept_line
-                    where kind = 'shipment' and convert_from(key, 'UTF8') = any ($1::text::text[])
                 """, [.list(names.sorted())], "loading plans")
             for row in 0..<answer.rows { loaded.shipments.append(Side.line(answer, row)) }
             return loaded
@@ -311,7 +309,8 @@ actor Side {
 
     private static let scratch = """
         create temp table if not exists journey_new (like journey);
-        create temp table if not exists shipment_new (like shipment);
+        create temp table if not exists shipment_new
+            (shipment text, batch bigint, received_at timestamptz, line text);
         create temp table if not exists pool_new (like pool);
         truncate journey_new, shipment_new, pool_new
         """

@@ -292,36 +292,69 @@ actor Writer {
         ) { range in
             Rows.quarantine(commit.quarantined[range], commit.batch, at)
         }
+        // Beside the table itself, where a mark that is known is changed and not added.
+        try fresh.run(
+            "create temp table mark_probe (like stream_mark including constraints)",
+            "looking for refused rows")
+        let marks = try Writer.halve(commit.marks.count, fresh, Rows.markCopy) { range in
+            Rows.marks(commit.marks[range], commit.batch)
+        }
         return events.map { Culprit(.event($0.index), cause: $0.cause) }
             + outputs.map { Culprit(.output($0.index), cause: $0.cause) }
             + refused.map { Culprit(.quarantined($0.index), cause: $0.cause) }
+            + marks.map { Culprit(.mark($0.index), cause: $0.cause) }
     }
 
-    /// The rows of `count` that a COPY does not take: each half is tried and taken back.
+    /// The rows of `count` that a COPY does not take: each half is tried and taken back. Where each by
+    /// itself is taken and all together are not, the first that is one too many.
     private static func halve(
         _ count: Int, _ connection: borrowing Connection, _ copy: String,
         _ rows: (Range<Int>) -> [UInt8]
     ) throws(StoreFailure) -> [(index: Int, cause: String)] {
-        let operation = "looking for refused rows"
+        guard count > 0, let whole = try refusal(0..<count, connection, copy, rows) else {
+            return []
+        }
         var found: [(index: Int, cause: String)] = []
         var ranges = [0..<count]
         while let range = ranges.popLast() {
-            if range.isEmpty { continue }
-            do {
-                try connection.copy("BEGIN; " + copy, [rows(range)], operation)
-                try connection.run("ROLLBACK", operation)
-            } catch {
-                guard error.kind == .data else { throw error }
-                try connection.run("ROLLBACK", operation)
-                if range.count == 1 {
-                    found.append((range.lowerBound, error.cause))
-                } else {
-                    let middle = (range.lowerBound + range.upperBound) / 2
-                    ranges += [middle..<range.upperBound, range.lowerBound..<middle]
-                }
+            guard let cause = try refusal(range, connection, copy, rows) else { continue }
+            if range.count == 1 {
+                found.append((range.lowerBound, cause))
+            } else {
+                let middle = (range.lowerBound + range.upperBound) / 2
+                ranges += [middle..<range.upperBound, range.lowerBound..<middle]
             }
         }
-        return found
+        if !found.isEmpty { return found }
+        var (taken, refused) = (1, count)
+        var cause = whole
+        while refused - taken > 1 {
+            let middle = (taken + refused) / 2
+            if let flaw = try refusal(0..<middle, connection, copy, rows) {
+                (refused, cause) = (middle, flaw)
+            } else {
+                taken = middle
+            }
+        }
+        return [(refused - 1, cause)]
+    }
+
+    /// Why the database does not take these rows; nil: it does. Whatever is checked late is checked.
+    private static func refusal(
+        _ range: Range<Int>, _ connection: borrowing Connection, _ copy: String,
+        _ rows: (Range<Int>) -> [UInt8]
+    ) throws(StoreFailure) -> String? {
+        let operation = "looking for refused rows"
+        do {
+            try connection.copy("BEGIN; " + copy, [rows(range)], operation)
+            try connection.run("SET CONSTRAINTS ALL IMMEDIATE", operation)
+            try connection.run("ROLLBACK", operation)
+            return nil
+        } catch {
+            guard error.kind == .data else { throw error }
+            try connection.run("ROLLBACK", operation)
+            return error.cause
+        }
     }
 
     private func write(_ commit: Commit) throws(StoreFailure) {

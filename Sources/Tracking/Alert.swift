@@ -113,7 +113,7 @@ public struct AlertRules: Sendable, Equatable {
         maxEvents = 10_000
         maxPlans = 1_000
         maxClosures = 10_000
-        maxWork = 50_000
+        maxWork = 100_000
     }
 
     /// The level that a delay reaches; nil under the lowest.

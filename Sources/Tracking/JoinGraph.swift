@@ -59,6 +59,21 @@ public struct JoinGraph: Sendable, Equatable {
         order(milestones) != nil
     }
 
+    /// Whose next milestone is another one, or begins at another time, where these have changed; nil:
+    /// everybody's.
+    public func concerned(by changed: [Int]) -> Set<ContainerNumber>? {
+        var found: Set<ContainerNumber> = []
+        for milestone in changed {
+            guard let owner = owners[milestone] else { return nil }
+            found.insert(owner)
+            for index in before.indices where before[index].contains(milestone) {
+                guard let follower = owners[index] else { return nil }
+                found.insert(follower)
+            }
+        }
+        return found
+    }
+
     /// Milestones before a join are on the way in, those behind it on the way out.
     func directions() -> [StepDirection] {
         var isInbound = [Bool](repeating: false, count: before.count)

@@ -29,6 +29,11 @@ public struct Hello: Sendable, Equatable {
     public var post: String
     public var stream: String
     public var token: String?
+    /// The last number of the stream that was acknowledged to the sender, by whatever server.
+    public var acknowledged: Int64?
+
+    /// What every JSON reader takes for a whole number; no stream comes near it.
+    public static let largestSeq: Int64 = 9_007_199_254_740_991
 }
 
 /// Bounds of what one line may say; each is a setting.
@@ -42,7 +47,7 @@ public struct FeedLimits: Sendable, Equatable {
     /// Milestones of one plan, and places of its `via`.
     public var maxMilestones = 256
     /// Containers of one plan times its milestones.
-    public var maxWork = 50_000
+    public var maxWork = 100_000
     /// Whether identifiers with control characters are refused: at the feed they are, but what a log
     /// took is read as it is.
     public var refusesControls = true
@@ -68,9 +73,9 @@ enum FeedKey: UInt8 {
     case reason, remark, updated, retract
     case plan, containers, from, to, via, promised, milestones, start
     case closure, until
-    case hello, post, stream, token, ping, bye
+    case hello, post, stream, token, ping, bye, acknowledged
 
-    static let count = 31
+    static let count = 32
 
     /// The key that these bytes spell, nil for keys that are only kept.
     static func named(_ b: UnsafeBufferPointer<UInt8>, _ range: Range<Int>) -> FeedKey? {
@@ -82,6 +87,7 @@ enum FeedKey: UInt8 {
         }
         guard let first = raw.first else { return nil }
         switch first {
+        case 0x61: return matches("acknowledged") ? .acknowledged : nil
         case 0x62: return matches("bye") ? .bye : nil
         case 0x63:
             if matches("container") { return .container }
@@ -203,7 +209,10 @@ public struct FeedParser: Sendable {
             version: try fields.required(.hello, "hello"),
             post: try fields.required(.post, "post"),
             stream: try fields.required(.stream, "stream"),
-            token: try fields.text(.token, "token"))
+            token: try fields.text(.token, "token"),
+            acknowledged: try fields.integer(.acknowledged, "acknowledged").map {
+                min(max($0, 0), Hello.largestSeq)
+            })
     }
 }
 
@@ -211,7 +220,7 @@ public struct FeedParser: Sendable {
 struct Fields {
     let bytes: UnsafeBufferPointer<UInt8>
     let limits: FeedLimits
-    var slots: InlineArray<31, JSONSlot> = .init(repeating: JSONSlot())
+    var slots: InlineArray<32, JSONSlot> = .init(repeating: JSONSlot())
 
     init(bytes: UnsafeBufferPointer<UInt8>, limits: FeedLimits) {
         self.bytes = bytes

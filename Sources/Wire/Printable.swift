@@ -1,14 +1,16 @@
 /// Strangers' text as it may go to a terminal or into a log: nothing in it acts on what shows it.
 public enum Printable {
     /// Characters that act instead of being seen: C0, DEL, C1; marks and overrides of direction;
-    /// separators of lines; what tags and annotates; a byte order mark.
+    /// separators of lines; what tags and annotates; a byte order mark; and what is not seen at all, so
+    /// that two names would look alike.
     @inlinable public static func acts(_ scalar: Unicode.Scalar) -> Bool {
         let value = scalar.value
         if value < 0x20 { return true }
         if value < 0x7F { return false }
         switch value {
-        case 0x7F...0x9F, 0x61C, 0x200E, 0x200F, 0x2028...0x202E, 0x2066...0x206F, 0xFEFF,
-            0xFFF9...0xFFFB, 0xE0000...0xE007F:
+        case 0x7F...0x9F, 0xAD, 0x61C, 0x115F, 0x1160, 0x180E, 0x200B, 0x200E, 0x200F,
+            0x2028...0x202E, 0x2060...0x206F, 0x3164, 0xFEFF, 0xFFA0, 0xFFF9...0xFFFB,
+            0xE0000...0xE007F:
             return true
         default: return false
         }

@@ -7,7 +7,7 @@ import Wire
 ///
 /// A file is complete when it has not changed over two looks, nobody has it open for writing as far as
 /// can be seen, and it ends in a line's end, or has not changed for a minute. It is renamed when it is
-/// in the spool: `NAME.spooled-LAST.SIZE.MTIME`, so that the name says, also after a power failure,
+/// in the spool: `NAME.spooled-STREAM.LAST.SIZE.MTIME`, so that the name says, also after a power failure,
 /// which ack lets it go, and what it was then. One that was changed after that is looked at again.
 struct FolderIntake {
     private let folder: String
@@ -17,6 +17,8 @@ struct FolderIntake {
     private var lookedAt = -Double.infinity
     /// No file waits for anything.
     private(set) var isSettled = false
+    /// Files that are not taken in, and why.
+    private(set) var left: [String: String] = [:]
 
     /// Seconds between two looks, and until a last line without an end counts as one.
     static let lookSeconds = 1.0
@@ -72,10 +74,18 @@ struct FolderIntake {
             present.insert(name)
             let since = seen[name].flatMap { $0.state == state ? $0.since : nil } ?? now
             seen[name] = (state, since)
-            guard now - since >= FolderIntake.lookSeconds * 0.9, try isComplete(path, state) else {
+            guard now - since >= FolderIntake.lookSeconds * 0.9, isComplete(path, state) else {
                 isSettled = false
                 continue
             }
+            if let cause = obstacle(name, path, state) {
+                // The others do not wait for it.
+                if left.updateValue(cause, forKey: name) != cause {
+                    Console.error("caravan: \(path) is left where it is: \(cause)")
+                }
+                continue
+            }
+            left[name] = nil
             guard try take(path, state, keep) else {
                 isSettled = false
                 break
@@ -84,53 +94,81 @@ struct FolderIntake {
             took = true
         }
         seen = seen.filter { present.contains($0.key) }
+        left = left.filter { present.contains($0.key) }
         return took
     }
 
-    private func isComplete(_ path: String, _ state: FileState) throws -> Bool {
+    /// Why a file cannot be taken in, however long it is waited for; nil: it can.
+    private func obstacle(_ name: String, _ path: String, _ state: FileState) -> String? {
+        if name.utf8.count > FolderIntake.longestName {
+            return "its name has more than \(FolderIntake.longestName) bytes"
+        }
+        if state.size >= spool.limitBytes {
+            return "it has \(state.size) bytes, and the spool takes \(spool.limitBytes); raise "
+                + "--spool-limit"
+        }
+        guard access(path, R_OK) == 0 else { return String(cString: strerror(errno)) }
+        return nil
+    }
+
+    /// Leaves room for the stamp in what a file system takes.
+    private static let longestName = 120
+
+    private func isComplete(_ path: String, _ state: FileState) -> Bool {
         if OpenFiles.isWritten(path, state.device, state.inode) { return false }
         guard state.size > 0, state.ageSeconds < FolderIntake.unendedSeconds else { return true }
-        guard let file = FileHandle(forReadingAtPath: path) else { return false }
-        defer { try? file.close() }
-        try file.seek(toOffset: UInt64(state.size - 1))
-        return try file.read(upToCount: 1)?.first == 0x0A
+        let file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+        // One that cannot be read is complete as far as anybody will ever know.
+        guard file >= 0 else { return true }
+        defer { close(file) }
+        var last: UInt8 = 0
+        return pread(file, &last, 1, state.size - 1) == 1 && last == 0x0A
     }
 
     /// Takes a complete file into the spool; false where there is no room for it yet, or it changed.
     private func take(
         _ path: String, _ state: FileState, _ keep: ([[UInt8]]) -> [[UInt8]]
     ) throws -> Bool {
-        guard state.size < spool.limitBytes else {
-            throw Failure(
-                "\(path) has \(state.size) bytes, and the spool takes \(spool.limitBytes): raise "
-                    + "--spool-limit")
+        if state.size == 0 {
+            // Nothing is in it that could be lost.
+            if FileState(path) == state { unlink(path) }
+            return true
         }
         guard spool.hasRoom(for: state.size + 1),
             let data = FileManager.default.contents(atPath: path), data.count == state.size,
             FileState(path) == state
         else { return false }
         let last = try spool.append(keep(data.split(separator: 0x0A).map(Array.init)))
-        try FileManager.default.moveItem(
-            atPath: path, toPath: path + Stamp(last: last, state: state).suffix)
+        try move(path, to: path + Stamp(stream: spool.stream, last: last, state: state).suffix)
         return true
+    }
+
+    private func move(_ path: String, to other: String) throws {
+        guard rename(path, other) == 0 else {
+            throw Failure("\(path) cannot be renamed: \(String(cString: strerror(errno)))")
+        }
     }
 
     /// A file that is in the spool goes once it is acknowledged, if it is what it was then. One that
     /// somebody went on writing to comes back under its name: what of it is known counts once.
     private func lookAfter(_ stamp: Stamp, _ path: String, _ state: FileState) throws {
-        if stamp.size >= 0, state.size != stamp.size || state.modified != stamp.modified {
+        let isOurs = stamp.stream == spool.stream
+        guard isOurs, state.size == stamp.size, state.modified == stamp.modified else {
             let back = folder + "/" + stamp.name
-            if !FileManager.default.fileExists(atPath: back) {
-                try FileManager.default.moveItem(atPath: path, toPath: back)
-                Console.error(
-                    "caravan: \(back) was written to after it was taken in; it is taken in again. "
-                        + "Write elsewhere and rename the finished file into the folder")
-            }
+            guard FileState(back) == nil else { return }
+            try move(path, to: back)
+            Console.error(
+                isOurs
+                    ? "caravan: \(back) was written to after it was taken in; it is taken in again. "
+                        + "Write elsewhere and rename the finished file into the folder"
+                    : "caravan: \(back) was taken in by another spool, which is not this one; it is "
+                        + "taken in again, and what of it is known counts once")
             return
         }
-        if stamp.last <= spool.acknowledged, !OpenFiles.isWritten(path, state.device, state.inode) {
-            unlink(path)
-        }
+        guard stamp.last <= spool.acknowledged,
+            !OpenFiles.isWritten(path, state.device, state.inode), FileState(path) == state
+        else { return }
+        unlink(path)
     }
 
     /// Lets go of the files of which everything is acknowledged.
@@ -143,16 +181,19 @@ struct FolderIntake {
         }
     }
 
-    /// What the name of a file says that is in the spool.
+    /// What the name of a file says that is in the spool. A file whose name only looks like that is
+    /// taken in like any other.
     struct Stamp {
         var name: String
+        /// The spool's: numbers of another one say nothing.
+        var stream: String
         var last: Int
-        /// -1 in names of earlier versions, which did not say.
-        var size = -1
-        var modified = 0
+        var size: Int
+        var modified: Int
 
-        init(last: Int, state: FileState) {
+        init(stream: String, last: Int, state: FileState) {
             name = ""
+            self.stream = stream
             self.last = last
             size = state.size
             modified = state.modified
@@ -162,18 +203,20 @@ struct FolderIntake {
             guard let at = whole.range(of: FolderIntake.mark, options: .backwards) else {
                 return nil
             }
-            let parts = whole[at.upperBound...].split(separator: ".").map { Int($0) }
-            guard parts.count == 1 || parts.count == 3, let last = parts[0] else { return nil }
+            let parts = whole[at.upperBound...].split(
+                separator: ".", omittingEmptySubsequences: false)
+            guard parts.count == 4, parts[0].count >= 16, let last = Int(parts[1]),
+                let size = Int(parts[2]), let modified = Int(parts[3]),
+                at.lowerBound > whole.startIndex
+            else { return nil }
             name = String(whole[..<at.lowerBound])
+            stream = String(parts[0])
             self.last = last
-            if parts.count == 3 {
-                guard let size = parts[1], let modified = parts[2] else { return nil }
-                self.size = size
-                self.modified = modified
-            }
+            self.size = size
+            self.modified = modified
         }
 
-        var suffix: String { "\(FolderIntake.mark)\(last).\(size).\(modified)" }
+        var suffix: String { "\(FolderIntake.mark)\(stream).\(last).\(size).\(modified)" }
     }
 }
 

@@ -161,7 +161,7 @@ struct Push: AsyncParsableCommand {
             spool: opened, servers: list, intake: SpoolIntake(opened, source), post: post ?? "",
             token: token, patience: patience, follow: follow, quiet: quiet)
         try sender.run()
-        if sender.rejected > 0 { throw ExitCode(1) }
+        if sender.rejected > 0 || sender.intake.left > 0 { throw ExitCode(1) }
     }
 
     private func showStatus() throws {

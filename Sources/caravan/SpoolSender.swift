@@ -107,6 +107,13 @@ struct SpoolIntake {
     /// Removes the source files of which everything is acknowledged.
     func release() { folder?.release() }
 
+    /// Files that could not be taken in.
+    var left: Int { folder?.left.count ?? 0 }
+
+    func reportLeft() {
+        if left > 0 { Console.error("\(left) files could not be taken in; they are named above") }
+    }
+
     private mutating func keep(_ lines: [[UInt8]]) -> [[UInt8]] {
         let kept = SpoolIntake.news(lines)
         dropped += kept.talk
@@ -193,6 +200,8 @@ struct SpoolSender {
                 Console.error("caravan: \(failure); trying again")
             }
             try? spool.save()
+            // Nothing to send needs no server.
+            if spool.waiting == 0, intake.isAtEnd, !follow { break }
             if spool.acknowledged > acknowledged { attempt = 0 }
             attempt += 1
             servers.next()
@@ -212,6 +221,7 @@ struct SpoolSender {
         try spool.save()
         intake.release()
         progress.end()
+        defer { intake.reportLeft() }
         LinkTalk.report(intake.dropped)
         guard !quiet else { return }
         let seconds = max(LineSocket.now() - started, 0.001)
@@ -278,6 +288,7 @@ struct SpoolSender {
         out.field("post", post)
         out.field("stream", spool.stream)
         out.field("token", token)
+        if spool.acknowledged > 0 { out.field("acknowledged", spool.acknowledged) }
         out.endLine()
         try socket.send(out.bytes)
         let deadline = LineSocket.now() + 60

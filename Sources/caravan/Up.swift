@@ -65,8 +65,7 @@ struct Up: AsyncParsableCommand {
         let folder = try UpFolder(dir)
         let stop = StopFlag()
         stop.install()
-        try FileManager.default.createDirectory(
-            atPath: folder.root, withIntermediateDirectories: true)
+        try PrivateFolder.makeOwn(folder.root)
         let lock = try take(folder)
         defer { close(lock) }
         try PrivateFolder.make(folder.run)

@@ -65,15 +65,14 @@ struct Daemon: Service {
             try? await Task.sleep(for: .seconds(isAway ? 1 : Daemon.drainSeconds))
             house.store.abandon()
             try? await Task.sleep(for: .seconds(isAway ? 3 : Daemon.lastSeconds))
-            logger.warning(
-                "stopped without the database; what was not acknowledged has to be sent again")
+            logger.warning("the database does not answer; stopped without it")
             _exit(0)
         }
     }
 
     /// Seconds after which a stop waits for the database no longer, and after which for nothing.
-    private static let drainSeconds = 6.0
-    private static let lastSeconds = 2.5
+    private static let drainSeconds = 5.0
+    private static let lastSeconds = 2.0
 
     /// Each connection is a file: takes as many as the system allows, and says where the caps
     /// promise more.

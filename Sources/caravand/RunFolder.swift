@@ -1,5 +1,6 @@
 import Engine
 import Foundation
+import Store
 import Synchronization
 
 /// What tells this daemon from every other one: a lock on its run folder, a name that no other process
@@ -16,9 +17,8 @@ final class RunFolder: Sendable {
     /// Takes the run folder, or says who has it. `state`: the folder of what is remembered.
     init(_ folder: String, state: String) throws {
         let path = URL(fileURLWithPath: folder).standardizedFileURL.path
-        if mkdir(path, 0o700) != 0, errno != EEXIST {
-            throw ValidationFailure(
-                "run.folder \(path) cannot be made: \(String(cString: strerror(errno)))")
+        do { try PrivateFolder.makeOwn(path) } catch {
+            throw ValidationFailure("run.folder: \(error.description)")
         }
         lock = try RunFolder.open(path + "/caravand.lock", "run.folder")
         guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
@@ -35,9 +35,8 @@ final class RunFolder: Sendable {
             + String(UInt64.random(in: 0 ... .max), radix: 36)
         former = try RunFolder.succeed(path + "/caravand.instance", as: holder)
         let kept = state.isEmpty ? path : URL(fileURLWithPath: state).standardizedFileURL.path
-        if !state.isEmpty, mkdir(kept, 0o700) != 0, errno != EEXIST {
-            throw ValidationFailure(
-                "state.folder \(kept) cannot be made: \(String(cString: strerror(errno)))")
+        do { try PrivateFolder.makeOwn(kept) } catch {
+            throw ValidationFailure("state.folder: \(error.description)")
         }
         knownFile = try RunFolder.open(kept + "/caravand.known", "state.folder")
         latest = Mutex(RunFolder.known(RunFolder.read(knownFile)))
@@ -45,15 +44,28 @@ final class RunFolder: Sendable {
 
     // MARK: The name
 
-    /// Where a process ended that ran in this folder of this machine since it was started, its name is
-    /// free at once. Of a copy of the folder, in another machine or container, that cannot be said.
+    /// Where the process has ended that ran in this folder, of this machine since it was started, its
+    /// name is free at once. Of a copy of the folder, where that one lives on or is out of sight, in
+    /// another machine or container, it is not.
     private static func succeed(_ path: String, as holder: String) throws -> String {
-        let world = "\(bootIdentifier) \(processNamespace)"
+        let world = "\(bootIdentifier) \(processNamespace) \(getpid()) \(startTime(getpid()))"
         let lines =
             (try? String(contentsOfFile: path, encoding: .utf8))?.split(separator: "\n") ?? []
         try "\(holder)\n\(world)\n".write(toFile: path, atomically: true, encoding: .utf8)
-        guard lines.count == 2, lines[1] == world else { return "" }
+        guard lines.count == 2 else { return "" }
+        let before = lines[1].split(separator: " ").map(String.init)
+        guard before.count == 4, before[0] == bootIdentifier, before[1] == processNamespace,
+            let process = Int32(before[2]), startTime(process) != before[3]
+        else { return "" }
         return String(lines[0])
+    }
+
+    /// When a process of this machine began, which tells it from a later one of its number; "": it is
+    /// not there.
+    private static func startTime(_ process: Int32) -> String {
+        let stat = try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8)
+        let fields = stat?.split(separator: ")").last?.split(separator: " ") ?? []
+        return fields.count > 19 ? String(fields[19]) : ""
     }
 
     private static var bootIdentifier: String {

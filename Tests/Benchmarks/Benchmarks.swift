@@ -17,7 +17,7 @@ struct Benchmarks: ParsableCommand {
             """)
 
     enum Part: String, CaseIterable, ExpressibleByArgument {
-        case throughput, latency, ways, core, history
+        case throughput, latency, ways, core, joined, history
     }
 
     @Option(help: "Events of the throughput part.") var events = 1_000_000
@@ -79,6 +79,7 @@ struct Benchmarks: ParsableCommand {
             }
         }
         if only.contains(.core) { try Core.measure(containers: containers, seed: seed) }
+        if only.contains(.joined) { Joined.measure() }
         if only.contains(.history) {
             try History.measure(sizes: history, events: min(events, 300_000), settings: set)
         }

@@ -69,18 +69,31 @@ import Testing
     @Test func placesComeBackAndEachBoundIsHeldAtTheBound() throws {
         let caps = caps(all: 10, unauthenticated: 10, anonymous: 2, perAddress: 3)
         let evicted = Evicted()
-        let numbers = (0..<3).map { _ in admit(caps, "x", from: "10.0.0.1", evicted) }
-        #expect(numbers.allSatisfy { $0 != nil })
-        #expect(admit(caps, "x", from: "10.0.0.1", evicted) == nil)
-        let known = try numbers.map { try #require($0) }
-        #expect(caps.entered(known[0], post: nil) == nil)
-        #expect(caps.entered(known[1], post: nil) == nil)
-        #expect(caps.entered(known[2], post: nil)?.contains("name no post") == true)
+        // Of one address three may wait, and as many may speak without a name.
+        var known: [Int] = []
+        for _ in 0..<2 { known.append(try #require(admit(caps, "x", from: "10.0.0.1", evicted))) }
+        for number in known { #expect(caps.entered(number, post: nil) == nil) }
+        let third = try #require(admit(caps, "x", from: "10.0.0.1", evicted))
+        #expect(caps.entered(third, post: nil)?.contains("name no post") == true)
         caps.left(known[0], address: "10.0.0.1", hasEntered: true, post: nil)
-        #expect(caps.entered(known[2], post: nil) == nil)
-        for (at, number) in known.enumerated() where at > 0 {
+        #expect(caps.entered(third, post: nil) == nil)
+        for number in [known[1], third] {
             caps.left(number, address: "10.0.0.1", hasEntered: true, post: nil)
         }
+        let waiting = (0..<4).map { admit(caps, "w\($0)", from: "10.0.0.1", evicted) }
+        #expect(evicted.names.withLockedValue { $0 } == ["w0"])
+        for number in waiting.dropFirst() {
+            let number = try #require(number)
+            caps.left(number, address: "10.0.0.1", hasEntered: false, post: nil)
+        }
+        let small = self.caps(all: 10, unauthenticated: 10, anonymous: 10, perAddress: 1)
+        let one = try #require(admit(small, "x", from: "10.0.0.1", evicted))
+        #expect(small.entered(one, post: nil) == nil)
+        let two = try #require(admit(small, "x", from: "10.0.0.1", evicted))
+        #expect(small.entered(two, post: nil)?.contains("connections from 10.0.0.1") == true)
+        // A post that says who it is finds room at an address that is used up.
+        #expect(small.entered(two, post: "P") == nil)
+        evicted.names.withLockedValue { $0 = [] }
         // All are gone: everything is free again.
         for number in 0..<8 {
             #expect(admit(caps, "y", from: "10.0.1.\(number)", evicted) != nil)

@@ -314,13 +314,13 @@ extension LineSocket {
         options.maxUnauthenticated = 1
         let server = try await TestServer(feed: options)
         let first = try server.feed()
-        try first.send("{\"ping\":1}\n")
-        #expect(try await first.next() == "{\"pong\":1}")
+        try first.send(event(1))
+        _ = try await first.next(with: "\"ack\":1")
         var entered = [first]
         for _ in 0..<2 {
             let next = try server.feed()
-            try next.send("{\"ping\":1}\n")
-            #expect(try await next.next() == "{\"pong\":1}")
+            try next.send(event(1))
+            _ = try await next.next(with: "\"ack\":1")
             entered.append(next)
         }
         // Whoever has said a word makes room for nobody.
