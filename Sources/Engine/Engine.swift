@@ -63,7 +63,8 @@ public struct Engine: Sendable {
         var line: [UInt8]
     }
 
-    public init(parser: FeedParser = FeedParser()) {
+    /// `parser`: reads what a log or a snapshot holds, which was taken under whatever limits.
+    public init(parser: FeedParser = FeedParser(limits: .largest)) {
         self.parser = parser
         rules = AlertRules()
         network = Network()

@@ -314,7 +314,7 @@ public enum Recovery {
     ) async throws(StoreFailure) -> Result {
         let head = try await store.takeOver()
         // What was taken under larger limits is read again under the smaller ones of today.
-        var engine = Engine(parser: FeedParser(limits: .largest))
+        var engine = Engine()
         let snapshot = try await store.snapshot()
         var replayed = 0
         var diverged = 0

@@ -87,7 +87,8 @@ public struct PrivateCluster: Sendable {
 
     /// Starts the server of a cluster that is there already.
     public func startServer(settings: [String] = []) throws {
-        if !isRunning {
+        if !isAlive {
+            waitUntilGone()
             var options = [
                 "-c listen_addresses=", "-c unix_socket_directories='\(socketFolder)'",
                 "-c unix_socket_permissions=0700", "-c max_wal_size=4GB",
@@ -101,6 +102,14 @@ public struct PrivateCluster: Sendable {
                     "-o", options.joined(separator: " "), "start",
                 ])
         }
+    }
+
+    /// A server that has ended is in the way of the next until somebody has asked after it.
+    private func waitUntilGone() {
+        guard let processID else { return }
+        for _ in 0..<100 where kill(processID, 0) == 0 && !isAlive { usleep(100_000) }
+        // Nobody does: what it left says that it lives, and it does not.
+        if kill(processID, 0) == 0, !isAlive { unlink(data + "/postmaster.pid") }
     }
 
     private func createDatabase() throws {
@@ -118,8 +127,11 @@ public struct PrivateCluster: Sendable {
 
     /// Whether its process is there, without asking it.
     public var isAlive: Bool {
-        guard let processID else { return false }
-        return kill(processID, 0) == 0 || errno == EPERM
+        guard let processID,
+            let stat = try? String(contentsOfFile: "/proc/\(processID)/stat", encoding: .utf8)
+        else { return false }
+        // One that has ended and that nobody has asked after yet is not there any more.
+        return stat.split(separator: ")").last?.first { $0 != " " } != "Z"
     }
 
     /// The postmaster's process id; nil where it does not run.

@@ -111,6 +111,15 @@ public final class DaemonProcess: @unchecked Sendable {
 
     public func resume() { kill(pid, SIGCONT) }
 
+    public var isRunning: Bool { process?.isRunning == true }
+
+    /// The exit status of one that has been told to end.
+    public func waitForEnd() -> Int32 {
+        guard let process else { return -1 }
+        process.waitUntilExit()
+        return process.terminationStatus
+    }
+
     /// SIGTERM, and the exit status.
     public func stop() -> Int32 {
         guard let process else { return -1 }
