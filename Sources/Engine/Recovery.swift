@@ -103,6 +103,7 @@ extension Engine {
         }
         let live = cutRecords.map { isLive($0, now) }
         let quiet = zip(cutRecords, live).filter { !$0.1 }.map(\.0)
+        let atRest = restingShipments(quiet)
         let checkpoint = Checkpoint(
             batch: batch, network: ordinancesDirty ? networkBytes : nil,
             rules: ordinancesDirty ? RulesCoding.encode(rules) : nil,
@@ -110,7 +111,7 @@ extension Engine {
             closures: dirtyClosures.sorted().compactMap { id in
                 closures[id].map { SourceLine(key: id, received: $0.received, line: $0.line) }
             },
-            forgotten: forgotten, resting: restingShipments(quiet), revived: revived.sorted(),
+            forgotten: forgotten, resting: atRest, revived: revived.subtracting(atRest).sorted(),
             records: cutRecords, live: live,
             pools: pools.takeChanged(), intervals: intervalsDirty ? intervals : nil,
             texts: symbols.texts)

@@ -68,7 +68,12 @@ struct Up: AsyncParsableCommand {
         try PrivateFolder.makeOwn(folder.root)
         let lock = try take(folder)
         defer { close(lock) }
-        try PrivateFolder.make(folder.run)
+        // Within our own folder others may look; elsewhere they may not.
+        if folder.run.hasPrefix(folder.root + "/") {
+            try PrivateFolder.makeOwn(folder.run)
+        } else {
+            try PrivateFolder.make(folder.run)
+        }
         endLeftoverDaemon(folder)
         let cluster = try PrivateCluster(folder: folder.cluster)
         Console.error("starting PostgreSQL in \(folder.cluster)")
