@@ -52,7 +52,7 @@ begin
 end $$;
 
 -- Takes or renews the lease; returns who holds it then, and which log that is about. `instead_of`:
--- an earlier life of the same daemon, of which the caller knows that it has ended. For liveness only,
+-- earlier lives of the same daemon, one a line, of which the caller knows that they have ended. For liveness only,
 -- so it is not worth waiting for a standby.
 create function claim_lease(
     by_holder text, instead_of text, at_address text, lease_seconds double precision)
@@ -64,7 +64,7 @@ begin
         on conflict (only_row) do update
             set holder = excluded.holder, address = excluded.address,
                 renewed_at = excluded.renewed_at
-            where l.holder in (excluded.holder, instead_of)
+            where l.holder = excluded.holder or l.holder = any (string_to_array(instead_of, E'\n'))
                 or l.renewed_at < clock_timestamp() - lease_seconds * interval '1 second';
     return query select l.holder, l.address, h.log::text from writer_lease l, head h;
 end $$;

@@ -183,7 +183,7 @@ extension Engine {
                 use(event.place)
                 use(event.shipment)
             }
-            records[slot].plans.forEach(use)
+            for symbol in records[slot].plans { use(symbol) }
             for journey in records[slot].journeys {
                 use(journey.shipment)
                 use(journey.progress.lastPlace)
@@ -192,16 +192,14 @@ extension Engine {
         }
         for symbol in shipments.symbols {
             use(symbol)
-            shipments[symbol]?.chain.forEach {
-                use($0.place)
-                use($0.fromPlace)
+            for milestone in shipments[symbol]?.chain ?? [] {
+                use(milestone.place)
+                use(milestone.fromPlace)
             }
         }
-        chains.places.forEach(use)
-        pools.places.forEach(use)
-        intervals.places.keys.forEach(use)
-        intervals.steps.keys.forEach(use)
-        windows.forEach { use($0.place) }
+        for place in chains.places + pools.places + windows.map(\.place) { use(place) }
+        for place in intervals.places.keys { use(place) }
+        for place in intervals.steps.keys { use(place) }
         symbols.release(looseSymbols.filter { !used[Int($0)] })
         looseSymbols = looseSymbols.filter { used[Int($0)] }
     }

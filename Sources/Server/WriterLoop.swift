@@ -1,7 +1,6 @@
 import Engine
 import Log
 import Logging
-import NIOConcurrencyHelpers
 import Tracking
 import Wire
 
@@ -559,60 +558,5 @@ public struct WriterLoop<Store: LogStore> {
             }
         }
         return nil
-    }
-}
-
-/// Work under way whose end can be seen without waiting for it.
-final class Running<Value: Sendable>: Sendable {
-    private let task: Task<Value, Never>
-    private let flag: SharedFlag
-
-    init(
-        _ body: @escaping @Sendable () async -> Value, whenDone: @escaping @Sendable () -> Void
-    ) {
-        let flag = SharedFlag()
-        task = Task {
-            let value = await body()
-            flag.set()
-            whenDone()
-            return value
-        }
-        self.flag = flag
-    }
-
-    var isDone: Bool { flag.isSet }
-
-    func value() async -> Value { await task.value }
-
-    func cancel() { task.cancel() }
-}
-
-extension StoreFailure {
-    /// The state of the house while it lasts.
-    var word: String {
-        let isReadOnly =
-            state == "25006" || cause.contains("session is read-only")
-            || cause.contains("hot standby")
-        return isReadOnly ? "read-only" : "no-database"
-    }
-}
-
-/// A switch that is turned once.
-public final class SharedFlag: Sendable {
-    private let state = NIOLockedValueBox(false)
-
-    public init() {}
-
-    public func set() { state.withLockedValue { $0 = true } }
-
-    public var isSet: Bool { state.withLockedValue { $0 } }
-}
-
-/// Pauses between attempts: 0.1 s doubling to 5 s, each with up to half of it at random, so that
-/// many clients do not come at once.
-public enum Backoff {
-    public static func seconds(_ attempt: Int) -> Double {
-        let full = min(5, 0.1 * Double(1 << min(attempt, 10)))
-        return full * Double.random(in: 0.5...1)
     }
 }

@@ -128,6 +128,7 @@ struct Daemon: Service {
                     holder: run.holder, insteadOf: run.former, address: plan.advertised,
                     seconds: plan.leaseSeconds)
                 if writer.holder == run.holder {
+                    run.forgetFormer()
                     house.status.stand(by: nil)
                     try await lead(house)
                 } else {

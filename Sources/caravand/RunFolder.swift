@@ -8,8 +8,9 @@ import Synchronization
 final class RunFolder: Sendable {
     /// Names this process among those of its database.
     let holder: String
-    /// The name that the last process had which ran here, where that is known to have ended; "": none.
+    /// The names of processes that ran here, and that are known to have ended; one a line.
     let former: String
+    private let folder: String
     private let lock: Int32
     private let knownFile: Int32
     private let latest: Mutex<KnownLog?>
@@ -33,7 +34,9 @@ final class RunFolder: Sendable {
         holder =
             "\(ProcessInfo.processInfo.hostName):\(path)#"
             + String(UInt64.random(in: 0 ... .max), radix: 36)
+        self.folder = path
         former = try RunFolder.succeed(path + "/caravand.instance", as: holder)
+            .joined(separator: "\n")
         let kept = state.isEmpty ? path : URL(fileURLWithPath: state).standardizedFileURL.path
         do { try PrivateFolder.makeOwn(kept) } catch {
             throw ValidationFailure("state.folder: \(error.description)")
@@ -44,20 +47,36 @@ final class RunFolder: Sendable {
 
     // MARK: The name
 
-    /// Where the process has ended that ran in this folder, of this machine since it was started, its
-    /// name is free at once. Of a copy of the folder, where that one lives on or is out of sight, in
-    /// another machine or container, it is not.
-    private static func succeed(_ path: String, as holder: String) throws -> String {
-        let world = "\(bootIdentifier) \(processNamespace) \(getpid()) \(startTime(getpid()))"
-        let lines =
+    /// Names kept of processes that never led: each may have held the lease when it was killed.
+    private static let namesKept = 16
+
+    /// Where a process has ended that ran in this folder, of this machine since it was started, its name
+    /// is free at once. Of a copy of the folder, where that one lives on or is out of sight, in another
+    /// machine or container, it is not. Adds our own to the names; returns those that are free.
+    private static func succeed(_ path: String, as holder: String) throws -> [String] {
+        let world = "\(bootIdentifier) \(processNamespace)"
+        let known =
             (try? String(contentsOfFile: path, encoding: .utf8))?.split(separator: "\n") ?? []
-        try "\(holder)\n\(world)\n".write(toFile: path, atomically: true, encoding: .utf8)
-        guard lines.count == 2 else { return "" }
-        let before = lines[1].split(separator: " ").map(String.init)
-        guard before.count == 4, before[0] == bootIdentifier, before[1] == processNamespace,
-            let process = Int32(before[2]), startTime(process) != before[3]
-        else { return "" }
-        return String(lines[0])
+        let free = known.suffix(namesKept).filter { line in
+            let parts = line.split(separator: "\t")
+            guard parts.count == 4, parts[1] == world, let process = Int32(parts[2]) else {
+                return false
+            }
+            return startTime(process) != parts[3]
+        }
+        let own = "\(holder)\t\(world)\t\(getpid())\t\(startTime(getpid()))"
+        try (free.map(String.init) + [own, ""]).joined(separator: "\n")
+            .write(toFile: path, atomically: true, encoding: .utf8)
+        return free.map { String($0.split(separator: "\t")[0]) }
+    }
+
+    /// The lease is ours: nobody before us can have it any more.
+    func forgetFormer() {
+        let path = folder + "/caravand.instance"
+        guard let text = try? String(contentsOfFile: path, encoding: .utf8),
+            let own = text.split(separator: "\n").last, own.hasPrefix(holder)
+        else { return }
+        try? "\(own)\n".write(toFile: path, atomically: true, encoding: .utf8)
     }
 
     /// When a process of this machine began, which tells it from a later one of its number; "": it is

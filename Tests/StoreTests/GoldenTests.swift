@@ -91,8 +91,19 @@ import Wire
         // What nobody could read then cannot be read now.
         #expect(effects.counts.quarantined == 5)
 
-        // It goes on: a checkpoint in this build's form, and a start from that alone.
-        engine = recovered.engine
+        try await goOn(log, recovered.engine, cluster, now)
+        #expect(
+            Array(
+                try cluster.rows("select seq, md5(body) from output order by seq")
+                    .prefix(said.count)) == said)
+        #expect(counted == ["\(try eventRows(cluster) - 1)|\(try distinctEvents(cluster) - 1)"])
+    }
+
+    /// It goes on: a checkpoint in this build's form, and a start from that alone.
+    private func goOn(
+        _ log: PostgresLog, _ recovered: Engine, _ cluster: TestCluster, _ now: Instant
+    ) async throws {
+        var engine = recovered
         let box = try #require(ContainerNumber(owner: "QZTU", serial: 4_000))
         let news = TestKit.chunk([
             "{\"id\":\"new-1\",\"container\":\"\(box)\",\"event\":\"GTOT\",\"place\":\"KZHOR\","
@@ -107,11 +118,6 @@ import Wire
         #expect(after.replayed == 0)
         let isSame = after.engine.canonicalState() == engine.canonicalState()
         #expect(isSame)
-        #expect(
-            Array(
-                try cluster.rows("select seq, md5(body) from output order by seq")
-                    .prefix(said.count)) == said)
-        #expect(counted == ["\(try eventRows(cluster) - 1)|\(try distinctEvents(cluster) - 1)"])
     }
 
     private func eventRows(_ cluster: TestCluster) throws -> Int {
