@@ -116,7 +116,7 @@ private func goBack(_ cluster: TestCluster, to batch: Int) throws {
         // Retention has taken what the checkpoint covered, and then one came that is ahead.
         _ = try cluster.rows("delete from batch where batch <= 2")
         _ = try cluster.rows("update checkpoint set batch = 9")
-        _ = try cluster.rows("insert into journey values ('XXXU0000000', 9, true, '')")
+        _ = try cluster.rows("insert into journey values ('QZXU0000000', 9, true, '')")
         let repaired = try await Recovery.run(open(cluster, notices))
         #expect(repaired.replayed == 4 && repaired.engine.batch == 6)
         #expect(repaired.engine.liveContainers == 6)
