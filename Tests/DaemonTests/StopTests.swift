@@ -133,7 +133,7 @@ import Wire
         listener.arguments = ["nc", "-lkU", folder + "/feed.sock"]
         listener.standardInput = FileHandle.nullDevice
         try listener.run()
-        defer { listener.terminate() }
+        defer { killHard(listener.processIdentifier) }
         while !FileManager.default.fileExists(atPath: folder + "/feed.sock") { usleep(10_000) }
         #expect(try daemon(cluster, folder, status: 1).contains("another program listens at"))
     }
