@@ -129,7 +129,7 @@ func residentMegabytes(_ pid: Int32) -> Double {
         let size = isSoak ? 1 << 30 : 64 << 20
         try flat("a line of \(size >> 20) MB", daemon) {
             let socket = try LineSocket(daemon.feed)
-            try socket.send("{\"ping\":1}\n")
+            try socket.send(eventLine(88_887))
             let block = [UInt8](repeating: 0x78, count: 1 << 20)
             for _ in 0..<(size >> 20) { try socket.send(block) }
             try socket.send("\n" + eventLine(88_888))
