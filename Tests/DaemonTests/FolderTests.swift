@@ -59,7 +59,7 @@ import Wire
     @Test func aFileThatIsBeingWrittenIsNotTaken() throws {
         let rig = try Rig()
         let follower = try rig.follow()
-        defer { follower.terminate() }
+        defer { killHard(follower.processIdentifier) }
         // Held open, written with pauses longer than two looks, ended in the middle of a line.
         let path = rig.out + "/slow.ndjson"
         _ = FileManager.default.createFile(atPath: path, contents: nil)
@@ -97,7 +97,7 @@ import Wire
         let path = rig.out + "/a.ndjson"
         try eventLine(0).write(toFile: path, atomically: false, encoding: .utf8)
         let follower = try rig.follow()
-        defer { follower.terminate() }
+        defer { killHard(follower.processIdentifier) }
         try rig.wait("in the spool") { try rig.names.contains { $0.contains(".spooled-") } }
         let stamped = try #require(try rig.names.first { $0.contains(".spooled-") })
         let file = try #require(FileHandle(forWritingAtPath: rig.out + "/" + stamped))

@@ -27,7 +27,7 @@ import Wire
         defer { writer?.kill9() }
         let daemon = try DaemonProcess(cluster: cluster, waiting: comesUp)
         var locker: Process?
-        defer { locker?.terminate() }
+        defer { locker.map { killHard($0.processIdentifier) } }
         if comesUp, writer == nil {
             let socket = try LineSocket(daemon.feed)
             try socket.send(eventLine(1))
