@@ -72,6 +72,7 @@ let package = Package(
                 .embedInCode("0002_posts_lease_quarantine.sql"),
                 .embedInCode("0003_kept_partitions.sql"),
                 .embedInCode("0004_state_that_goes_back.sql"),
+                .embedInCode("0005_what_was_meant.sql"),
             ]),
         house("Store", ["Tracking", "Engine", "Wire", "Schema", "CLibPQ", "CShims"]),
         house("TLS", ["COpenSSL", "CShims"]),

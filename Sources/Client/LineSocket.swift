@@ -4,12 +4,21 @@ import TLS
 /// What went wrong with a socket: the operation, the address, the system's reason.
 public struct SocketFailure: Error, CustomStringConvertible {
     public let description: String
+    /// What to do about it, where waiting does not mend it; nil where it may pass.
+    public private(set) var advice: String?
 
     init(_ operation: String, _ address: String, _ code: Int32 = errno) {
         description = "\(operation) \(address): \(String(cString: strerror(code)))"
     }
 
-    init(_ description: String) { self.description = description }
+    init(_ description: String, advice: String? = nil) {
+        self.description = description
+        self.advice = advice
+    }
+
+    init(_ address: String, _ failure: TLSFailure) {
+        self.init("\(address): \(failure)", advice: failure.advice)
+    }
 
     public init(message: String) { description = message }
 }
@@ -38,7 +47,8 @@ public final class LineSocket {
             ? try LineSocket.unix(plain) : try LineSocket.tcp(plain)
         guard address.hasPrefix("tls:") else { return }
         guard let tls else {
-            throw SocketFailure("\(address) needs an authority to trust")
+            throw SocketFailure(
+                "\(address) needs an authority to trust", advice: "give it with --ca FILE")
         }
         let host = plain[..<(plain.lastIndex(of: ":") ?? plain.endIndex)].filter {
             $0 != "[" && $0 != "]"
@@ -51,7 +61,7 @@ public final class LineSocket {
             var made = try TLSSession(tls, .client(hostName: host))
             try made.handshake()
             session = consume made
-        } catch { throw SocketFailure("\(address): \(error)") }
+        } catch { throw SocketFailure(address, error) }
         let deadline = LineSocket.now() + 10
         while session?.isEstablished == false {
             try flushSealed(wait: true)
@@ -123,7 +133,8 @@ public final class LineSocket {
 
     private static func tcp(_ address: String) throws(SocketFailure) -> Int32 {
         guard let colon = address.lastIndex(of: ":") else {
-            throw SocketFailure("\(address) is neither host:port nor a path")
+            throw SocketFailure(
+                "\(address) is neither host:port nor a path", advice: "see --server in the help")
         }
         let host = address[..<colon].filter { $0 != "[" && $0 != "]" }
         let port = String(address[address.index(after: colon)...])
@@ -176,6 +187,8 @@ public final class LineSocket {
         let part = min(end, start + (1 << 16))
         do {
             try bytes.withUnsafeBytes { try session?.send(.init(rebasing: $0[start..<part])) }
+        } catch let failure as TLSFailure {
+            throw SocketFailure(address, failure)
         } catch {
             throw SocketFailure("\(address): \(error)")
         }
@@ -237,7 +250,7 @@ public final class LineSocket {
             buffer.removeFirst(start)
             start = 0
         }
-        var flaw: String?
+        var flaw: TLSFailure?
         let count = withUnsafeTemporaryAllocation(byteCount: 1 << 16, alignment: 1) { space in
             let count = recv(descriptor, space.baseAddress, space.count, 0)
             guard count > 0 else { return count }
@@ -245,16 +258,16 @@ public final class LineSocket {
                 buffer.append(contentsOf: space[..<count])
                 return count
             }
-            do {
+            do throws(TLSFailure) {
                 let sealed = UnsafeRawBufferPointer(rebasing: space[..<count])
                 buffer += try session?.receive(sealed) ?? []
-            } catch { flaw = "\(error)" }
+            } catch { flaw = error }
             return count
         }
         if let flaw {
             _ = try? flushSealed(wait: false)
             isAtEnd = true
-            throw SocketFailure("\(address): \(flaw)")
+            throw SocketFailure(address, flaw)
         }
         if count > 0 { return true }
         if count == 0 {

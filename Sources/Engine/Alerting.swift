@@ -114,7 +114,7 @@ extension Engine {
         if outlook.isComplete {
             let text =
                 "\(scene.container) reached \(placeName(outlook)) "
-                + (delay > 0 ? "\(spoken(delay)) late" : "in time")
+                + (delay.rounded() > 0 ? "\(spoken(delay)) late" : "in time")
             say(&journey, at, .cleared, text, outlook, scene, &draft)
             return
         }
@@ -168,6 +168,10 @@ extension Engine {
         guard let next = outlook.expected.next, !outlook.held,
             journey.publication.overdueAt <= scene.now
         else { return }
+        if scene.isOverdueTold {
+            journey.publication.overdueAt = .never
+            return
+        }
         var episode = AlertEpisode(
             type: .overdue, milestone: UInt32(next), place: outlook.chain[next].place,
             code: outlook.chain[next].code,
@@ -319,7 +323,7 @@ extension Engine {
             case .transit: text += ": slow on the way to \(place)"
             case .closure: text += ": \(place) is closed"
             case .correction: text += ": a report about \(place) was corrected"
-            case .plan: text += ": by its new plan"
+            case .plan: text += ": by its changed plan"
             case .congestion: text += ": \(place) is congested"
             case .queue: text += ": waiting at \(place)"
             }

@@ -17,7 +17,7 @@ extension Engine {
     ) -> [Cause] {
         guard minutes != 0 else { return [] }
         let path = journey.publication.path
-        guard path.count == outlook.means.count, scene.touch?.planChanged != true else {
+        guard path.count == outlook.means.count, scene.touch?.hasNewPlan != true else {
             return causes(outlook, scene, minutes: minutes)
         }
         let offset = journey.publication.p50.minutes(since: outlook.seenFrom)
@@ -71,7 +71,7 @@ extension Engine {
             windows[$0].holds(step) && windows[$0].until > outlook.seenFrom
         }
         let kind: Cause.Kind
-        if scene.touch?.planChanged == true {
+        if scene.touch?.hasNewPlan == true {
             kind = .plan
         } else if isClosed && at >= next {
             kind = .closure

@@ -43,6 +43,10 @@ public struct FeedChunk: Sendable {
     public var origin: Origin
     /// The places of which this sender may speak, as canonical ids; nil: of all.
     public var scope: Set<String>?
+    /// By which meaning the lines are read: what a log holds, by that of its time.
+    public var meaning = Meaning.current
+    /// The lines come from the log: they were taken, and nobody waits for a word about them.
+    public var isLogged = false
     public var bytes: [UInt8]
     public var lines: [ParsedLine]
 
@@ -83,6 +87,8 @@ public struct FeedChunk: Sendable {
 public enum Ordinance: Sendable {
     case network([UInt8])
     case rules(AlertRules)
+    /// Posts as they are enrolled now; those that are as before change nothing.
+    case posts([PostEnrolment])
 }
 
 /// What one connection is told once the batch is durable.
@@ -92,8 +98,21 @@ public struct SourceReply: Sendable, Equatable {
     public var ack: Int
     /// Reject lines, ready to send, in order.
     public var rejects: [UInt8]
-    /// Of these, lines about what the sender may not speak of.
+    /// What was assumed of lines that are stored, each assumption once.
+    public var warnings: [LineWarning] = []
+    /// Of the rejects, lines about what the sender may not speak of.
     public var forbidden = 0
+}
+
+/// A note, and the line that it is about.
+public struct LineWarning: Sendable, Equatable {
+    public var line: Int
+    public var note: LineNote
+
+    public init(line: Int, note: LineNote) {
+        self.line = line
+        self.note = note
+    }
 }
 
 /// An event as it is stored.
@@ -201,6 +220,8 @@ public struct Effects: Sendable {
     public var counts = LineCounts()
     /// Refusals by code.
     public var refused: [LineReject.Code: Int] = [:]
+    /// Stored lines by what was assumed of them.
+    public var warned: [LineNote.Code: Int] = [:]
 
     public init() {}
 }

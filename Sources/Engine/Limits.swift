@@ -2,9 +2,15 @@ import Tracking
 
 /// What is more than is kept of one thing. What is known already stays what it was: a duplicate.
 extension Engine {
-    func excess(_ event: TrackingEvent, _ slot: Int) -> Verdict? {
+    func excess(_ event: TrackingEvent, _ identity: Identity, _ slot: Int) -> Verdict? {
+        if let was = event.was, let left = slots[was],
+            records[left].history.count >= rules.maxEvents, !records[left].history.knows(identity)
+        {
+            return tooMany("was", "\(rules.maxEvents) events of \(was)")
+        }
         guard records[slot].history.count >= rules.maxEvents,
-            !records[slot].history.recognises(event)
+            !records[slot].history.recognises(
+                identity, content: event.content, updated: event.updated ?? .unset)
         else { return nil }
         return tooMany("container", "\(rules.maxEvents) events of \(event.container)")
     }

@@ -91,6 +91,8 @@ public struct Snapshot: Sendable {
     public var batch: Int
     public var network: [UInt8]?
     public var rules: [UInt8]?
+    /// Enrolments of posts, as the log knows them.
+    public var posts: [UInt8]?
     public var shipments: [SourceLine]
     public var closures: [SourceLine]
     /// Live journeys, encoded (`RecordCoding`).
@@ -121,11 +123,14 @@ public struct SourceLine: Sendable, Equatable {
     public var key: String
     public var received: Instant
     public var line: [UInt8]
+    /// How it was read (`LineReading`); nothing: a line of before that was kept.
+    public var reading: [UInt8]
 
-    public init(key: String, received: Instant, line: [UInt8]) {
+    public init(key: String, received: Instant, line: [UInt8], reading: [UInt8] = []) {
         self.key = key
         self.received = received
         self.line = line
+        self.reading = reading
     }
 }
 
@@ -152,8 +157,17 @@ public struct EnrolledPost: Sendable, Equatable {
     /// SHA-256 of its token; nil: only a certificate names it.
     public var tokenHash: [UInt8]?
     public var isRevoked: Bool
+    /// Name of the zone, or the offset, of its clock; nil: that of the place that it speaks of.
+    public var zone: String?
+    /// Sources in whose name it may speak beside its own.
+    public var sources: [String]
 
-    public init(name: String, places: [String], tokenHash: [UInt8]?, isRevoked: Bool) {
+    public init(
+        name: String, places: [String], tokenHash: [UInt8]?, isRevoked: Bool, zone: String? = nil,
+        sources: [String] = []
+    ) {
+        self.zone = zone
+        self.sources = sources
         self.name = name
         self.places = places
         self.tokenHash = tokenHash

@@ -49,7 +49,7 @@ extension Engine {
         let said = journey.publication.p50
         let comparable = !first && !outlook.partial
         let change = comparable ? Int(outlook.p50.minutes(since: said).rounded()) : nil
-        return EtaNotice(
+        var eta = EtaNotice(
             time: scene.now, container: scene.container, shipment: name(of: journey),
             place: symbols[last.place], p10: Engine.whole(outlook.p10),
             p50: Engine.whole(outlook.p50), p90: Engine.whole(outlook.p90),
@@ -57,6 +57,13 @@ extension Engine {
             lateProbability: outlook.lateProbability, changeMinutes: change,
             because: change.map { split($0, journey, outlook, scene) } ?? [],
             event: scene.touch?.eventID, partial: outlook.partial)
+        if outlook.isComplete {
+            let actual = Engine.whole(outlook.p50)
+            eta.actual = actual
+            let due = outlook.promised ?? (last.planned == .unset ? nil : last.planned)
+            eta.deviationMinutes = due.map { Int(actual.minutes(since: $0).rounded()) }
+        }
+        return eta
     }
 
     /// To the second: a forecast says no more than that.

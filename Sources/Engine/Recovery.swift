@@ -10,6 +10,7 @@ public struct Checkpoint: Sendable {
     /// Of the whole engine; nil where unchanged since the last checkpoint.
     public let network: [UInt8]?
     public let rules: [UInt8]?
+    public let posts: [UInt8]?
     public let shipments: [SourceLine]
     public let closures: [SourceLine]
     /// What nothing refers to any more.
@@ -99,7 +100,8 @@ extension Engine {
             guard let shipment = shipments[symbol] else { continue }
             lines.append(
                 SourceLine(
-                    key: shipment.plan.shipment, received: shipment.received, line: line))
+                    key: shipment.plan.shipment, received: shipment.received, line: line,
+                    reading: shipment.reading.encoded()))
         }
         let live = cutRecords.map { isLive($0, now) }
         let quiet = zip(cutRecords, live).filter { !$0.1 }.map(\.0)
@@ -107,9 +109,14 @@ extension Engine {
         let checkpoint = Checkpoint(
             batch: batch, network: ordinancesDirty ? networkBytes : nil,
             rules: ordinancesDirty ? RulesCoding.encode(rules) : nil,
+            posts: ordinancesDirty ? RosterCoding.encode(roster.all) : nil,
             shipments: lines.sorted { $0.key < $1.key },
             closures: dirtyClosures.sorted().compactMap { id in
-                closures[id].map { SourceLine(key: id, received: $0.received, line: $0.line) }
+                closures[id].map {
+                    SourceLine(
+                        key: id, received: $0.received, line: $0.line,
+                        reading: $0.reading.encoded())
+                }
             },
             forgotten: forgotten, resting: atRest, revived: revived.subtracting(atRest).sorted(),
             records: cutRecords, live: live,
@@ -128,7 +135,8 @@ extension Engine {
     mutating func place(_ decoded: ContainerRecord) {
         var record = decoded
         let slot = slot(of: record.number)
-        var folded = JourneyFold.journeys(record.history, plans: planViews(record))
+        var folded = JourneyFold.journeys(
+            record.history, plans: planViews(record), by: guide(record))
         for index in folded.indices {
             let same = record.journeys.first {
                 $0.shipment == folded[index].shipment && $0.ordinal == folded[index].ordinal
@@ -150,20 +158,27 @@ extension Engine {
             }
         }
         if let bytes = snapshot.rules { install(try RulesCoding.decode(bytes)) }
+        if let bytes = snapshot.posts, !bytes.isEmpty {
+            for post in try RosterCoding.decode(bytes) { roster.put(post) }
+        }
         for line in snapshot.shipments {
             guard case .plan(let plan) = parse(line.line) else {
                 throw CodingFlaw("the plan \(line.key) cannot be read")
             }
             let symbol = symbols.number(plan.shipment)
+            let reading = try LineReading(line.reading)
             shipments[symbol] = Shipment(
-                plan: plan, received: line.received, &chains, &symbols, &pools)
+                plan: reread(plan, reading), reading, received: line.received, &chains, &symbols,
+                &pools)
         }
         for line in snapshot.closures {
             guard case .closure(let closure) = parse(line.line) else {
                 throw CodingFlaw("the closure \(line.key) cannot be read")
             }
+            let reading = try LineReading(line.reading)
             closures[closure.id] = StandingClosure(
-                closure: closure, received: line.received, line: line.line)
+                closure: reread(closure, reading), reading: reading, received: line.received,
+                line: line.line)
         }
         rebuildWindows()
         for bytes in snapshot.pools {
@@ -190,18 +205,22 @@ extension Engine {
     ) throws(CodingFlaw) -> (chunks: [FeedChunk], ordinances: [Ordinance]) {
         var chunks: [FeedChunk] = []
         var ordinances: [Ordinance] = []
-        for entry in try LogBlob.read(logged.blob).entries {
+        let (meaning, entries) = try LogBlob.read(logged.blob)
+        for entry in entries {
             switch entry.kind {
+            case .posts: ordinances.append(.posts(try RosterCoding.decode(entry.bytes)))
             case .network: ordinances.append(.network(entry.bytes))
             case .rules: ordinances.append(.rules(try RulesCoding.decode(entry.bytes)))
             case .line:
-                chunks.append(
-                    FeedChunk(
-                        source: 0, origin: Origin(post: entry.origin.post), bytes: entry.bytes,
-                        lines: [
-                            ParsedLine(
-                                number: 1, range: 0..<entry.bytes.count, value: parse(entry.bytes))
-                        ]))
+                var chunk = FeedChunk(
+                    source: 0, origin: Origin(post: entry.origin.post), bytes: entry.bytes,
+                    lines: [
+                        ParsedLine(
+                            number: 1, range: 0..<entry.bytes.count, value: parse(entry.bytes))
+                    ])
+                chunk.meaning = meaning
+                chunk.isLogged = true
+                chunks.append(chunk)
             }
         }
         return (chunks, ordinances)
@@ -248,14 +267,17 @@ extension Engine {
         for symbol in shipments.symbols.sorted(by: { symbols[$0] < symbols[$1] }) {
             out.text(symbols[symbol])
             out.fixed(shipments[symbol]?.plan.content ?? 0)
+            out.blob(shipments[symbol]?.reading.encoded() ?? [])
         }
         for id in closures.keys.sorted() {
             out.text(id)
             out.fixed(closures[id]?.closure.content ?? 0)
+            out.blob(closures[id]?.reading.encoded() ?? [])
         }
         out.blob(ScoreCoding.encode(intervals, symbols.texts))
         out.blob(networkBytes)
         out.blob(RulesCoding.encode(rules))
+        out.blob(RosterCoding.encode(roster.all))
         return out.bytes
     }
 

@@ -55,6 +55,7 @@ extension Engine {
                 switch line.value {
                 case .event(let event):
                     if resting.contains(event.container) { containers.insert(event.container) }
+                    if let was = event.was, resting.contains(was) { containers.insert(was) }
                     if let slot = slots[event.container] {
                         for symbol in records[slot].plans {
                             guard let shipment = shipments[symbol], shipment.graph != nil else {
@@ -157,8 +158,10 @@ extension Engine {
             guard case .plan(let plan) = parse(line.line) else {
                 throw CodingFlaw("the plan \(line.key) cannot be read")
             }
+            let reading = try LineReading(line.reading)
             shipments[symbol] = Shipment(
-                plan: plan, received: line.received, &chains, &symbols, &pools)
+                plan: reread(plan, reading), reading, received: line.received, &chains, &symbols,
+                &pools)
             restingShipments.remove(Engine.hash(line.key))
             revived.insert(line.key)
         }

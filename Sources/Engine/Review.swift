@@ -54,8 +54,12 @@ extension Engine {
         // Taken out and put back, so that its arrays are changed in place.
         var record = ContainerRecord(number: records[slot].number)
         swap(&record, &records[slot])
+        draft.claims.removeAll(keepingCapacity: true)
         for index in record.journeys.indices {
             var scene = Scene(record: record, touch: touch, now: draft.now)
+            scene.isOneOfSeveral = record.journeys.count > 1
+            scene.isOverdueTold =
+                scene.isOneOfSeveral && Engine.isOverdueTold(record.journeys, besides: index)
             let shipment = plan(
                 record.journeys[index].shipment, record.plans,
                 milestones: record.journeys[index].progress.reached.count)
@@ -126,12 +130,38 @@ extension Engine {
         let container: ContainerNumber
         let touch: Touch?
         let now: Instant
+        /// The container has other journeys.
+        var isOneOfSeveral = false
+        /// Another plan of the same trip has said that a report is overdue.
+        var isOverdueTold = false
 
         init(record: ContainerRecord, touch: Touch?, now: Instant) {
             container = record.number
             self.touch = touch
             self.now = now
         }
+    }
+
+    /// Whether another journey of the same trip waits aloud for a report.
+    private static func isOverdueTold(_ journeys: [Journey], besides index: Int) -> Bool {
+        journeys.indices.contains { other in
+            other != index && journeys[other].trip == journeys[index].trip
+                && journeys[other].publication.alerts.contains {
+                    $0.type == .overdue && $0.phase != .closed
+                }
+        }
+    }
+
+    /// What settles the order of events that their times leave open.
+    func guide(_ record: ContainerRecord) -> PlaceGuide {
+        PlaceGuide(
+            chains: record.plans.compactMap { shipments[$0]?.chain },
+            leads: { [network, symbols] from, to in
+                guard let here = network.place(symbols[from]) else { return false }
+                return network.outgoing[here].contains {
+                    network.places[network.legs[$0].to].id == symbols[to]
+                }
+            }, name: { [symbols] in symbols[$0] })
     }
 
     func planViews(_ record: ContainerRecord) -> [PlanView] {
@@ -147,12 +177,14 @@ extension Engine {
         if record.plans.count == 1, record.journeys.count == 1,
             record.journeys[0].shipment == record.plans[0],
             let view = shipments[record.plans[0]]?.view(record.plans[0], for: record.number),
-            let progress = JourneyFold.progress(record.history, only: view)
+            let progress = JourneyFold.progress(
+                record.history, only: view, by: guide(record))
         {
             record.journeys[0].progress = progress
             return
         }
-        var folded = JourneyFold.journeys(record.history, plans: planViews(record))
+        var folded = JourneyFold.journeys(
+            record.history, plans: planViews(record), by: guide(record))
         var old: [Journey] = []
         swap(&old, &record.journeys)
         for index in folded.indices {
@@ -172,78 +204,6 @@ extension Engine {
         record.journeys = folded
     }
 
-    // MARK: Lessons
-
-    /// Teaches the pools what this journey's finished steps say, and takes back what they no
-    /// longer do.
-    private mutating func learn(
-        _ journey: inout Journey, _ shipment: Shipment, _ container: ContainerNumber
-    ) {
-        let reached = journey.progress.reached
-        let known = journey.publication.taught
-        if reached == known {
-            // One array for both.
-            journey.progress.reached = known
-            return
-        }
-        // A step's lesson changes where its end did or its beginning: of a chain, the end before.
-        let isComparable = shipment.graph == nil && known.count == reached.count
-        func isSame(_ at: Int) -> Bool {
-            isComparable && reached[at] == known[at]
-                && (at == 0 || reached[at - 1] == known[at - 1])
-        }
-        if !known.isEmpty {
-            for at in shipment.chain.indices where !isSame(at) && shipment.teaches(container, at) {
-                guard let old = shipment.lesson(at, known), shipment.lesson(at, reached) != old
-                else { continue }
-                unlearn(at, shipment, old)
-            }
-        }
-        for at in shipment.chain.indices
-        where reached[at] != .unset && !isSame(at) && shipment.teaches(container, at) {
-            guard let new = shipment.lesson(at, reached), shipment.lesson(at, known) != new else {
-                continue
-            }
-            let step = shipment.chain[at]
-            pools.learn(
-                shipment.made.ids[at], step,
-                value: StepValue.observed(step, start: new.start, end: new.end),
-                start: new.start, end: new.end)
-        }
-        journey.publication.taught = reached
-    }
-
-    private mutating func unlearn(_ at: Int, _ shipment: Shipment, _ lesson: Flow.Passage) {
-        let step = shipment.chain[at]
-        pools.unlearn(
-            shipment.made.ids[at], step,
-            value: StepValue.observed(step, start: lesson.start, end: lesson.end),
-            start: lesson.start, end: lesson.end)
-    }
-
-    private mutating func forgetLessons(
-        _ journey: inout Journey, _ shipment: Shipment, _ container: ContainerNumber
-    ) {
-        for at in shipment.chain.indices where shipment.teaches(container, at) {
-            if let lesson = shipment.lesson(at, journey.publication.taught) {
-                unlearn(at, shipment, lesson)
-            }
-        }
-        journey.publication.taught = []
-    }
-
-    /// Takes back what a container's journeys taught, before their chains change.
-    mutating func forgetLessons(_ slot: Int, shipment only: UInt32? = nil) {
-        for index in records[slot].journeys.indices {
-            let symbol = records[slot].journeys[index].shipment
-            if let only, only != symbol { continue }
-            guard let shipment = shipments[symbol] else { continue }
-            var journey = records[slot].journeys[index]
-            forgetLessons(&journey, shipment, records[slot].number)
-            records[slot].journeys[index] = journey
-        }
-    }
-
     // MARK: Planned journeys
 
     private mutating func attend(
@@ -259,7 +219,7 @@ extension Engine {
         }
         defer { if let own { journey.progress = own } }
         if scene.touch != nil {
-            learn(&journey, shipment, scene.container)
+            learn(&journey, shipment, scene, &draft)
             judgeNext(&journey, shipment)
             settle(&journey, shipment, scene)
         } else if !isDue(journey, scene.now) {
@@ -307,10 +267,22 @@ extension Engine {
 
     /// News that was old when it came is backlog: alerts wait until it has all come.
     private func settle(_ journey: inout Journey, _ shipment: Shipment, _ scene: Scene) {
-        guard let touch = scene.touch, touch.newest != .unset else { return }
+        guard let touch = scene.touch else { return }
+        // A plan that comes while the box is under way: its events are coming, too.
+        if touch.planIsNew, journey.progress.eventCount == 0, isUnderWay(shipment, scene.now) {
+            journey.publication.holdUntil = scene.now.advanced(minutes: rules.settleMinutes)
+            return
+        }
+        guard touch.newest != .unset else { return }
         let old = scene.now.minutes(since: touch.newest) > rules.backlogMinutes
         journey.publication.holdUntil =
             old ? scene.now.advanced(minutes: rules.settleMinutes) : .unset
+    }
+
+    /// By its plan something should have happened already.
+    private func isUnderWay(_ shipment: Shipment, _ now: Instant) -> Bool {
+        if let start = shipment.plan.start, start < now { return true }
+        return shipment.chain.contains { $0.planned != .unset && $0.planned < now }
     }
 
     /// What is expected of a journey at a review.
@@ -371,11 +343,13 @@ extension Engine {
         guard index < shipment.chain.count, journey.progress.reached[index] != .unset else {
             return
         }
+        defer { journey.publication.next = nil }
+        // Which day it was says little about an interval of hours.
+        if journey.progress.vague.contains(index) { return }
         intervals.learn(
             next: next.interval, reached: journey.progress.reached[index],
             place: shipment.chain[index].place)
         intervalsDirty = true
-        journey.publication.next = nil
     }
 
     // MARK: Unplanned journeys

@@ -3,15 +3,20 @@ import Tracking
 /// A sender that is enrolled for some places speaks of those only, and takes back or replaces only
 /// what was said of them.
 extension Engine {
-    func trespass(_ event: TrackingEvent, _ place: String, _ chunk: FeedChunk) -> Verdict? {
+    func trespass(_ read: ReadLine, _ identity: Identity, _ chunk: FeedChunk) -> Verdict? {
         guard let scope = chunk.scope else { return nil }
-        if !place.isEmpty, !scope.contains(place) { return forbidden(place, chunk) }
-        guard let slot = slots[event.container],
-            let known = records[slot].history.events.first(where: { $0.identity == event.identity })
-        else {
-            return place.isEmpty ? forbidden("a place that is not named", chunk) : nil
+        let place = read.place
+        if !place.isEmpty, !scope.contains(place) {
+            return forbidden(place, chunk, as: read.event.place)
         }
-        let spokenOf = known.place == 0 ? "" : symbols[known.place]
+        guard let slot = slots[read.event.container],
+            let known = records[slot].history.events.first(where: { $0.identity == identity })
+        else {
+            // An id is its sender's own: it takes nothing back that somebody else said.
+            return nil
+        }
+        if known.place == 0 { return nil }
+        let spokenOf = symbols[known.place]
         return scope.contains(spokenOf) ? nil : forbidden(spokenOf, chunk)
     }
 
@@ -39,14 +44,26 @@ extension Engine {
         return nil
     }
 
-    private func canonical(_ place: String) -> String {
-        network.place(place).map { network.places[$0].id } ?? place
-    }
+    private func canonical(_ place: String) -> String { network.canonical(place) }
 
-    private func forbidden(_ what: String, _ chunk: FeedChunk) -> Verdict {
-        .refused(
-            LineReject(
-                .forbidden, field: "place",
-                detail: "post \(chunk.origin.post) may not speak of \(what)"))
+    /// `stated`: the place as the line has it.
+    private func forbidden(
+        _ what: String, _ chunk: FeedChunk, as stated: String? = nil
+    ) -> Verdict {
+        var detail = "post \(chunk.origin.post) may not speak of \(what)"
+        let name = name(what)
+        if name != what { detail += " (\(name))" }
+        let own = (chunk.scope ?? []).sorted()
+        var suggest: [String] = []
+        if let stated, network.place(meant: stated) == nil {
+            suggest = nearPlaces(stated).filter(own.contains)
+            if let meant = suggest.first { detail += "; is \(meant) (\(self.name(meant))) meant?" }
+        }
+        if suggest.isEmpty, !own.isEmpty {
+            let shown = own.prefix(5).joined(separator: ", ") + (own.count > 5 ? ", …" : "")
+            detail += "; it is enrolled for \(shown)"
+        }
+        return .refused(
+            LineReject(.forbidden, field: "place", detail: detail, suggest: suggest))
     }
 }

@@ -7,6 +7,8 @@ final class Shipment: Sendable {
     let plan: ShipmentPlan
     /// When the line came (the engine's time).
     let received: Instant
+    let reading: LineReading
+    let version: PlanVersion
     /// Its milestones: one chain, or what their graph says.
     let made: Chains.Made
     /// Where there is a graph: for each container that has milestones of its own the milestones with
@@ -15,9 +17,13 @@ final class Shipment: Sendable {
     private let common: [Milestone]
 
     init(
-        plan: ShipmentPlan, received: Instant, _ chains: inout Chains, _ symbols: inout Symbols,
-        _ pools: inout Pools
+        plan: ShipmentPlan, _ reading: LineReading, received: Instant, _ chains: inout Chains,
+        _ symbols: inout Symbols, _ pools: inout Pools
     ) {
+        var version = PlanVersion(plan)
+        if reading.isOld { version.civil = nil }
+        self.version = version
+        self.reading = reading
         let made = chains.make(plan, &symbols, &pools)
         var plan = plan
         plan.via = made.via
@@ -123,8 +129,24 @@ final class Shipment: Sendable {
         plan.start ?? plan.milestones.first?.time ?? plan.updated ?? received
     }
 
+    /// Versions before the one in force.
+    var earlier: [PlanVersion] { reading.earlier }
+
+    /// Until when it may last by what it says, else by what the network says of its way.
+    private var ends: Instant {
+        let stated = chain.reduce(plan.promised ?? .unset) { max($0, $1.planned) }
+        if stated > anchor { return stated }
+        let minutes = chain.reduce(0) { sum, step in
+            let known = step.priorMinutesP90
+            return sum + (known == known ? known : 1_440)
+        }
+        return anchor.advanced(minutes: minutes + 1_440)
+    }
+
     func view(_ symbol: UInt32, for container: ContainerNumber) -> PlanView {
-        PlanView(shipment: symbol, anchor: anchor, chain: masked[container] ?? common)
+        PlanView(
+            shipment: symbol, anchor: anchor, ends: ends, chain: masked[container] ?? common,
+            isChain: graph == nil)
     }
 }
 

@@ -188,12 +188,16 @@ extension Engine {
     ) {
         if outlook.isComplete {
             guard !journey.publication.forecasts.isEmpty else { return }
+            defer { journey.publication.forecasts = [] }
+            // Which day it was says little about an interval of hours.
+            guard journey.progress.vague.isEmpty || !journey.progress.vague.contains(
+                journey.progress.furthest)
+            else { return }
             sayScore(&draft)
             intervals.learn(
                 journey.publication.forecasts, arrival: outlook.expected.origin,
                 place: outlook.chain[outlook.chain.count - 1].place)
             intervalsDirty = true
-            journey.publication.forecasts = []
             return
         }
         let horizon = UInt8(outlook.horizon)

@@ -19,7 +19,14 @@ public struct ContainerView: Sendable {
         public var shipment: String?
         public var promised: Instant?
         public var stops: [Stop]
+        /// nil where it has happened, or nothing was promised.
         public var lateProbability: Double?
+        /// When it arrived at its last place.
+        public var arrived: Instant?
+        /// By how many minutes that was later than promised, else than planned.
+        public var deviationMinutes: Int?
+        /// What was assumed of the plan's times.
+        public var flags: EventFlags = []
         public var alerts: [(type: AlertType, severity: Severity, place: String, delayMinutes: Int)]
     }
 
@@ -30,8 +37,15 @@ public struct ContainerView: Sendable {
         public var name: String
         public var zone: ZoneRule
         public var shipment: String?
+        public var mode: TransportMode
         public var retracted: Bool
+        /// Another version of it, or a retraction of its id, took its place.
+        public var isSetAside: Bool
         public var eventClass: EventClass
+        public var flags: EventFlags
+        /// By which the line is known that said so.
+        public var content: UInt64
+        public var updated: Instant
     }
 
     public var container: ContainerNumber
@@ -62,7 +76,16 @@ extension Engine {
                 view.stops.append(
                     stop(milestone, progress.reached[index], points[index]))
             }
-            if let last = points.last ?? nil, let promised = shipment.plan.promised {
+            view.flags = shipment.plan.flags
+            let ends = shipment.graph?.ends ?? [chain.count - 1]
+            let isDone = !chain.isEmpty && ends.allSatisfy { progress.reached[$0] != .unset }
+            if isDone {
+                let arrived = ends.reduce(Instant.unset) { max($0, progress.reached[$1]) }
+                view.arrived = arrived
+                let planned = ends.reduce(Instant.unset) { max($0, chain[$1].planned) }
+                let due = shipment.plan.promised ?? (planned == .unset ? nil : planned)
+                view.deviationMinutes = due.map { Int(arrived.minutes(since: $0).rounded()) }
+            } else if let last = points.last ?? nil, let promised = shipment.plan.promised {
                 let later = last.filter { $0 > promised }.count
                 view.lateProbability = Double(later) / Double(last.count)
             }
@@ -76,12 +99,14 @@ extension Engine {
             }
             journeys.append(view)
         }
-        let reports = record.history.events.filter { $0.time != .unset }.map { event in
+        let reports = record.history.events.map { event in
             let (name, zone) = describe(event.place)
             return ContainerView.Report(
                 time: event.time, code: event.code, place: symbols[event.place], name: name,
                 zone: zone, shipment: event.shipment == 0 ? nil : symbols[event.shipment],
-                retracted: event.retracted, eventClass: event.eventClass)
+                mode: event.mode, retracted: event.retracted,
+                isSetAside: event.flags.contains(.setAside), eventClass: event.eventClass,
+                flags: event.flags, content: event.content, updated: event.updated)
         }
         return ContainerView(container: container, journeys: journeys, reports: reports)
     }

@@ -254,10 +254,11 @@ public struct Composer: Sendable {
         }
         let planned = Float(Composer.planned(step, now))
         let late = Float(max(0, step.plannedMinutes))
+        let isTimetabled = step.kind == .departure || StepValue.isTimed(step)
         let pace = lead < Composer.pacedLeads ? pools.pace(steps.ids[index]) : .usual
         points.withUnsafeMutableBufferPointer { points in
             pools.withShuffled(blend, for: position, pace) { curve in
-                if planned == planned, step.kind == .departure {
+                if planned == planned, isTimetabled {
                     for j in 0..<Curve.count {
                         let start = points[j]
                         let base = start <= planned ? planned : start + late

@@ -11,13 +11,26 @@ public enum StepValue {
     @inlinable
     public static func base(_ step: Milestone, start: Double, planned: Double) -> Double {
         switch step.kind {
-        case .dwell: return start
-        case .transit: return start + transitMinutes(step)
+        case .dwell:
+            guard isTimed(step), planned == planned, start <= planned else { return start }
+            return planned
+        case .transit:
+            guard isTimed(step), planned == planned, start <= planned else {
+                return start + transitMinutes(step)
+            }
+            return planned
         case .departure:
             guard planned == planned else { return start }
             if start <= planned { return planned }
             return start + (step.plannedMinutes > 0 ? step.plannedMinutes : 0)
         }
+    }
+
+    /// A milestone of which only the planned time is known, such as the first of a plan that begins with
+    /// a gate-in: it counts from that.
+    @inlinable public static func isTimed(_ step: Milestone) -> Bool {
+        step.planned != .unset && step.plannedMinutes != step.plannedMinutes
+            && step.priorMinutesP50 != step.priorMinutesP50
     }
 
     /// By the plan, else by the network, else 0.
@@ -43,6 +56,7 @@ public enum StepValue {
             if planned == planned {
                 return .logNormal(p50: max(planned, 5), p90: max(planned, 5) * 2 + 30)
             }
+            if isTimed(step) { return .logNormal(p50: 10, p90: 60, shift: -5) }
         case .transit:
             if planned == planned {
                 let low = max(planned, 5)
@@ -50,6 +64,7 @@ public enum StepValue {
                 return .logNormal(p50: low, p90: low * ratio + 15, shift: -low)
             }
             if p50 == p50 { return .logNormal(p50: p50, p90: step.priorMinutesP90, shift: -p50) }
+            if isTimed(step) { return .logNormal(p50: 120, p90: 480, shift: -120) }
         case .departure:
             if step.planned != .unset {
                 let wide = planned == planned ? max(60, 0.15 * planned) : 60

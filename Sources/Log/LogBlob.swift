@@ -8,8 +8,11 @@ public enum Meaning: UInt8, Sendable, Comparable, CaseIterable {
     /// From schema 4 on: identifiers hold no control characters, and a plan has a budget. Only the
     /// feed refuses by that; a log that took such lines keeps them.
     case bounded = 2
+    /// From schema 5 on: an id belongs to its sender, times without offset are on the clock of the post
+    /// or the place also in plans and closures, and what is nonsense is refused.
+    case meant = 3
 
-    public static let current = Meaning.bounded
+    public static let current = Meaning.meant
 
     public static func < (a: Meaning, b: Meaning) -> Bool { a.rawValue < b.rawValue }
 }
@@ -23,6 +26,8 @@ public struct LogEntry: Sendable, Equatable {
         case network = 1
         /// Alert rules that came into force.
         case rules = 2
+        /// What the enrolment of some posts says from here on.
+        case posts = 3
     }
 
     public var kind: Kind

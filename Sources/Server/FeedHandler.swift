@@ -23,6 +23,8 @@ public struct FeedOptions: Sendable {
     public var maxAnonymous = 4_096
     public var maxPerAddress = 512
     public var maxPerPost = 64
+    /// Ids of which it is remembered for an hour to which container they were given.
+    public var idMemory = 65_536
     /// Seconds until a TLS handshake must be done.
     public var handshakeSeconds = 10
 
@@ -35,6 +37,7 @@ struct FeedAccess: Sendable {
     let caps: ConnectionCaps
     /// Whether senders are let in that do not say who they are.
     let allowsAnonymous: Bool
+    let ids: IDMemory
     let logger: Logger
 }
 
@@ -118,6 +121,15 @@ final class FeedHandler: ChannelDuplexHandler {
     var awaitsWelcome = false
     /// In a session, the number that comes next.
     var expected = 0
+    /// … and of the connection's own last line: behind `expected` while it sends again.
+    var lastSeq: Int64?
+    /// Lines at the beginning of a session that cannot be read, and whose numbers only the next that can
+    /// will tell; as indices of the chunk.
+    var unplaced: [Int] = []
+    private var unplacedTimer: Scheduled<Void>?
+    private var warnings = FeedWarnings()
+    /// Warnings of lines that the writer has not answered.
+    private var pending: [LineWarning] = []
     /// Its first line may have a later one.
     var mayJump = false
     var durable = 0
@@ -183,6 +195,7 @@ final class FeedHandler: ChannelDuplexHandler {
         firstLineTimer?.cancel()
         lineTimer?.cancel()
         stallTimer?.cancel()
+        unplacedTimer?.cancel()
         heartbeat?.cancel()
         access.caps.left(
             number, address: address, hasEntered: hasEntered, post: permit?.post)
@@ -347,7 +360,9 @@ final class FeedHandler: ChannelDuplexHandler {
             seq = place(value, bytes)
             if seq == nil { return }
         }
-        if case .event(let event) = value, event.eventClass == .act, permit != nil {
+        if case .event(let event) = value, event.eventClass == .act, permit != nil,
+            event.offsetMinutes != nil
+        {
             newest = max(newest, event.time)
         }
         let start = chunk.bytes.count
@@ -362,6 +377,7 @@ final class FeedHandler: ChannelDuplexHandler {
     /// Gives the chunk to the writer, and stops reading where there is enough for now.
     func handOver(_ context: ChannelHandlerContext) {
         guard !chunk.lines.isEmpty, let connection else { return }
+        if !unplaced.isEmpty { return waitForPlace(context) }
         if let permit {
             // A post that was revoked, or lost places, has lost them on open connections too.
             switch access.book.standing(permit) {
@@ -376,6 +392,8 @@ final class FeedHandler: ChannelDuplexHandler {
             access.book.heard(permit.post, lines: chunk.lines.count, newest: newest)
             newest = .unset
         }
+        let sender = origin.post.isEmpty ? "@\(address ?? "")" : origin.post
+        pending += access.ids.look(at: chunk, sender: sender)
         let full = inbox.offer(
             Intake(content: .lines(chunk), connection: connection, generation: generation))
         chunk = FeedChunk(source: id, origin: origin, scope: permit?.places)
@@ -383,6 +401,24 @@ final class FeedHandler: ChannelDuplexHandler {
             pause()
             resume()
         }
+    }
+
+    /// The next line tells, or nothing does for a while: then they are what the session waits for.
+    private func waitForPlace(_ context: ChannelHandlerContext) {
+        guard unplacedTimer == nil else { return }
+        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+        unplacedTimer = context.eventLoop.scheduleTask(in: .seconds(1)) {
+            bound.value.settlePlace()
+        }
+    }
+
+    func settlePlace() {
+        unplacedTimer?.cancel()
+        unplacedTimer = nil
+        guard !unplaced.isEmpty else { return }
+        placeUnreadable(before: Int64(expected + unplaced.count))
+        guard let context, !isClosed else { return }
+        handOver(context)
     }
 
     func pause() { isPaused = true }
@@ -422,6 +458,12 @@ final class FeedHandler: ChannelDuplexHandler {
         if reply.forbidden > 0 { reportTrespass(reply.forbidden) }
         guard let context, !isClosed else { return }
         outgoing += reply.rejects
+        warnings.write(reply.warnings, to: &outgoing)
+        if let first = pending.first, first.line <= reply.ack {
+            let due = pending.prefix { $0.line <= reply.ack }
+            warnings.write(Array(due), to: &outgoing)
+            pending.removeFirst(due.count)
+        }
         if reply.ack > answered {
             answered = reply.ack
             if inSession { durable = max(durable, expected - 1 - (lastAnswerable - answered)) }
@@ -439,6 +481,7 @@ final class FeedHandler: ChannelDuplexHandler {
         guard !isEnding else { return }
         isEnding = true
         endLine = line
+        settlePlace()
         handOver(context)
         finishIfDone(context)
         flushReplies(context)

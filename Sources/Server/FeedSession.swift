@@ -205,13 +205,15 @@ extension FeedHandler {
 
     /// The number of a session's line; nil where it closes the session.
     func place(_ value: FeedLine, _ bytes: UnsafeBufferPointer<UInt8>) -> Int64? {
-        let stated: Int64?
+        var stated = value.seq
         if case .reject = value {
             // Of a line that cannot be read, the number may be; else its place tells.
-            stated =
-                FlatObject(Array(bytes))?.integer("seq").map { Int64($0) } ?? Int64(expected)
-        } else {
-            stated = value.seq
+            stated = SeqText.find(in: bytes)
+            guard stated != nil || lastSeq != nil || expected == 1 else {
+                unplaced.append(chunk.lines.count)
+                return Int64(expected + unplaced.count - 1)
+            }
+            stated = stated ?? (lastSeq ?? 0) + 1
         }
         guard let seq = stated, seq <= Hello.largestSeq else {
             refuse(
@@ -220,6 +222,8 @@ extension FeedHandler {
                     : "seq is at most \(Hello.largestSeq)", .protocol)
             return nil
         }
+        if !unplaced.isEmpty { placeUnreadable(before: seq) }
+        lastSeq = seq
         if mayJump {
             mayJump = false
             if seq > Int64(expected) {
@@ -233,5 +237,49 @@ extension FeedHandler {
         }
         if seq == Int64(expected) { expected += 1 }
         return seq
+    }
+
+    /// Gives the unreadable lines at the beginning of a session the numbers before `seq`: a sender
+    /// counts from its own start, wherever that is.
+    func placeUnreadable(before seq: Int64) {
+        let first = max(1, seq - Int64(unplaced.count))
+        for (offset, at) in unplaced.enumerated() {
+            let own = first + Int64(offset)
+            chunk.lines[at].seq = own
+            if own == Int64(expected) { expected += 1 }
+            lastSeq = own
+        }
+        unplaced = []
+    }
+}
+
+/// The number of a line that is no JSON, where it can be seen.
+enum SeqText {
+    private static let key = Array("\"seq\"".utf8)
+
+    /// The last `"seq":N` of the bytes, which is where senders put it.
+    static func find(in bytes: UnsafeBufferPointer<UInt8>) -> Int64? {
+        if let object = FlatObject(Array(bytes)) { return object.integer("seq").map { Int64($0) } }
+        var found: Int64?
+        var at = 0
+        while at + key.count < bytes.count {
+            defer { at += 1 }
+            guard bytes[at] == 0x22, bytes[at..<(at + key.count)].elementsEqual(key) else { continue }
+            var next = at + key.count
+            func skipSpace() { while next < bytes.count, bytes[next] == 0x20 { next += 1 } }
+            skipSpace()
+            guard next < bytes.count, bytes[next] == 0x3A else { continue }
+            next += 1
+            skipSpace()
+            var value: Int64 = 0
+            var digits = 0
+            while next < bytes.count, digits < 16, bytes[next] >= 0x30, bytes[next] <= 0x39 {
+                value = value * 10 + Int64(bytes[next] - 0x30)
+                next += 1
+                digits += 1
+            }
+            if digits > 0 { found = value }
+        }
+        return found
     }
 }

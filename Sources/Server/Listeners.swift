@@ -74,9 +74,11 @@ public final class Listeners: Sendable {
                 all: options.maxConnections, unauthenticated: options.maxUnauthenticated,
                 anonymous: options.maxAnonymous, perAddress: options.maxPerAddress,
                 perPost: options.maxPerPost))
+        let ids = IDMemory(capacity: options.idMemory)
         for address in addresses {
             let access = FeedAccess(
-                book: book, caps: caps, allowsAnonymous: allowsAnonymous(address), logger: logger)
+                book: book, caps: caps, allowsAnonymous: allowsAnonymous(address), ids: ids,
+                logger: logger)
             try await listen(address, name: "feed", handshakeSeconds: options.handshakeSeconds) {
                 channel in
                 let peer = channel.remoteAddress?.ipAddress
@@ -105,7 +107,7 @@ public final class Listeners: Sendable {
     /// Opens the tail at `address`.
     public func tail(
         _ address: ListenAddress, options: TailOptions, hub: TailHub, source: any TailSource,
-        clock: @escaping @Sendable () -> Instant
+        network: Network = Network(), clock: @escaping @Sendable () -> Instant
     ) async throws {
         try await listen(address, name: "tail", handshakeSeconds: 10) { channel in
             // Of a Unix socket nobody knows more than that it is this machine's.
@@ -133,7 +135,8 @@ public final class Listeners: Sendable {
                     channel, "\(options.maxPerAddress) connections from \(peer) are open already")
                 return nil
             }
-            return TailHandler(options: options, hub: hub, source: source, clock: clock)
+            return TailHandler(
+                options: options, hub: hub, source: source, network: network, clock: clock)
         }
     }
 
@@ -194,14 +197,30 @@ public final class Listeners: Sendable {
         let channel: any Channel
         switch address {
         case .tcp(let host, let port), .tls(let host, let port):
-            channel = try await bootstrap.bind(host: host, port: port).get()
+            channel = try await Listeners.named(address) {
+                try await bootstrap.bind(host: host, port: port).get()
+            }
         case .unix(let path):
             try Listeners.clear(path)
-            channel = try await bootstrap.bind(unixDomainSocketPath: path).get()
+            channel = try await Listeners.named(address) {
+                try await bootstrap.bind(unixDomainSocketPath: path).get()
+            }
         }
         channels.withLockedValue { $0.append(channel) }
         let bound = channel.localAddress?.description ?? address.description
         logger.info("listening", metadata: ["socket": "\(name)", "address": "\(bound)"])
+    }
+
+    /// An address that cannot be listened at is named.
+    private static func named(
+        _ address: ListenAddress, _ bind: () async throws -> any Channel
+    ) async throws -> any Channel {
+        do { return try await bind() } catch let error as IOError {
+            let reason = String(cString: strerror(error.errnoCode))
+            throw SocketFlaw("\(address) cannot be listened at: \(reason)")
+        } catch {
+            throw SocketFlaw("\(address) cannot be listened at: \(error)")
+        }
     }
 
     /// Makes room for a Unix socket: one that nobody answers on was left behind and goes; one that

@@ -9,6 +9,8 @@ public struct WriterReport: Sendable {
     public var counts = LineCounts()
     /// Refused lines by code.
     public var refused: [LineReject.Code: Int] = [:]
+    /// Stored lines by what was assumed of them.
+    public var warned: [LineNote.Code: Int] = [:]
     public var batch = 0
     public var seq = 0
     public var containers = 0
@@ -50,6 +52,12 @@ public enum MetricsText {
         head("caravan_refused_lines_total", "counter", "Quarantined lines by the reject's code.")
         for (code, count) in report.refused.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
             line("caravan_refused_lines_total", [("code", code.rawValue)], "\(count)")
+        }
+        head(
+            "caravan_warned_lines_total", "counter",
+            "Stored lines by what was assumed of them, be their senders told again or not.")
+        for (code, count) in report.warned.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
+            line("caravan_warned_lines_total", [("code", code.rawValue)], "\(count)")
         }
         for (name, value, help) in [
             ("caravan_batch", report.batch, "The last batch that was decided."),

@@ -98,6 +98,25 @@ public final class PostBook: Sendable {
     /// Whether the posts have been read at all.
     var isRead: Bool { state.withLockedValue { $0.posts != nil } }
 
+    /// What the posts' enrolment decides about their lines, with the number of the reading that it is
+    /// of; nil where they have not been read.
+    func enrolments() -> (version: Int, posts: [PostEnrolment])? {
+        let (version, posts) = state.withLockedValue { ($0.version, $0.posts) }
+        guard let posts else { return nil }
+        return (
+            version,
+            posts.values.map { post in
+                PostEnrolment(
+                    name: post.name, places: post.places,
+                    zone: post.zone.flatMap(network.zone(named:)), sources: post.sources,
+                    isRevoked: post.isRevoked)
+            }
+        )
+    }
+
+    /// Counts the readings that brought something else than before.
+    var version: Int { state.withLockedValue { $0.version } }
+
     enum Standing: Sendable {
         case same
         case changed(Permit)
@@ -165,10 +184,7 @@ public final class PostBook: Sendable {
         if post.places.contains("*") {
             return Permit(post: post.name, places: nil, version: version)
         }
-        var places = Set(post.places)
-        for place in post.places {
-            if let known = network.place(place) { places.insert(network.places[known].id) }
-        }
+        let places = Set(post.places + post.places.map(network.canonical))
         return Permit(post: post.name, places: places, version: version)
     }
 

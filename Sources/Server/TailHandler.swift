@@ -39,6 +39,7 @@ final class TailHandler: ChannelDuplexHandler {
     private let options: TailOptions
     private let hub: TailHub
     private let source: any TailSource
+    private let network: Network
     private let clock: @Sendable () -> Instant
     private var context: ChannelHandlerContext?
     private var framer = LineFramer(maxLine: 65_536)
@@ -59,9 +60,10 @@ final class TailHandler: ChannelDuplexHandler {
     private var loop: TailLoop?
 
     init(
-        options: TailOptions, hub: TailHub, source: any TailSource,
+        options: TailOptions, hub: TailHub, source: any TailSource, network: Network,
         clock: @escaping @Sendable () -> Instant
     ) {
+        self.network = network
         self.options = options
         self.hub = hub
         self.source = source
@@ -174,7 +176,7 @@ final class TailHandler: ChannelDuplexHandler {
     private func accept(_ line: [UInt8]) {
         guard request == nil, let context else { return }
         startTimer?.cancel()
-        do { request = try TailRequest.parse(line) } catch {
+        do { request = try TailRequest.parse(line, network: network) } catch {
             return refuse(error.detail, .protocol)
         }
         let loop = hub.loop(for: context.eventLoop)

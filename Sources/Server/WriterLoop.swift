@@ -59,6 +59,9 @@ public struct WriterLoop<Store: LogStore> {
     private let options: WriterOptions
     private let logger: Logger
     private var ordinances: [Ordinance] = []
+    private let book: PostBook?
+    /// The reading of the book that the log knows of.
+    private var bookVersion: Int?
     /// Streams that may go on where their spools begin.
     private var jumps: Recovery.JumpRule
     private var sessions: [Origin: any FeedSink] = [:]
@@ -66,6 +69,7 @@ public struct WriterLoop<Store: LogStore> {
     private var sweepAt = 64
     private var base = LineCounts()
     private var refused: [LineReject.Code: Int] = [:]
+    private var warned: [LineNote.Code: Int] = [:]
     private var reportedAt = Instant.unset
     /// The counts as of the last figures.
     private var reported = LineCounts()
@@ -79,8 +83,9 @@ public struct WriterLoop<Store: LogStore> {
     public init(
         recovered: Recovery.Result, store: Store, inbox: Inbox, hub: TailHub, status: FeedStatus,
         clock: DaemonClock, options: WriterOptions, logger: Logger, notBefore: Instant = .unset,
-        dismissed: SharedFlag = SharedFlag()
+        dismissed: SharedFlag = SharedFlag(), book: PostBook? = nil
     ) {
+        self.book = book
         self.dismissed = dismissed
         engine = recovered.engine
         jumps = recovered.jumps
@@ -154,7 +159,7 @@ public struct WriterLoop<Store: LogStore> {
         counts.quarantined -= base.quarantined
         status.report(
             WriterReport(
-                counts: counts, refused: refused, batch: engine.batch, seq: engine.seq,
+                counts: counts, refused: refused, warned: warned, batch: engine.batch, seq: engine.seq,
                 containers: engine.liveContainers, waiting: inbox.depth,
                 scores: engine.intervals, places: engine.placeScores, steps: engine.stepScores))
     }
@@ -222,13 +227,24 @@ public struct WriterLoop<Store: LogStore> {
     ) async throws(StoreFailure) -> Effects {
         try await fetch(chunks)
         lastNow = tick()
-        let effects = engine.step(chunks, ordinances: ordinances, now: lastNow)
+        let effects = engine.step(chunks, ordinances: ordinances + enrolments(), now: lastNow)
         lastWork = clock.wall()
+        for (code, count) in effects.warned { warned[code, default: 0] += count }
         for (code, count) in effects.refused {
             refused[code, default: 0] += count
             logger.debug("refused lines", metadata: ["code": "\(code)", "count": "\(count)"])
         }
         return effects
+    }
+
+    /// The posts as they are enrolled, where that is not what the log knows. A sender is let in by the
+    /// book, so whatever it sends comes behind the enrolment by which it was.
+    private mutating func enrolments() -> [Ordinance] {
+        guard let book, book.version != bookVersion, let (version, posts) = book.enrolments() else {
+            return []
+        }
+        bookVersion = version
+        return [.posts(posts)]
     }
 
     /// The engine's time does not run backwards where a clock is set right or another machine takes
@@ -398,6 +414,7 @@ public struct WriterLoop<Store: LogStore> {
             try await Recovery.run(store)
         }
         engine = recovered.engine
+        bookVersion = nil
         jumps = recovered.jumps
         var causes: [Int: [Int: String]] = [:]
         for (event, cause) in events {

@@ -90,6 +90,10 @@ public struct Setting: Sendable {
             "of these, those of one address"),
         Setting("feed.max-per-post", .integer(1...100_000), "64", "of these, those of one post"),
         Setting(
+            "feed.id-memory", .integer(0...10_000_000), "65536",
+            "ids of which it is remembered for an hour to which container they were given; 0: none"
+        ),
+        Setting(
             "feed.anonymous", .choice(["local", "everywhere", "nowhere"]), "local",
             "where senders are let in that do not say who they are; local: loopback and Unix sockets"
         ),
@@ -198,6 +202,9 @@ public struct Setting: Sendable {
         Setting(
             "events.future-hours", .number(0...8_760), "24",
             "how far ahead of the clock an event may lie"),
+        Setting(
+            "events.past-days", .number(0...36_500), "400",
+            "how far back an actual event may lie, for clocks that lost their date; 0: any age"),
         Setting(
             "log.level", .choice(["trace", "debug", "info", "notice", "warning", "error"]), "info",
             "least severity that is logged, on stderr"),

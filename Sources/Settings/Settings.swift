@@ -184,6 +184,7 @@ public struct Settings: Sendable {
         rules.publishMinutes = number("eta.change-minutes")
         rules.publishShare = number("eta.change-share")
         rules.futureHours = number("events.future-hours")
+        rules.pastDays = number("events.past-days")
         rules.maxEvents = integer("feed.max-events")
         rules.maxPlans = integer("feed.max-plans")
         rules.maxClosures = integer("feed.max-closures")

@@ -81,15 +81,17 @@ actor Keeper {
         try with { (connection) throws(StoreFailure) in
             let answer = try connection.query(
                 """
-                select post, array_to_string(places, ' '), token_hash, revoked_at is not null
+                select post, array_to_string(places, e'\\n'), token_hash,
+                    revoked_at is not null, zone, array_to_string(sources, e'\\n')
                     from post
                 """, [], "reading the posts")
             return (0..<answer.rows).map { row in
                 EnrolledPost(
                     name: answer.text(row, 0) ?? "",
-                    places: (answer.text(row, 1) ?? "").split(separator: " ").map(String.init),
+                    places: (answer.text(row, 1) ?? "").split(separator: "\n").map(String.init),
                     tokenHash: answer.isNull(row, 2) ? nil : Array(answer.bytes(row, 2)),
-                    isRevoked: answer.integer(row, 3) != 0)
+                    isRevoked: answer.integer(row, 3) != 0, zone: answer.text(row, 4),
+                    sources: (answer.text(row, 5) ?? "").split(separator: "\n").map(String.init))
             }
         }
     }
@@ -123,18 +125,25 @@ actor Keeper {
 
     /// Enrols a post or changes it; what is nil stays as it is.
     func enrol(
-        _ name: String, places: [String]?, tokenHash: [UInt8]?
+        _ name: String, places: [String]?, tokenHash: [UInt8]?, zone: String?,
+        sources: [String]?
     ) throws(StoreFailure) {
         try with { (connection) throws(StoreFailure) in
             _ = try connection.query(
                 """
-                insert into post (post, places, token_hash)
-                    values ($1, coalesce(string_to_array($2, ' '), '{}'), $3)
+                insert into post (post, places, token_hash, zone, sources)
+                    values ($1, coalesce(string_to_array($2, e'\\n'), '{}'), $3, nullif($4, ''),
+                        coalesce(string_to_array($5, e'\\n'), '{}'))
                     on conflict (post) do update set revoked_at = null,
-                        places = coalesce(string_to_array($2, ' '), post.places),
-                        token_hash = coalesce($3, post.token_hash)
+                        places = coalesce(string_to_array($2, e'\\n'), post.places),
+                        token_hash = coalesce($3, post.token_hash),
+                        zone = case when $4 is null then post.zone else nullif($4, '') end,
+                        sources = coalesce(string_to_array($5, e'\\n'), post.sources)
                 """,
-                [.text(name), .text(places?.joined(separator: " ")), .bytes(tokenHash)],
+                [
+                    .text(name), .text(places?.joined(separator: "\n")), .bytes(tokenHash),
+                    .text(zone), .text(sources?.joined(separator: "\n")),
+                ],
                 "enrolling \(name)")
         }
     }
@@ -152,20 +161,20 @@ actor Keeper {
     }
 
     /// One line for each post, as columns: name, places, token or certificate, state, connections,
-    /// lines, forbidden, last line (µs since 1970), seconds ahead.
+    /// lines, forbidden, last line (µs since 1970), seconds ahead, zone, sources.
     func roster() throws(StoreFailure) -> [[String?]] {
         try with { (connection) throws(StoreFailure) in
             let answer = try connection.query(
                 """
-                select post, array_to_string(places, ' '),
+                select post, array_to_string(places, e'\\n'),
                     case when token_hash is null then 'certificate' else 'token' end,
                     case when revoked_at is null then 'enrolled' else 'revoked' end,
                     connections::text, lines::text, forbidden::text,
                     (extract(epoch from last_line_at) * 1000000)::int8::text,
-                    round(clock_ahead_seconds)::text
+                    round(clock_ahead_seconds)::text, zone, array_to_string(sources, e'\\n')
                 from post order by post
                 """, [], "reading the posts")
-            return (0..<answer.rows).map { row in (0..<9).map { answer.text(row, $0) } }
+            return (0..<answer.rows).map { row in (0..<11).map { answer.text(row, $0) } }
         }
     }
 

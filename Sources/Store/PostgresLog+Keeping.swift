@@ -24,9 +24,11 @@ extension PostgresLog {
 
     /// Enrols a post, or changes it: what is nil stays as it is.
     public func enrol(
-        _ name: String, places: [String]?, tokenHash: [UInt8]?
+        _ name: String, places: [String]?, tokenHash: [UInt8]?, zone: String? = nil,
+        sources: [String]? = nil
     ) async throws(StoreFailure) {
-        try await keeper.enrol(name, places: places, tokenHash: tokenHash)
+        try await keeper.enrol(
+            name, places: places, tokenHash: tokenHash, zone: zone, sources: sources)
     }
 
     /// False where there is no such post.
@@ -64,5 +66,10 @@ extension PostgresLog {
 
     public func replayRequests(limit: Int) async throws(StoreFailure) -> [QuarantinedLine] {
         try await keeper.replayRequests(limit: limit)
+    }
+
+    /// The lines that a container's events came in, oldest first, as far as they are kept.
+    public func lines(of container: ContainerNumber) async throws(StoreFailure) -> [StoredLine] {
+        try await side.lines(of: container)
     }
 }

@@ -20,7 +20,7 @@ public struct PrivateCluster: Sendable {
     /// A cluster in `folder`, made at the first start.
     public init(folder: String) throws {
         self.folder = folder
-        binaries = try PrivateCluster.findBinaries()
+        binaries = try PrivateCluster.findBinaries(for: folder)
         // A socket's path has little room: where the folder's is too long, a short one stands in.
         socketFolder =
             folder.utf8.count <= 80
@@ -41,20 +41,54 @@ public struct PrivateCluster: Sendable {
         "host='\(socketFolder)' port=5432 user=caravan dbname=\(database)"
     }
 
-    private static func findBinaries() throws -> String {
+    /// The programs of the version that made the cluster in a folder; where there is none yet, the
+    /// newest that are there.
+    private static func findBinaries(for folder: String) throws -> String {
+        let files = FileManager.default
         let root = "/usr/lib/postgresql"
-        let versions = (try? FileManager.default.contentsOfDirectory(atPath: root)) ?? []
-        let newest = versions.compactMap { Int($0) }.sorted().last {
-            FileManager.default.isExecutableFile(atPath: "\(root)/\($0)/bin/initdb")
+        func has(_ path: String) -> Bool { files.isExecutableFile(atPath: path + "/initdb") }
+        let onPath = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
+            .map(String.init).filter(has)
+        if let made = madeBy(folder) {
+            if has("\(root)/\(made)/bin") { return "\(root)/\(made)/bin" }
+            if let found = onPath.first(where: { version(of: $0) == made }) { return found }
+            throw Failure(
+                description: "the cluster in \(folder) was made by PostgreSQL \(made), whose programs "
+                    + "are not there: apt-get install postgresql-\(made), or move the folder away")
         }
-        if let newest { return "\(root)/\(newest)/bin" }
-        for path in (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
-        where FileManager.default.isExecutableFile(atPath: path + "/initdb") {
-            return String(path)
+        let versions = (try? files.contentsOfDirectory(atPath: root)) ?? []
+        if let newest = versions.compactMap({ Int($0) }).sorted().last(where: {
+            has("\(root)/\($0)/bin")
+        }) {
+            return "\(root)/\(newest)/bin"
         }
+        if let found = onPath.first { return found }
         throw Failure(
             description: "PostgreSQL's programs are not there; install them with "
                 + "apt-get install postgresql")
+    }
+
+    /// The major version that made the cluster in a folder; nil where there is none.
+    private static func madeBy(_ folder: String) -> String? {
+        guard
+            let text = try? String(contentsOfFile: folder + "/data/PG_VERSION", encoding: .utf8)
+        else { return nil }
+        let version = text.trimmingCharacters(in: .whitespacesAndNewlines)
+        return version.isEmpty ? nil : version
+    }
+
+    /// The major version of the programs in a folder, by their own word.
+    private static func version(of folder: String) -> String? {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: folder + "/postgres")
+        process.arguments = ["--version"]
+        let pipe = Pipe()
+        process.standardOutput = pipe
+        guard (try? process.run()) != nil else { return nil }
+        let said = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        let number = said.split(separator: " ").first { $0.first?.isNumber == true }
+        return number.flatMap { $0.split(separator: ".").first }.map(String.init)
     }
 
     private static func findAccount() throws -> String {

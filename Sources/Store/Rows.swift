@@ -10,7 +10,7 @@ public enum Rows {
         """
     static let eventCopy = """
         COPY event (received_at, batch, line, container, identity, id, event, class, mode, place, \
-        occurred_at, offset_minutes, updated, shipment, reason, retract, post) \
+        occurred_at, offset_minutes, updated, shipment, reason, retract, post, source) \
         FROM STDIN (FORMAT binary)
         """
     static let outputCopy = """
@@ -63,7 +63,7 @@ public enum Rows {
         var row = BinaryRow(reserving: events.count * 220)
         for stored in events {
             let event = stored.event
-            row.begin(17)
+            row.begin(18)
             row.time(recordedAt.microseconds)
             row.int8(Int64(batch))
             row.int4(Int32(stored.line))
@@ -81,6 +81,7 @@ public enum Rows {
             row.text(event.reason)
             row.bool(event.retract)
             row.textOrNull(stored.post)
+            row.text(event.source)
         }
         row.finish()
         return row.bytes
@@ -152,7 +153,7 @@ public enum Rows {
     static let journeyCopy =
         "COPY journey_new (container, batch, live, state) FROM STDIN (FORMAT binary)"
     static let shipmentCopy =
-        "COPY shipment_new (shipment, batch, received_at, line) FROM STDIN (FORMAT binary)"
+        "COPY shipment_new (shipment, batch, received_at, line, reading) FROM STDIN (FORMAT binary)"
     static let poolCopy = "COPY pool_new (key, batch, state) FROM STDIN (FORMAT binary)"
 
     static func journeys(_ rows: [Checkpoint.JourneyRow], batch: Int) -> [UInt8] {
@@ -171,11 +172,12 @@ public enum Rows {
     static func lines(_ lines: [SourceLine], batch: Int) -> [UInt8] {
         var out = BinaryRow(reserving: lines.count * 400)
         for line in lines {
-            out.begin(4)
+            out.begin(5)
             out.text(line.key)
             out.int8(Int64(batch))
             out.time(line.received.microseconds)
             out.blob(line.line)
+            out.blob(line.reading)
         }
         out.finish()
         return out.bytes

@@ -20,7 +20,7 @@ actor Side {
     }
 
     /// Runs `body` on the connection, made where there is none; a failure drops it.
-    private func with<R>(
+    func with<R>(
         _ body: (borrowing Connection) throws(StoreFailure) -> R
     ) throws(StoreFailure) -> R {
         if connection == nil {
@@ -42,11 +42,12 @@ actor Side {
                 "begin isolation level repeatable read read only", "reading the snapshots")
             var snapshot = Snapshot()
             let checkpoint = try connection.query(
-                "select batch, network, rules from checkpoint", [], "reading the checkpoint")
+                "select batch, network, rules, posts from checkpoint", [], "reading the checkpoint")
             if checkpoint.rows > 0 {
                 snapshot.batch = Int(checkpoint.integer(0, 0))
                 if !checkpoint.isNull(0, 1) { snapshot.network = Array(checkpoint.bytes(0, 1)) }
                 if !checkpoint.isNull(0, 2) { snapshot.rules = Array(checkpoint.bytes(0, 2)) }
+                if !checkpoint.isNull(0, 3) { snapshot.posts = Array(checkpoint.bytes(0, 3)) }
             }
             snapshot.shipments = try Side.lines(connection, "shipment")
             snapshot.closures = try Side.lines(connection, "closure")
@@ -79,18 +80,20 @@ actor Side {
             let operation = "reading the snapshots"
             var snapshot = Snapshot()
             let checkpoint = try connection.query(
-                "select batch, network, rules from checkpoint", [], operation)
+                "select batch, network, rules, posts from checkpoint", [], operation)
             if checkpoint.rows > 0 {
                 snapshot.batch = Int(checkpoint.integer(0, 0))
                 if !checkpoint.isNull(0, 1) { snapshot.network = Array(checkpoint.bytes(0, 1)) }
                 if !checkpoint.isNull(0, 2) { snapshot.rules = Array(checkpoint.bytes(0, 2)) }
+                if !checkpoint.isNull(0, 3) { snapshot.posts = Array(checkpoint.bytes(0, 3)) }
             }
-            var containers = [ContainerNumber(name)?.description ?? name]
+            let number = ContainerNumber(ContainerNumber.plain(name))
+            var containers = [number?.description ?? name]
             let plan = try connection.query(
                 "select line from plan_line where shipment = $1", [.text(name)], operation)
             if plan.rows > 0, let object = FlatObject(Array(plan.bytes(0, 0))) {
                 containers += (object.texts("containers") ?? []).compactMap {
-                    ContainerNumber($0)?.description
+                    ContainerNumber(ContainerNumber.plain($0))?.description
                 }
             }
             let journeys = try connection.query(
@@ -104,7 +107,7 @@ actor Side {
             }
             let lines = try connection.query(
                 """
-                select shipment, received_at, line from plan_line
+                select shipment, received_at, line, reading from plan_line
                     where shipment = any ($1::text::text[])
                 """, [.list(plans)], operation)
             for row in 0..<lines.rows { snapshot.shipments.append(Side.line(lines, row)) }
@@ -119,11 +122,11 @@ actor Side {
     ) throws(StoreFailure) -> [SourceLine] {
         var found: [SourceLine] = []
         let statements = [
-            "shipment": "select shipment, received_at, line from shipment where live",
-            "closure": "select closure, received_at, line from closure",
+            "shipment": "select shipment, received_at, line, reading from shipment where live",
+            "closure": "select closure, received_at, line, reading from closure",
             "kept shipment":
-                "select key, received_at, line from kept_line where kind = 'shipment'",
-            "kept closure": "select key, received_at, line from kept_line where kind = 'closure'",
+                "select key, received_at, line, reading from kept_line where kind = 'shipment'",
+            "kept closure": "select key, received_at, line, reading from kept_line where kind = 'closure'",
         ]
         try page(connection, statements[table] ?? "") { answer, row in
             found.append(line(answer, row))
@@ -241,7 +244,7 @@ actor Side {
             if names.isEmpty { return loaded }
             let answer = try connection.query(
                 """
-                select shipment, received_at, line from plan_line
+                select shipment, received_at, line, reading from plan_line
                     where shipment = any ($1::text::text[])
                 """, [.list(names.sorted())], "loading plans")
             for row in 0..<answer.rows { loaded.shipments.append(Side.line(answer, row)) }
@@ -254,7 +257,8 @@ actor Side {
         SourceLine(
             key: answer.text(row, 0) ?? "",
             received: Instant(microseconds: answer.integer(row, 1) + BinaryRow.epochMicroseconds),
-            line: Array(answer.bytes(row, 2)))
+            line: Array(answer.bytes(row, 2)),
+            reading: answer.isNull(row, 3) ? [] : Array(answer.bytes(row, 3)))
     }
 
     // MARK: Checkpoints
@@ -310,7 +314,7 @@ actor Side {
     private static let scratch = """
         create temp table if not exists journey_new (like journey);
         create temp table if not exists shipment_new
-            (shipment text, batch bigint, received_at timestamptz, line text);
+            (shipment text, batch bigint, received_at timestamptz, line text, reading bytea);
         create temp table if not exists pool_new (like pool);
         truncate journey_new, shipment_new, pool_new
         """
@@ -351,16 +355,18 @@ actor Side {
             }
             let written = try connection.query(
                 """
-                insert into checkpoint (batch, network, rules) values ($1::int8, $2, $3)
+                insert into checkpoint (batch, network, rules, posts)
+                    values ($1::int8, $2, $3, $4)
                     on conflict (only_row) do update set batch = excluded.batch,
                     network = coalesce(excluded.network, checkpoint.network),
-                    rules = coalesce(excluded.rules, checkpoint.rules)
+                    rules = coalesce(excluded.rules, checkpoint.rules),
+                    posts = coalesce(excluded.posts, checkpoint.posts)
                     where checkpoint.batch <= excluded.batch
                     returning 1
                 """,
                 [
                     .integer(checkpoint.batch), .bytes(checkpoint.network),
-                    .bytes(checkpoint.rules),
+                    .bytes(checkpoint.rules), .bytes(checkpoint.posts),
                 ], operation)
             guard written.rows > 0 else {
                 throw StoreFailure(
@@ -394,14 +400,17 @@ actor Side {
     ) throws(StoreFailure) {
         _ = try connection.query(
             """
-            insert into kept_line (kind, key, batch, received_at, line, cause)
-                values ($1, $2, $3::int8, 'epoch'::timestamptz + $4::int8 * interval '1 us', $5, $6)
+            insert into kept_line (kind, key, batch, received_at, line, cause, reading)
+                values ($1, $2, $3::int8, 'epoch'::timestamptz + $4::int8 * interval '1 us', $5, $6,
+                    $7)
                 on conflict (kind, key) do update set batch = excluded.batch,
-                received_at = excluded.received_at, line = excluded.line, cause = excluded.cause
+                received_at = excluded.received_at, line = excluded.line, cause = excluded.cause,
+                reading = excluded.reading
             """,
             [
                 .text(kind), .bytes(Array(line.key.utf8)), .integer(batch),
                 .integer(Int(line.received.microseconds)), .bytes(line.line), .text(cause),
+                .bytes(line.reading),
             ], operation)
     }
 
@@ -427,101 +436,27 @@ actor Side {
             try connection.copy(Rows.shipmentCopy, [rows], operation)
             try connection.run(
                 """
-                insert into shipment (shipment, batch, received_at, line)
-                    select shipment, batch, received_at, line from shipment_new
+                insert into shipment (shipment, batch, received_at, line, reading)
+                    select shipment, batch, received_at, line, reading from shipment_new
                     on conflict (shipment) do update
                     set batch = excluded.batch, received_at = excluded.received_at,
-                    line = excluded.line, live = true
+                    line = excluded.line, reading = excluded.reading, live = true
                 """, operation)
         }
         for closure in checkpoint.closures {
             _ = try connection.query(
                 """
-                insert into closure (closure, batch, received_at, line)
-                    values ($1, $2::int8, 'epoch'::timestamptz + $3::int8 * interval '1 us', $4)
+                insert into closure (closure, batch, received_at, line, reading)
+                    values ($1, $2::int8, 'epoch'::timestamptz + $3::int8 * interval '1 us', $4, $5)
                     on conflict (closure) do update set batch = excluded.batch,
-                    received_at = excluded.received_at, line = excluded.line
+                    received_at = excluded.received_at, line = excluded.line,
+                    reading = excluded.reading
                 """,
                 [
                     .text(closure.key), .integer(batch),
                     .integer(Int(closure.received.microseconds)), .bytes(closure.line),
+                    .bytes(closure.reading),
                 ], operation)
-        }
-    }
-
-    // MARK: Output
-
-    func output(after seq: Int, limit: Int) throws(StoreFailure) -> [OutputLine] {
-        try with { (connection) throws(StoreFailure) in
-            let answer = try connection.query(
-                """
-                select seq, kind, type, severity, container, shipment, place, body from output
-                    where seq > $1::int8 order by seq limit $2::int8
-                """, [.integer(seq), .integer(limit)], "reading the output")
-            return (0..<answer.rows).map { row in
-                OutputLine(
-                    seq: Int(answer.integer(row, 0)), kind: answer.text(row, 1) ?? "",
-                    type: answer.text(row, 2),
-                    severity: answer.isNull(row, 3)
-                        ? nil : Severity(rawValue: UInt8(answer.integer(row, 3))),
-                    container: answer.text(row, 4), shipment: answer.text(row, 5),
-                    place: answer.text(row, 6), bytes: Array(answer.bytes(row, 7)))
-            }
-        }
-    }
-
-    func outputRange() throws(StoreFailure) -> (first: Int, last: Int) {
-        try with { (connection) throws(StoreFailure) in
-            let answer = try connection.query(
-                """
-                select coalesce((select min(seq) from output), head.seq + 1), head.seq from head
-                """, [], "reading the output")
-            return (Int(answer.integer(0, 0)), Int(answer.integer(0, 1)))
-        }
-    }
-
-    /// The head as it stands, without taking it over.
-    func head() throws(StoreFailure) -> LogHead {
-        try with { (connection) throws(StoreFailure) in
-            let answer = try connection.query(
-                "select epoch, batch, seq, log::text, went_back_at from head", [],
-                "reading the head")
-            return LogHead(
-                epoch: Int(answer.integer(0, 0)), batch: Int(answer.integer(0, 1)),
-                seq: Int(answer.integer(0, 2)), log: answer.text(0, 3) ?? "",
-                wentBackAt: answer.isNull(0, 4) ? nil : Int(answer.integer(0, 4)))
-        }
-    }
-
-    func consumer(_ name: String) throws(StoreFailure) -> (seq: Int?, others: Int) {
-        try with { (connection) throws(StoreFailure) in
-            let answer = try connection.query(
-                """
-                select count(*) filter (where consumer <> $1), max(seq) filter (where consumer = $1)
-                    from consumer
-                """, [.text(name)], "reading a consumer's cursor")
-            let seq = answer.isNull(0, 1) ? nil : Int(answer.integer(0, 1))
-            return (seq, Int(answer.integer(0, 0)))
-        }
-    }
-
-    func confirm(_ name: String, _ seq: Int, names: Int) throws(StoreFailure) -> Bool {
-        try with { (connection) throws(StoreFailure) in
-            // Tails read over this session: it does not wait for a standby, and what a failover loses
-            // of a cursor is sent once more.
-            try connection.run(
-                "begin; set local synchronous_commit = local", "confirming a consumer's cursor")
-            let answer = try connection.query(
-                """
-                insert into consumer (consumer, seq) select $1, $2::int8
-                    where (select count(*) from consumer where consumer <> $1) < $3::int8
-                    on conflict (consumer) do update
-                    set seq = greatest(consumer.seq, excluded.seq), confirmed_at = now()
-                    returning seq
-                """, [.text(name), .integer(seq), .integer(names)],
-                "confirming a consumer's cursor")
-            try connection.run("commit", "confirming a consumer's cursor")
-            return answer.rows > 0
         }
     }
 

@@ -34,7 +34,7 @@ public struct StoreOptions: Sendable {
 /// The log in PostgreSQL: one writer session and, for snapshots and readers, one beside it.
 public final class PostgresLog: LogStore {
     private let writer: Writer
-    private let side: Side
+    let side: Side
     /// What the writer waits for must not wait behind snapshots and history.
     private let loader: Side
     private let reader: Side

@@ -4,15 +4,46 @@ import CShims
 /// What OpenSSL refused: the operation, and the reasons on its error queue.
 public struct TLSFailure: Error, Sendable, CustomStringConvertible {
     public let description: String
+    /// What to do about it, where waiting does not mend it; nil where it may pass.
+    public let advice: String?
 
     init(_ operation: String) {
         var reasons: [String] = []
+        var advice: String?
         while true {
             let code = ERR_get_error()
             if code == 0 { break }
+            advice = advice ?? TLSFailure.advice(reason: caravan_err_reason(code))
             reasons.append(ERR_reason_error_string(code).map { String(cString: $0) } ?? "\(code)")
         }
+        self.advice = advice
         description = operation + (reasons.isEmpty ? "" : ": " + reasons.joined(separator: "; "))
+    }
+}
+
+extension TLSFailure {
+    /// By OpenSSL's reason codes (sslerr.h): alerts that name a certificate, and checks that fail.
+    private static func advice(reason: Int32) -> String? {
+        switch reason {
+        case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED, SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
+            "the server wants a certificate: give it with --certificate and --key"
+        case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
+            "the server does not know the authority of this certificate: have it signed by one that "
+                + "stands in its tls.client-authorities"
+        case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
+            "this certificate has expired: have a new one made"
+        case SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED: "this certificate has been revoked"
+        case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE, SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE,
+            SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN, SSL_R_TLSV1_ALERT_ACCESS_DENIED,
+            SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE, SSL_R_TLSV1_ALERT_PROTOCOL_VERSION:
+            "the server does not take this certificate, or this version of TLS: its log says why"
+        case SSL_R_CERTIFICATE_VERIFY_FAILED:
+            "the server's certificate is not one that --ca vouches for, under the name that was "
+                + "asked for: check --ca, --server and the server's certificate"
+        case SSL_R_WRONG_VERSION_NUMBER:
+            "that port does not speak TLS: is it the plain feed? Then leave tls: away"
+        default: nil
+        }
     }
 }
 

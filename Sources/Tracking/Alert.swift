@@ -87,6 +87,8 @@ public struct AlertRules: Sendable, Equatable {
     public var settleMinutes: Double
     /// An event may lie this far in the future, for clocks that are wrong.
     public var futureHours: Double
+    /// An actual event may be this old, for clocks that lost their date; 0: any age.
+    public var pastDays: Double
     /// Versions of events that are kept of one container.
     public var maxEvents: Int
     /// Plans that may name one container.
@@ -110,6 +112,7 @@ public struct AlertRules: Sendable, Equatable {
         backlogMinutes = 30
         settleMinutes = 2
         futureHours = 24
+        pastDays = 400
         maxEvents = 10_000
         maxPlans = 1_000
         maxClosures = 10_000

@@ -116,4 +116,38 @@ public struct ContainerNumber: Hashable, Comparable, Sendable, CustomStringConve
         let kept = text.filter { $0 != " " && $0 != "-" }
         return ContainerNumber(String(kept.dropLast()) + String(expected))
     }
+
+    /// The text without what separates its parts, whatever spaces and hyphens those are, and with
+    /// full-width letters and digits as plain ones.
+    public static func plain(_ text: String) -> String {
+        var out = ""
+        for scalar in text.unicodeScalars where !Separators.contains(scalar) {
+            if (0xFF01...0xFF5E).contains(scalar.value),
+                let narrow = Unicode.Scalar(scalar.value - 0xFEE0)
+            {
+                out.unicodeScalars.append(narrow)
+            } else {
+                out.unicodeScalars.append(scalar)
+            }
+        }
+        return out
+    }
+
+    /// The number that was meant where letters of other alphabets, or letters and digits that look
+    /// alike, stand in the place of the right ones; nil where that is none either.
+    public static func meant(_ text: String) -> ContainerNumber? {
+        let digits: [Character: Character] = [
+            "O": "0", "Q": "0", "D": "0", "I": "1", "L": "1", "Z": "2", "S": "5", "B": "8",
+        ]
+        let letters: [Character: Character] = [
+            "0": "O", "1": "I", "2": "Z", "5": "S", "8": "B",
+        ]
+        let latin = Array(LookAlike.latin(plain(text)).uppercased())
+        guard latin.count == 11 else { return nil }
+        var out = ""
+        for (index, character) in latin.enumerated() {
+            out.append((index < 4 ? letters : digits)[character] ?? character)
+        }
+        return ContainerNumber(out)
+    }
 }

@@ -13,11 +13,12 @@ public struct EventRecord: Sendable, Equatable {
     public var eventClass: EventClass
     public var mode: TransportMode
     public var retracted: Bool
+    public var flags: EventFlags
 
     public init(
         identity: Identity, content: UInt64, time: Instant, updated: Instant = .unset,
         place: UInt32, shipment: UInt32 = 0, code: EventCode, eventClass: EventClass = .act,
-        mode: TransportMode = .unknown, retracted: Bool = false
+        mode: TransportMode = .unknown, retracted: Bool = false, flags: EventFlags = []
     ) {
         self.identity = identity
         self.content = content
@@ -29,10 +30,20 @@ public struct EventRecord: Sendable, Equatable {
         self.eventClass = eventClass
         self.mode = mode
         self.retracted = retracted
+        self.flags = flags
     }
 
     /// True where it says something about where the container is.
-    @inlinable public var counts: Bool { !retracted && eventClass == .act }
+    @inlinable public var counts: Bool {
+        !retracted && eventClass == .act && !flags.contains(.setAside)
+    }
+
+    /// Whether both say the same of what happened, whoever says it.
+    @inlinable public func isSameFact(as other: EventRecord) -> Bool {
+        time == other.time && place == other.place && code == other.code
+            && eventClass == other.eventClass
+            && flags.contains(.dateOnly) == other.flags.contains(.dateOnly)
+    }
 
     /// A retraction without a version time is final.
     @inlinable var rank: Instant { retracted && updated == .unset ? .never : updated }
@@ -92,6 +103,14 @@ public struct EventHistory: Sendable, Equatable {
 
     /// Folds one version of one event into the history.
     public mutating func fold(_ new: EventRecord) -> Outcome {
+        let outcome = foldVersion(new)
+        guard new.flags.contains(.shared), outcome != .duplicate, outcome != .conflict else {
+            return outcome
+        }
+        return settle(sharing: new.identity.high, new, outcome)
+    }
+
+    private mutating func foldVersion(_ new: EventRecord) -> Outcome {
         var position = events.count - 1
         while position >= 0, events[position].identity != new.identity { position -= 1 }
         guard position >= 0 else {
@@ -134,16 +153,19 @@ public struct EventHistory: Sendable, Equatable {
     }
 
     /// Whether this very version of the event has come before.
-    public func recognises(_ event: TrackingEvent) -> Bool {
-        let updated = event.updated ?? .unset
-        if let known = events.first(where: { $0.identity == event.identity }),
-            known.content == event.content, known.updated == updated
+    public func recognises(_ identity: Identity, content: UInt64, updated: Instant) -> Bool {
+        if let known = events.first(where: { $0.identity == identity }),
+            known.content == content, known.updated == updated
         {
             return true
         }
         return superseded.contains(
-            SupersededVersion(
-                identity: event.identity, content: event.content, updated: updated))
+            SupersededVersion(identity: identity, content: content, updated: updated))
+    }
+
+    /// Whether any version of an event is known, be it its retraction.
+    public func knows(_ identity: Identity) -> Bool {
+        events.contains { $0.identity == identity }
     }
 
     private mutating func insert(_ record: EventRecord) {

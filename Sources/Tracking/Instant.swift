@@ -150,11 +150,28 @@ public struct ZoneRule: Hashable, Sendable {
         return start <= instant && instant < end ? base + 60 : base
     }
 
-    /// The instant at which clocks in this zone show `civil`; of two, the earlier.
-    public func instant(_ civil: CivilTime) -> Instant {
-        let summer = civil.instant(offsetMinutes: offset(at: civil.instant(offsetMinutes: 0)))
-        let again = civil.instant(offsetMinutes: offset(at: summer))
-        return again
+    /// How often a clock shows a civil time.
+    public enum Showing: Sendable {
+        case once, twice, never
+    }
+
+    /// The instant at which clocks in this zone show `civil`: of two the earlier, and where they never
+    /// do (the hour that is left out) as much later as they are put forward.
+    public func instant(_ civil: CivilTime) -> Instant { reading(civil).instant }
+
+    public func reading(_ civil: CivilTime) -> (instant: Instant, showing: Showing) {
+        let near = civil.instant(offsetMinutes: 0)
+        let before = offset(at: near.advanced(minutes: -1_440))
+        let after = offset(at: near.advanced(minutes: 1_440))
+        let early = civil.instant(offsetMinutes: before)
+        guard before != after else { return (early, .once) }
+        let late = civil.instant(offsetMinutes: after)
+        switch (offset(at: early) == before, offset(at: late) == after) {
+        case (true, true): return (min(early, late), .twice)
+        case (true, false): return (early, .once)
+        case (false, true): return (late, .once)
+        case (false, false): return (early, .never)
+        }
     }
 
     static func lastSunday(year: Int, month: Int) -> Instant {

@@ -54,6 +54,26 @@ public struct JoinGraph: Sendable, Equatable {
         return (order, before)
     }
 
+    /// Two milestones of which the later is planned before the one that it waits for.
+    public static func backwards(
+        _ milestones: [PlannedMilestone]
+    ) -> (earlier: Int, later: Int)? {
+        guard let (order, before) = order(milestones) else { return nil }
+        // The latest time that is stated at or before each of them.
+        var latest: [Int?] = Array(repeating: nil, count: milestones.count)
+        for index in order {
+            for earlier in before[index] {
+                guard let bound = latest[earlier], let time = milestones[bound].time else { continue }
+                if let own = milestones[index].time, own < time { return (bound, index) }
+                if latest[index].flatMap({ milestones[$0].time }).map({ $0 < time }) ?? true {
+                    latest[index] = bound
+                }
+            }
+            if milestones[index].time != nil { latest[index] = index }
+        }
+        return nil
+    }
+
     /// Whether a plan's milestones are good: nothing waits for itself.
     public static func isSound(_ milestones: [PlannedMilestone]) -> Bool {
         order(milestones) != nil

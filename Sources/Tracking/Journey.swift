@@ -5,6 +5,8 @@ public struct Journey: Sendable, Equatable {
     public var shipment: UInt32
     /// Which of the container's unplanned journeys this is, from 0; 0 for planned ones.
     public var ordinal: UInt32
+    /// The shipment that stands for its trip, which several plans may be about: derived.
+    public var trip: UInt32
     /// Derived from events and plans (see `JourneyFold`).
     public var progress: Progress
     /// What was last published, and the alerts.
@@ -16,6 +18,7 @@ public struct Journey: Sendable, Equatable {
     ) {
         self.shipment = shipment
         self.ordinal = ordinal
+        trip = shipment
         self.progress = progress
         self.publication = publication
     }
@@ -31,6 +34,8 @@ public struct Journey: Sendable, Equatable {
         public var lastCode: EventCode
         public var lastMode: TransportMode
         public var eventCount: Int
+        /// Milestones of which the time is not known well enough to learn from.
+        public var vague: [Int] = []
 
         public init() {
             reached = []
@@ -43,6 +48,15 @@ public struct Journey: Sendable, Equatable {
         }
 
         public var isComplete: Bool { furthest >= 0 && furthest == reached.count - 1 }
+
+        /// When the milestones were reached, as far as that may teach something: the same array as
+        /// `reached` where nothing is vague.
+        public var teachable: [Instant] {
+            if vague.isEmpty { return reached }
+            var clear = reached
+            for at in vague { clear[at] = .unset }
+            return clear
+        }
     }
 
     /// What subscribers were told, so that the next word can be weighed against it.
@@ -73,6 +87,8 @@ public struct Journey: Sendable, Equatable {
         /// When the milestones were reached, as the pools were taught; what is corrected later is
         /// taken back. The same array as `Progress.reached` until then.
         public var taught: [Instant]
+        /// Steps, by their milestone, that another journey of the same trip has taught.
+        public var taughtElsewhere: [UInt32] = []
 
         public init() {
             p10 = .unset

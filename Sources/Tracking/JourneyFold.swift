@@ -3,12 +3,21 @@ public struct PlanView: Sendable {
     public var shipment: UInt32
     /// From when on events without a shipment belong to it.
     public var anchor: Instant
+    /// Until when it may last, as far as it says.
+    public var ends: Instant
     public var chain: [Milestone]
+    /// Its milestones come one after the other, so that the last of them is its end.
+    public var isChain: Bool
 
-    public init(shipment: UInt32, anchor: Instant, chain: [Milestone]) {
+    public init(
+        shipment: UInt32, anchor: Instant, ends: Instant = .never, chain: [Milestone],
+        isChain: Bool = true
+    ) {
         self.shipment = shipment
         self.anchor = anchor
+        self.ends = ends
         self.chain = chain
+        self.isChain = isChain
     }
 }
 
@@ -22,18 +31,30 @@ public enum JourneyFold {
 
     /// The journeys in order of their first event (plans without events by anchor). `plans` come in
     /// the order of their names, which settles equal anchors.
-    public static func journeys(_ history: EventHistory, plans: [PlanView]) -> [Journey] {
-        if plans.count == 1, let only = plans.first, let progress = progress(history, only: only) {
+    public static func journeys(
+        _ history: EventHistory, plans: [PlanView], by guide: @autoclosure () -> PlaceGuide
+    ) -> [Journey] {
+        if plans.count == 1, let only = plans.first,
+            let progress = progress(history, only: only, by: guide())
+        {
             return [Journey(shipment: only.shipment, ordinal: 0, progress: progress)]
         }
-        return general(history, plans: plans)
+        return general(history, plans: plans, guide())
     }
 
     /// The usual case: how far the container has come under its only plan, where all of its events
     /// belong to that; nil where they do not.
-    public static func progress(_ history: EventHistory, only plan: PlanView) -> Journey.Progress? {
+    public static func progress(
+        _ history: EventHistory, only plan: PlanView, by guide: @autoclosure () -> PlaceGuide
+    ) -> Journey.Progress? {
         guard allBelong(history, to: plan) else { return nil }
-        return progress(history.events, chain: plan.chain, history.events.indices)
+        if ReadingOrder.isOpen(history.events) {
+            return progress(history.events, plan, ReadingOrder.read(history.events, by: guide()))
+        }
+        return progress(
+            history.events, plan,
+            history.events.indices.lazy.filter { history.events[$0].counts }
+                .map { ReadEvent(index: $0, time: history.events[$0].time) })
     }
 
     /// No event says otherwise.
@@ -50,32 +71,47 @@ public enum JourneyFold {
         return true
     }
 
-    private static func general(_ history: EventHistory, plans: [PlanView]) -> [Journey] {
-        let owners = assign(history, plans: plans)
-        var journeys: [Journey] = []
+    private static func general(
+        _ history: EventHistory, plans: [PlanView], _ guide: PlaceGuide
+    ) -> [Journey] {
+        let plans = byAnchor(plans)
+        let trips = Trips(plans)
+        let order = ReadingOrder.read(history.events, by: guide)
+        var assignment = EventAssignment(plans, trips)
+        assignment.assign(history.events, order)
         // Each event is looked at once, however many journeys there are.
-        var owned: [UInt64: [Int]] = [:]
-        var order: [UInt64] = []
-        for (index, owner) in owners.enumerated() where history.events[index].counts {
-            if owned[owner]?.append(index) == nil {
-                owned[owner] = [index]
-                order.append(owner)
+        var owned: [UInt64: [ReadEvent]] = [:]
+        var owners: [UInt64] = []
+        for (read, owner) in zip(order, assignment.owners) {
+            if owned[owner]?.append(read) == nil {
+                owned[owner] = [read]
+                owners.append(owner)
             }
         }
-        let chains = Dictionary(
-            plans.map { ($0.shipment, $0.chain) }, uniquingKeysWith: { first, _ in first })
-        for owner in order {
-            let shipment = UInt32(truncatingIfNeeded: owner >> 32)
-            let ordinal = UInt32(truncatingIfNeeded: owner)
-            var journey = Journey(shipment: shipment, ordinal: ordinal)
-            journey.progress = progress(
-                history.events, chain: chains[shipment] ?? [], owned[owner] ?? [])
+        var journeys: [Journey] = []
+        func add(_ plan: PlanView, trip: Int, _ events: [ReadEvent]) {
+            var journey = Journey(shipment: plan.shipment, ordinal: 0)
+            journey.trip = plans[trip].shipment
+            journey.progress = progress(history.events, plan, events)
             journeys.append(journey)
         }
-        for plan in byAnchor(plans) where owned[UInt64(plan.shipment) << 32] == nil {
-            var journey = Journey(shipment: plan.shipment, ordinal: 0)
-            journey.progress = progress([], chain: plan.chain, [])
-            journeys.append(journey)
+        for owner in owners {
+            let shipment = UInt32(truncatingIfNeeded: owner >> 32)
+            let events = owned[owner] ?? []
+            guard let trip = plans.firstIndex(where: { $0.shipment == shipment }), shipment != 0
+            else {
+                var journey = Journey(
+                    shipment: shipment, ordinal: UInt32(truncatingIfNeeded: owner))
+                let none = PlanView(shipment: shipment, anchor: .unset, chain: [])
+                journey.progress = progress(history.events, none, events)
+                journeys.append(journey)
+                continue
+            }
+            for at in plans.indices where trips.of[at] == trip { add(plans[at], trip: trip, events) }
+        }
+        for (at, plan) in plans.enumerated()
+        where owned[UInt64(plans[trips.of[at]].shipment) << 32] == nil {
+            add(plan, trip: trips.of[at], [])
         }
         return journeys
     }
@@ -87,100 +123,40 @@ public enum JourneyFold {
         }.map(\.element)
     }
 
-    /// For each event the journey that owns it: shipment symbol above, ordinal below.
-    private static func assign(_ history: EventHistory, plans: [PlanView]) -> [UInt64] {
-        let plans = byAnchor(plans)
-        let positions = Dictionary(
-            plans.enumerated().map { ($0.element.shipment, $0.offset) },
-            uniquingKeysWith: { first, _ in first })
-        var owners = [UInt64](repeating: 0, count: history.events.count)
-        var current = -1
-        var currentDone = false
-        var ordinal: UInt32 = 0
-        var unplannedOpen = false
-        var unplannedMoved = false
-        var lastTime: Instant = .unset
-        for (index, event) in history.events.enumerated() where event.counts {
-            let gap =
-                lastTime != .unset
-                && event.time.microseconds &- lastTime.microseconds > gapMicroseconds
-            lastTime = event.time
-            if event.shipment != 0 {
-                owners[index] = UInt64(event.shipment) << 32
-                if let planned = positions[event.shipment], planned >= current {
-                    if planned > current { currentDone = false }
-                    current = planned
-                    currentDone = currentDone || ends(plans[planned].chain, event)
-                }
-                continue
-            }
-            while current + 1 < plans.count,
-                takesOver(plans[current + 1], event, idle: current < 0 || currentDone)
-            {
-                current += 1
-                currentDone = false
-            }
-            let begins = event.code == .pick || event.code == .stuf && unplannedMoved
-            if current >= 0, !(currentDone && (gap || begins)) {
-                owners[index] = UInt64(plans[current].shipment) << 32
-                currentDone = currentDone || ends(plans[current].chain, event)
-                continue
-            }
-            if current >= 0, !unplannedOpen { unplannedOpen = true }
-            if unplannedMoved && (gap || begins) {
-                ordinal += 1
-                unplannedMoved = false
-            }
-            if event.code != .pick { unplannedMoved = true }
-            owners[index] = UInt64(ordinal)
-        }
-        return owners
-    }
-
-    private static func takesOver(_ plan: PlanView, _ event: EventRecord, idle: Bool) -> Bool {
-        if event.time >= plan.anchor { return true }
-        guard idle else { return false }
-        return plan.anchor.microseconds &- event.time.microseconds <= leadMicroseconds
-    }
-
-    private static func ends(_ chain: [Milestone], _ event: EventRecord) -> Bool {
-        guard let last = chain.last(where: { $0.place != Milestone.elsewhere }) else {
-            return false
-        }
-        return last.place == event.place && last.code == event.code
-    }
-
-    /// Which milestones of `chain` the events (those with the indices in `owned`) have reached.
+    /// Which milestones of a plan the events that belong to it have reached.
     public static func progress(
-        _ events: [EventRecord], chain: [Milestone], _ owned: some Sequence<Int>
+        _ events: [EventRecord], _ plan: PlanView, _ owned: some Sequence<ReadEvent>
     ) -> Journey.Progress {
         var progress = Journey.Progress()
+        let chain = plan.chain
         progress.reached = Array(repeating: .unset, count: chain.count)
-        var loose: [Int] = []
-        for index in owned where events[index].counts {
-            let event = events[index]
+        var loose: [ReadEvent] = []
+        var isOver = false
+        for read in owned {
+            let event = events[read.index]
             progress.eventCount += 1
-            progress.lastTime = event.time
+            // What comes after the end, such as the empty box's return, is another stay.
+            if isOver { continue }
+            progress.lastTime = read.time
             progress.lastPlace = event.place
             progress.lastCode = event.code
             if event.mode != .unknown { progress.lastMode = event.mode }
             if let at = exact(event, chain, progress.reached) {
-                progress.reached[at] = event.time
-                progress.furthest = max(progress.furthest, at)
+                progress.reach(at, read.time, event)
+                isOver = plan.isChain && at == chain.count - 1
             } else {
-                loose.append(index)
+                loose.append(read)
             }
         }
         // A post may say "gated in" where the plan says "arrived": the first such word counts
         // unless the exact one came.
-        for index in loose {
-            let event = events[index]
+        for read in loose {
+            let event = events[read.index]
             for (at, milestone) in chain.enumerated()
             where milestone.place == event.place && progress.reached[at] == .unset
                 && isKin(milestone.code, event.code)
             {
-                progress.reached[at] = event.time
-                progress.furthest = max(progress.furthest, at)
+                progress.reach(at, read.time, event)
                 break
             }
         }
@@ -200,8 +176,16 @@ public enum JourneyFold {
         return nil
     }
 
-    private static func isKin(_ a: EventCode, _ b: EventCode) -> Bool {
+    static func isKin(_ a: EventCode, _ b: EventCode) -> Bool {
         a.isArrival && b.isArrival && a != .disc && a != .drop
             || a.isDeparture && b.isDeparture && a != .gtot
+    }
+}
+
+extension Journey.Progress {
+    fileprivate mutating func reach(_ at: Int, _ time: Instant, _ event: EventRecord) {
+        reached[at] = time
+        furthest = max(furthest, at)
+        if event.flags.isVague { vague.append(at) }
     }
 }

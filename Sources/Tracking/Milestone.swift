@@ -110,8 +110,7 @@ public struct ChainBuilder: Sendable {
 
     /// The place's number, aliases resolved by the network.
     public func symbol(_ place: String, _ symbols: inout Symbols) -> UInt32 {
-        if let known = network.place(place) { return symbols.number(network.places[known].id) }
-        return symbols.number(place)
+        symbols.number(network.canonical(place))
     }
 
     /// The milestones that `container` passes under `plan`, in order.
@@ -141,10 +140,10 @@ public struct ChainBuilder: Sendable {
 
     /// The plan's way through the network: by its `via`, else the quickest.
     public func route(_ plan: ShipmentPlan) -> Route? {
-        guard let from = plan.origin.flatMap({ network.place($0) }),
-            let to = plan.destination.flatMap({ network.place($0) })
+        guard let from = plan.origin.flatMap({ network.place(meant: $0) }),
+            let to = plan.destination.flatMap({ network.place(meant: $0) })
         else { return nil }
-        let via = plan.via.compactMap { network.place($0) }
+        let via = plan.via.compactMap { network.place(meant: $0) }
         var options = RouteOptions()
         if plan.mode != .unknown { options.modes = [plan.mode] }
         if plan.mode == .rail { options.modes.insert(.sea) }

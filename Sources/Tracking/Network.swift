@@ -174,6 +174,8 @@ public struct Network: Sendable, Equatable {
     /// Legs out of each place.
     public private(set) var outgoing: [[Int]]
     private var dwellIndex: [Int: [Int]]
+    /// Ids, aliases and names as `PlaceSpelling.key` spells them; -1 where two places are spelled so.
+    private var spelled: [String: Int]
 
     public init(
         name: String = "empty", places: [Place] = [], legs: [Leg] = [], dwells: [Dwell] = [],
@@ -196,10 +198,75 @@ public struct Network: Sendable, Equatable {
         for (position, dwell) in dwells.enumerated() {
             dwellIndex[dwell.place, default: []].append(position)
         }
+        spelled = [:]
+        // Names first: an id or an alias that is spelled like another place's name is meant before it.
+        var names: [String: Int] = [:]
+        for (position, place) in places.enumerated() {
+            let key = PlaceSpelling.key(place.name)
+            names[key] = names[key] == nil ? position : -1
+        }
+        spelled = names
+        var codes: [String: Int] = [:]
+        for (code, position) in index {
+            let key = PlaceSpelling.key(code)
+            codes[key] = codes[key].map { $0 == position ? position : -1 } ?? position
+        }
+        spelled.merge(codes) { _, code in code }
+        // As it stands an id is never in doubt.
+        for (code, position) in index { spelled[code] = position }
     }
 
     /// The place of an id, UN/LOCODE or alias in upper case.
     public func place(_ code: String) -> Int? { index[code] }
+
+    /// The place that a text means, whatever its spaces, hyphens and case, by id, alias or name.
+    public func place(meant text: String) -> Int? {
+        if let known = index[text] { return known }
+        let found = spelled[PlaceSpelling.key(text)]
+        return found == -1 ? nil : found
+    }
+
+    /// The id of the place that a text means; of a place that the network does not know, the text as
+    /// codes are written.
+    public func canonical(_ text: String) -> String {
+        if let known = place(meant: text) { return places[known].id }
+        return PlaceSpelling.code(text)
+    }
+
+    /// The zone of an IANA name that one of the places has, or of a fixed offset such as `+05:00`.
+    public func zone(named name: String) -> ZoneRule? {
+        if name == "UTC" { return .utc }
+        if let known = places.first(where: { $0.zone.name.lowercased() == name.lowercased() }) {
+            return known.zone
+        }
+        let bytes = Array(name.utf8)
+        guard bytes.count == 6, bytes[0] == 0x2B || bytes[0] == 0x2D, bytes[3] == 0x3A,
+            let hours = Int(name.dropFirst().prefix(2)), let minutes = Int(name.suffix(2)),
+            minutes < 60
+        else { return nil }
+        let offset = (hours * 60 + minutes) * (bytes[0] == 0x2D ? -1 : 1)
+        guard (-12 * 60...14 * 60).contains(offset) else { return nil }
+        return ZoneRule(name: name, offsetMinutes: offset)
+    }
+
+    /// Ids of places that are spelled nearly so: at most three, the nearest first.
+    public func places(near text: String) -> [String] {
+        let key = PlaceSpelling.key(text)
+        let plain = LookAlike.latin(key)
+        if plain != key, let meant = spelled[plain], meant >= 0 { return [places[meant].id] }
+        guard key.utf8.count >= 4 else { return [] }
+        var found: [(distance: Int, id: String)] = []
+        for (spelling, position) in spelled where position >= 0 {
+            // A slip in a short code; two in a long name.
+            let most = min(key.utf8.count, spelling.utf8.count) >= 9 ? 2 : 1
+            guard let distance = Slips.between(key, spelling, atMost: most) else { continue }
+            found.append((distance, places[position].id))
+        }
+        found.sort { ($0.distance, $0.id) < ($1.distance, $1.id) }
+        var ids: [String] = []
+        for (_, id) in found where !ids.contains(id) { ids.append(id) }
+        return Array(ids.prefix(3))
+    }
 
     /// The dwell of `kind` at `place`, the one for this direction before the one for any.
     public func dwell(

@@ -43,6 +43,10 @@ public struct EtaNotice: Sendable, Equatable {
     public var event: String?
     /// True where the journey has no plan, and this is the next place that the network knows.
     public var partial: Bool
+    /// When it arrived: then nothing is expected any more, and no quantile is said.
+    public var actual: Instant?
+    /// By how much that was later than promised, else than planned.
+    public var deviationMinutes: Int?
 
     public init(
         time: Instant, container: ContainerNumber, shipment: String?, place: String, p10: Instant,

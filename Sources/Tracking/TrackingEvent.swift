@@ -13,17 +13,29 @@ public struct TrackingEvent: Sendable, Equatable {
     /// As sent, trimmed and in upper case; "" only in a bare retraction.
     public var place: String
     /// When it happened. With `offsetMinutes == nil` the line gave none, and this is its civil time
-    /// read as UTC until the engine applies the post's zone.
+    /// read as UTC until the engine applies a zone.
     public var time: Instant
     public var offsetMinutes: Int16?
     /// Version time of a correction; nil: the first version.
     public var updated: Instant?
+    /// `updated` came without an offset, and is read as UTC until the engine applies a zone.
+    public var isUpdatedCivil = false
     public var shipment: String?
     /// SMDG delay code.
     public var reason: String?
     /// The sender's own running number.
     public var seq: Int64?
     public var retract: Bool
+    /// Who says so; nil: the post that sent it.
+    public var source: String?
+    /// The container that an earlier version named wrongly.
+    public var was: ContainerNumber?
+    /// What the line itself shows: `dateOnly`, `keyUnknown`.
+    public var flags: EventFlags = []
+    /// Whether it says what happened: a retraction need not.
+    public var hasCode = true
+    /// Keys that no event has.
+    public var unknownKeys: [String] = []
 
     public init(
         container: ContainerNumber, identity: Identity, content: UInt64, id: String? = nil,
@@ -60,6 +72,8 @@ public struct PlannedMilestone: Sendable, Hashable {
     public var container: ContainerNumber?
     /// The milestones that must have happened before; nil: the one before it in the list.
     public var after: [String]?
+    /// `time` came without an offset, and is read as UTC until the engine applies a zone.
+    public var isCivil = false
 
     public init(
         place: String, event: EventCode, time: Instant? = nil, id: String? = nil,
@@ -90,6 +104,27 @@ public struct ShipmentPlan: Sendable, Equatable {
     public var seq: Int64?
     /// Of everything the line says but `updated` and `seq`.
     public var content: UInt64
+    /// Which of its own times came without an offset (milestones say it of themselves).
+    public var civil: CivilFields = []
+    /// Of these, which are a day alone.
+    public var days: CivilFields = []
+    /// What was assumed of its times.
+    public var flags: EventFlags = []
+    /// Keys that no plan has.
+    public var unknownKeys: [String] = []
+
+    /// Times of a line that are read as UTC until the engine applies a zone.
+    public struct CivilFields: OptionSet, Hashable, Sendable {
+        public let rawValue: UInt8
+
+        public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+        public static let promised = CivilFields(rawValue: 1)
+        public static let start = CivilFields(rawValue: 2)
+        public static let updated = CivilFields(rawValue: 4)
+        public static let from = CivilFields(rawValue: 8)
+        public static let until = CivilFields(rawValue: 16)
+    }
 
     public init(
         shipment: String, containers: [ContainerNumber], origin: String? = nil,
@@ -142,6 +177,12 @@ public struct Closure: Sendable, Equatable {
     /// The sender's own running number.
     public var seq: Int64?
     public var content: UInt64
+    /// Which of its times came without an offset.
+    public var civil: ShipmentPlan.CivilFields = []
+    /// Of these, which are a day alone.
+    public var days: ShipmentPlan.CivilFields = []
+    /// Keys that no closure has.
+    public var unknownKeys: [String] = []
 
     public init(
         id: String, place: String, mode: TransportMode = .unknown, from: Instant,
@@ -169,7 +210,7 @@ public struct LineReject: Error, Sendable, Equatable {
         case tooLong = "too-long"
         case missing, type, container
         case checkDigit = "check-digit"
-        case event, time, future
+        case event, time, future, past
         case unknownID = "unknown-id"
         case conflict, forbidden, limit
         case unknownLine = "unknown-line"

@@ -51,6 +51,8 @@ public struct FeedLimits: Sendable, Equatable {
     /// Whether identifiers with control characters are refused: at the feed they are, but what a log
     /// took is read as it is.
     public var refusesControls = true
+    /// Whether a 60th second where none can be, and an offset that no clock shows, are refused: the same.
+    public var refusesNonsense = true
 
     public init() {}
 
@@ -63,6 +65,7 @@ public struct FeedLimits: Sendable, Equatable {
         limits.maxMilestones = 1 << 16
         limits.maxWork = .max
         limits.refusesControls = false
+        limits.refusesNonsense = false
         return limits
     }()
 }
@@ -74,8 +77,9 @@ enum FeedKey: UInt8 {
     case plan, containers, from, to, via, promised, milestones, start
     case closure, until
     case hello, post, stream, token, ping, bye, acknowledged
+    case source, was
 
-    static let count = 32
+    static let count = 34
 
     /// The key that these bytes spell, nil for keys that are only kept.
     static func named(_ b: UnsafeBufferPointer<UInt8>, _ range: Range<Int>) -> FeedKey? {
@@ -117,6 +121,7 @@ enum FeedKey: UInt8 {
         case 0x76:
             if matches("vehicle") { return .vehicle }
             return matches("via") ? .via : nil
+        case 0x77: return matches("was") ? .was : nil
         default: return nil
         }
     }
@@ -134,6 +139,7 @@ enum FeedKey: UInt8 {
         if matches("seals") { return .seals }
         if matches("seq") { return .seq }
         if matches("start") { return .start }
+        if matches("source") { return .source }
         return matches("stream") ? .stream : nil
     }
 }
@@ -220,7 +226,7 @@ public struct FeedParser: Sendable {
 struct Fields {
     let bytes: UnsafeBufferPointer<UInt8>
     let limits: FeedLimits
-    var slots: InlineArray<32, JSONSlot> = .init(repeating: JSONSlot())
+    var slots: InlineArray<34, JSONSlot> = .init(repeating: JSONSlot())
 
     init(bytes: UnsafeBufferPointer<UInt8>, limits: FeedLimits) {
         self.bytes = bytes
@@ -246,6 +252,34 @@ struct Fields {
             if let name { return try set(name, value) }
         }
         try others.insert(key, in: bytes)
+        unknownKeys.append(String(JSONText.decode(bytes, key).prefix(Fields.longestKey)))
+    }
+
+    /// Characters of an unknown key that are told to its sender.
+    static let longestKey = 40
+
+    /// Keys of this line that no line has, and those of its milestones.
+    var unknownKeys: [String] = []
+
+    /// Whether keys are there that only other kinds of lines have.
+    @inline(__always)
+    var hasOtherThanEvents: Bool {
+        for raw in FeedKey.plan.rawValue...FeedKey.acknowledged.rawValue
+        where slots[Int(raw)].kind != .absent {
+            return true
+        }
+        return false
+    }
+
+    /// Keys that are known, but not on a line of this kind.
+    func unknownKeys(besides keys: Set<FeedKey>) -> [String] {
+        var found = unknownKeys
+        for raw in 0..<UInt8(FeedKey.count) {
+            guard let key = FeedKey(rawValue: raw), slot(key).kind != .absent, !keys.contains(key)
+            else { continue }
+            found.append("\(key)")
+        }
+        return found
     }
 
     @inline(__always)
@@ -312,17 +346,49 @@ struct Fields {
         guard slot.kind == .string else {
             throw LineReject(.type, field: name, detail: "\(name) is a string")
         }
-        guard !slot.escaped, let read = TimeText.parse(raw(slot)) else {
+        let read = slot.escaped ? .failure(.form) : TimeText.read(
+            raw(slot), strictly: limits.refusesNonsense)
+        switch read {
+        case .success(let read): return read
+        case .failure(let flaw):
             let shown = String(JSONText.decode(bytes, slot).prefix(40))
-            throw LineReject(
-                .time, field: name,
-                detail: "\(shown) is no RFC 3339 time such as 2026-11-23T10:15:00+05:00")
+            let why =
+                switch flaw {
+                case .form: "\(shown) is no RFC 3339 time such as 2026-11-23T10:15:00+05:00"
+                case .leapSecond:
+                    "\(shown) has a 60th second, which only the last minute of a month of UTC can have"
+                case .offset:
+                    "the offset of \(shown) is shown by no clock: they go from -12:00 to +14:00"
+                }
+            throw LineReject(.time, field: name, detail: why)
         }
-        return read
     }
 
-    func instant(_ key: FeedKey, _ name: String) throws(LineReject) -> Instant? {
-        try time(key, name)?.instant
+    /// What a day alone stands for.
+    enum Day {
+        case begins, ends
+    }
+
+    /// A time of a plan or a closure, read as UTC where it has no offset; `civil` and `days` take down
+    /// what it did not say. nil where it is absent.
+    func instant(
+        _ key: FeedKey, _ name: String, day: Day? = nil, _ field: ShipmentPlan.CivilFields,
+        _ civil: inout ShipmentPlan.CivilFields, _ days: inout ShipmentPlan.CivilFields
+    ) throws(LineReject) -> Instant? {
+        guard let read = try time(key, name) else { return nil }
+        if read.offsetMinutes == nil { civil.insert(field) }
+        guard read.isDateOnly else { return read.instant }
+        guard let day else { throw wantsTimeOfDay(name) }
+        days.insert(field)
+        return day == .begins
+            ? read.instant : Instant(microseconds: read.instant.microseconds + 86_399_000_000)
+    }
+
+    func wantsTimeOfDay(_ name: String) -> LineReject {
+        LineReject(
+            .time, field: name,
+            detail: "\(name) is a day alone; it needs the time of day, such as "
+                + "2026-11-23T10:15:00+05:00")
     }
 
     func integer(_ key: FeedKey, _ name: String) throws(LineReject) -> Int64? {
@@ -385,20 +451,28 @@ struct Fields {
         guard slot.kind == .string else {
             throw LineReject(.type, field: name, detail: "\(name) is a string")
         }
-        let parsed =
-            slot.escaped
-            ? ContainerNumber.parse(String(JSONText.decode(bytes, slot).prefix(64)))
-            : ContainerNumber.parse(raw(slot))
+        var parsed: Result<ContainerNumber, ContainerNumber.Flaw> = .failure(.form)
+        if !slot.escaped { parsed = ContainerNumber.parse(raw(slot)) }
+        // Only what is not plain ASCII needs a second look.
+        if parsed == .failure(.form) {
+            parsed = ContainerNumber.parse(
+                ContainerNumber.plain(String(JSONText.decode(bytes, slot).prefix(64))))
+        }
         switch parsed {
         case .success(let number): return number
         case .failure(.form):
-            let shown = String(JSONText.decode(bytes, slot).prefix(40))
+            let text = String(JSONText.decode(bytes, slot).prefix(64))
+            let meant = ContainerNumber.meant(text)
+            let rule =
+                "is not four letters (the last U, J, Z, A, B, D, E or K) and seven digits"
+            let why = LookAlike.words(about: ContainerNumber.plain(text))
             throw LineReject(
                 .container, field: name,
-                detail: "\(shown) is not four letters (the last U, J, Z, A, B, D, E or K) "
-                    + "and seven digits")
+                detail: "\(text.prefix(40)) \(rule)" + (why.map { ": \($0)" } ?? ""),
+                suggest: meant.map { [$0.description] } ?? [])
         case .failure(.checkDigit(let expected)):
-            let shown = Fields.code(JSONText.decode(bytes, slot))
+            let shown = ContainerNumber.plain(
+                Fields.code(String(JSONText.decode(bytes, slot).prefix(64))))
             let corrected = ContainerNumber.corrected(shown)
             throw LineReject(
                 .checkDigit, field: name, detail: "\(shown) should end in \(expected)",

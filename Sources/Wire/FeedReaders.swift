@@ -31,12 +31,56 @@ struct EventReader {
             container: container, identity: Identity(high: 0, low: 0), content: 0, id: id,
             code: code ?? .insp, eventClass: try eventClass(), mode: try mode(), place: place,
             time: time?.instant ?? .unset, offsetMinutes: time == nil ? 0 : time?.offsetMinutes,
-            updated: try fields.instant(.updated, "updated"),
             shipment: try fields.text(.shipment, "shipment").flatMap { $0.isEmpty ? nil : $0 },
             reason: try fields.text(.reason, "reason"), seq: try fields.integer(.seq, "seq"),
             retract: retract)
+        event.hasCode = code != nil
+        event.source = try fields.text(.source, "source").flatMap { $0.isEmpty ? nil : $0 }
+        if time?.isDateOnly == true { event.flags.insert(.dateOnly) }
+        if let updated = try fields.time(.updated, "updated") {
+            if updated.isDateOnly { throw fields.wantsTimeOfDay("updated") }
+            event.updated = updated.instant
+            event.isUpdatedCivil = updated.offsetMinutes == nil
+        }
+        if fields.has(.was) { event.was = try was(event) }
+        if !fields.unknownKeys.isEmpty || fields.hasOtherThanEvents {
+            event.unknownKeys = fields.unknownKeys(besides: EventReader.keys)
+            if !event.unknownKeys.isEmpty { event.flags.insert(.keyUnknown) }
+        }
         try identify(&event)
         return event
+    }
+
+    static let keys: Set<FeedKey> = [
+        .container, .event, .place, .time, .id, .seq, .class, .mode, .vehicle, .seals, .shipment,
+        .reason, .remark, .updated, .retract, .source, .was,
+    ]
+
+    static let closureKeys: Set<FeedKey> = [
+        .closure, .place, .mode, .from, .until, .reason, .updated, .retract, .seq, .source, .id,
+        .remark,
+    ]
+
+    /// The container that an earlier version named, where this one moves the event from there to here.
+    private func was(_ event: TrackingEvent) throws(LineReject) -> ContainerNumber? {
+        let was = try fields.container(fields.slot(.was), "was")
+        guard event.id != nil else {
+            throw LineReject(
+                .missing, field: "id",
+                detail: "was moves an event to another container: it names the event's id")
+        }
+        guard event.updated != nil else {
+            throw LineReject(
+                .missing, field: "updated",
+                detail: "was moves an event to another container: it needs updated, the time of "
+                    + "the correction")
+        }
+        guard was != event.container else {
+            throw LineReject(
+                .type, field: "was", detail: "was is the container that was named wrongly, and "
+                    + "this line still names it")
+        }
+        return was
     }
 
     /// Identity of the `id`, else of the content; the content is everything but `id`, `seq` and
@@ -55,6 +99,10 @@ struct EventReader {
         hash.combine(try fields.text(.vehicle, "vehicle"))
         hash.combine(try remark())
         hash.combine(try seals())
+        // What lines could not always say counts only where it is said, so that older lines stay known.
+        if event.flags.contains(.dateOnly) { hash.combine("day") }
+        if let source = event.source { hash.combine("source\u{1F}\(source)") }
+        if let was = event.was { hash.combine(was.packed) }
         let content = hash.identity()
         event.content = content.low
         guard let id = event.id else {
@@ -85,6 +133,9 @@ struct EventReader {
         var joined = ""
         var scanner = JSONScanner(fields.bytes, slot.range)
         try scanner.array { (element) throws(LineReject) in
+            guard element.kind == .string else {
+                throw LineReject(.type, field: "seals", detail: "seals is a list of strings")
+            }
             joined += try fields.text(element, "seals") + "\u{1F}"
         }
         return joined
@@ -103,29 +154,40 @@ struct EventReader {
         }
         let text = Fields.code(try fields.text(slot, "event"))
         if let code = EventCodes.named[text] { return code }
-        let near = EventCodes.near(text)
+        let latin = LookAlike.latin(text)
+        let near = EventCodes.named[latin].map { [$0.code] } ?? EventCodes.near(latin)
+        let why = LookAlike.words(about: text).map { ": \($0)" } ?? ""
         throw LineReject(
-            .event, field: "event", detail: "\(text.prefix(40)) is no DCSA event code",
+            .event, field: "event", detail: "\(text.prefix(40)) is no DCSA event code\(why)",
             suggest: near)
     }
 
     private func eventClass() throws(LineReject) -> EventClass {
         guard let text = try fields.text(.class, "class") else { return .act }
         switch text {
-        case "ACT", "act": return .act
-        case "EST", "est": return .est
-        case "PLN", "pln": return .pln
+        case "ACT": return .act
+        case "EST": return .est
+        case "PLN": return .pln
+        default: break
+        }
+        switch Fields.code(text) {
+        case "ACT", "ACTUAL": return .act
+        case "EST", "ESTIMATED": return .est
+        case "PLN", "PLANNED": return .pln
         default:
+            let why = LookAlike.words(about: text).map { ": \($0)" } ?? ""
             throw LineReject(
-                .type, field: "class", detail: "class is ACT, EST or PLN", suggest: [])
+                .type, field: "class",
+                detail: "class is ACT (ACTUAL), EST (ESTIMATED) or PLN (PLANNED)\(why)")
         }
     }
 
     func mode() throws(LineReject) -> TransportMode {
         guard let text = try fields.text(.mode, "mode") else { return .unknown }
         guard let mode = TransportMode(code: Fields.code(text)) else {
+            let why = LookAlike.words(about: text).map { ": \($0)" } ?? ""
             throw LineReject(
-                .type, field: "mode", detail: "mode is RAIL, ROAD, SEA, BARGE or AIR")
+                .type, field: "mode", detail: "mode is RAIL, ROAD, SEA, BARGE or AIR\(why)")
         }
         return mode
     }
@@ -136,19 +198,24 @@ struct EventReader {
             throw LineReject(.missing, field: "place", detail: "place is missing")
         }
         let retract = try fields.flag(.retract, "retract")
-        let from = try fields.instant(.from, "from")
+        var civil: ShipmentPlan.CivilFields = []
+        var days: ShipmentPlan.CivilFields = []
+        let from = try fields.instant(.from, "from", day: .begins, .from, &civil, &days)
         guard from != nil || retract else {
             throw LineReject(.missing, field: "from", detail: "from is missing")
         }
-        let until = try fields.instant(.until, "until")
+        let until = try fields.instant(.until, "until", day: .ends, .until, &civil, &days)
         if let from, let until, until < from {
             throw LineReject(.time, field: "until", detail: "until lies before from")
         }
+        let updated = try fields.instant(.updated, "updated", .updated, &civil, &days)
         var closure = Closure(
             id: id, place: try fields.place(fields.slot(.place), "place"), mode: try mode(),
             from: from ?? .unset, until: until, reason: try fields.text(.reason, "reason"),
-            updated: try fields.instant(.updated, "updated"), retract: retract,
-            seq: try fields.integer(.seq, "seq"))
+            updated: updated, retract: retract, seq: try fields.integer(.seq, "seq"))
+        closure.civil = civil
+        closure.days = days
+        closure.unknownKeys = fields.unknownKeys(besides: EventReader.closureKeys)
         var hash = StableHasher()
         hash.combine(closure.place)
         hash.combine(UInt64(closure.mode.rawValue) | (retract ? 256 : 0))
@@ -216,14 +283,25 @@ struct PlanReader {
     init(_ fields: Fields) { self.fields = fields }
 
     func read() throws(LineReject) -> ShipmentPlan {
+        var civil: ShipmentPlan.CivilFields = []
+        var days: ShipmentPlan.CivilFields = []
+        let shipment = try fields.required(.plan, "plan")
+        let containers = try containers()
+        var inner: [String] = []
         var plan = ShipmentPlan(
-            shipment: try fields.required(.plan, "plan"), containers: try containers(),
+            shipment: shipment, containers: containers,
             origin: try optionalPlace(.from, "from"),
             destination: try optionalPlace(.to, "to"), mode: try EventReader(fields).mode(),
-            via: try via(), promised: try fields.instant(.promised, "promised"),
-            start: try fields.instant(.start, "start"), milestones: try milestones(),
-            updated: try fields.instant(.updated, "updated"),
+            via: try via(),
+            promised: try fields.instant(
+                .promised, "promised", day: .ends, .promised, &civil, &days),
+            start: try fields.instant(.start, "start", day: .begins, .start, &civil, &days),
+            milestones: try milestones(&inner),
+            updated: try fields.instant(.updated, "updated", .updated, &civil, &days),
             seq: try fields.integer(.seq, "seq"))
+        plan.civil = civil
+        plan.days = days
+        plan.unknownKeys = fields.unknownKeys(besides: PlanReader.keys) + inner
         plan.content = content(plan)
         let work = plan.containers.count.multipliedReportingOverflow(by: plan.estimatedMilestones)
         guard !work.overflow, work.partialValue <= fields.limits.maxWork else {
@@ -235,6 +313,13 @@ struct PlanReader {
         }
         return plan
     }
+
+    static let keys: Set<FeedKey> = [
+        .plan, .containers, .from, .to, .via, .mode, .promised, .milestones, .start, .updated, .seq,
+        .source, .id, .remark,
+    ]
+
+    static let milestoneKeys: Set<FeedKey> = [.place, .event, .time, .id, .container]
 
     private func optionalPlace(_ key: FeedKey, _ name: String) throws(LineReject) -> String? {
         guard fields.has(key) else { return nil }
@@ -286,12 +371,16 @@ struct PlanReader {
         }
     }
 
-    private func milestones() throws(LineReject) -> [PlannedMilestone] {
+    /// `unknown`: keys that no milestone has.
+    private func milestones(
+        _ unknown: inout [String]
+    ) throws(LineReject) -> [PlannedMilestone] {
+        var others: Set<String> = []
         var found: [PlannedMilestone] = []
         var ids: Set<String> = []
         try list(.milestones, "milestones", most: fields.limits.maxMilestones) {
             (slot) throws(LineReject) in
-            let next = try milestone(slot)
+            let next = try milestone(slot, &others)
             if let id = next.id, !ids.insert(id).inserted {
                 throw LineReject(.type, field: "id", detail: "two milestones have id \(id)")
             }
@@ -305,10 +394,13 @@ struct PlanReader {
             throw LineReject(
                 .type, field: "after", detail: "some milestones wait for each other in a ring")
         }
+        unknown += others.sorted()
         return found
     }
 
-    private func milestone(_ slot: JSONSlot) throws(LineReject) -> PlannedMilestone {
+    private func milestone(
+        _ slot: JSONSlot, _ others: inout Set<String>
+    ) throws(LineReject) -> PlannedMilestone {
         guard slot.kind == .object else {
             throw LineReject(.type, field: "milestones", detail: "a milestone is an object")
         }
@@ -320,16 +412,25 @@ struct PlanReader {
                 try inner.set(name, value)
             } else if JSONText.decode(fields.bytes, key) == "after" {
                 afterSlot = value
+            } else {
+                inner.unknownKeys.append(
+                    String(JSONText.decode(fields.bytes, key).prefix(Fields.longestKey)))
             }
+        }
+        for key in inner.unknownKeys(besides: PlanReader.milestoneKeys) {
+            others.insert("milestones.\(key)")
         }
         guard inner.has(.place) else {
             throw LineReject(.missing, field: "place", detail: "a milestone names its place")
         }
         let single = EventReader(inner)
         let event = try single.requiredCode()
+        let time = try inner.time(.time, "time")
+        if time?.isDateOnly == true { throw inner.wantsTimeOfDay("time") }
         var planned = PlannedMilestone(
             place: try inner.place(inner.slot(.place), "place"), event: event,
-            time: try inner.instant(.time, "time"), id: try inner.text(.id, "id"))
+            time: time?.instant, id: try inner.text(.id, "id"))
+        planned.isCivil = time != nil && time?.offsetMinutes == nil
         if inner.has(.container) {
             planned.container = try inner.container(inner.slot(.container), "container")
         }

@@ -45,10 +45,27 @@ public struct JSONScanner {
     func unexpected(_ wanted: String) -> LineReject {
         guard at < end else { return JSONScanner.flaw("line ends where \(wanted) should be") }
         let byte = bytes[at]
+        if byte == 0x7D || byte == 0x5D, let comma = commaBefore() {
+            return JSONScanner.flaw("a comma too many at byte \(comma + 1)")
+        }
+        if byte == 0x27 || byte == 0xE2 && at + 2 < end && bytes[at + 1] == 0x80
+            && (0x98...0x9F).contains(bytes[at + 2]) || byte == 0xC2 && at + 1 < end
+            && (bytes[at + 1] == 0xAB || bytes[at + 1] == 0xBB)
+        {
+            return JSONScanner.flaw(
+                "a quotation mark of another kind at byte \(at + 1): JSON knows only \"")
+        }
         let shown =
             byte > 0x20 && byte < 0x7F
             ? "'\(Character(UnicodeScalar(byte)))'" : "byte \(byte)"
         return JSONScanner.flaw("\(shown) at byte \(at + 1) where \(wanted) should be")
+    }
+
+    /// Where a comma stands right before here; nil where something else does.
+    private func commaBefore() -> Int? {
+        var before = at - 1
+        while before >= 0, bytes[before] == 0x20 || bytes[before] == 0x09 { before -= 1 }
+        return before >= 0 && bytes[before] == 0x2C ? before : nil
     }
 
     mutating func skipSpace() {

@@ -99,11 +99,17 @@ public struct OutputLine: Sendable, Equatable {
         out.field("container", eta.container)
         out.field("shipment", eta.shipment)
         out.field("place", eta.place)
-        out.field("p10", eta.p10)
-        out.field("p50", eta.p50)
-        out.field("p90", eta.p90)
-        out.field("promised", eta.promised)
-        out.share("lateProbability", eta.lateProbability)
+        if let actual = eta.actual {
+            out.field("actual", actual)
+            out.field("promised", eta.promised)
+            out.field("deviationMinutes", eta.deviationMinutes)
+        } else {
+            out.field("p10", eta.p10)
+            out.field("p50", eta.p50)
+            out.field("p90", eta.p90)
+            out.field("promised", eta.promised)
+            out.share("lateProbability", eta.lateProbability)
+        }
         out.field("changeMinutes", eta.changeMinutes)
         append(eta.because, to: &out)
         out.field("event", eta.event)

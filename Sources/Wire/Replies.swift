@@ -24,6 +24,16 @@ public enum Reply {
         out.endLine()
     }
 
+    public static func warn(_ line: Int, _ note: LineNote, to out: inout JSONWriter) {
+        out.begin()
+        out.field("warn", line)
+        out.field("code", note.code.rawValue)
+        out.field("field", note.field)
+        out.field("detail", note.detail)
+        if !note.suggest.isEmpty { out.list("suggest", note.suggest) }
+        out.endLine()
+    }
+
     public static func bye(_ line: Int, to out: inout JSONWriter) {
         out.begin()
         out.field("bye", line)
@@ -51,6 +61,7 @@ public enum Reply {
 public enum ReadReply: Sendable, Equatable {
     case ack(Int)
     case reject(line: Int, code: String, detail: String, raw: String)
+    case warn(line: Int, raw: String)
     case bye(Int)
     case error(code: String, raw: String)
     case other(String)
@@ -67,6 +78,8 @@ public enum ReadReply: Sendable, Equatable {
             self = .reject(
                 line: rejected, code: object.text("code") ?? "",
                 detail: object.text("detail") ?? "", raw: line)
+        } else if let warned = object.integer("warn") {
+            self = .warn(line: warned, raw: line)
         } else if let bye = object.integer("bye") {
             self = .bye(bye)
         } else if object.text("error") != nil {

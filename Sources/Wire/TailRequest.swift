@@ -14,8 +14,24 @@ public struct TailRequest: Sendable, Equatable {
 
     public init() {}
 
+    static let keys = [
+        "tail", "after", "kinds", "types", "severity", "containers", "shipments", "places", "name",
+    ]
+
+    /// Kinds of lines that the output has.
+    static let kinds = ["eta", "alert", "score", "gap"]
+
+    /// Types of alerts that the contract knows, be they raised yet or not.
+    static let types = [
+        "late", "overdue", "stuck", "off-route", "impossible", "seal", "customs-hold",
+        "post-silent", "post-clock", "closure",
+    ]
+
     /// Reads the first line of a tail connection; an empty one asks for everything from now.
-    public static func parse(_ line: [UInt8]) throws(LineReject) -> TailRequest {
+    /// `network`: by whose names places are understood.
+    public static func parse(
+        _ line: [UInt8], network: Network = Network()
+    ) throws(LineReject) -> TailRequest {
         var request = TailRequest()
         if line.allSatisfy({ $0 == 0x20 || $0 == 0x0D }) { return request }
         guard let object = FlatObject(line) else {
@@ -27,8 +43,17 @@ public struct TailRequest: Sendable, Equatable {
         guard version == "caravan/1" else {
             throw LineReject(.type, field: "tail", detail: "this server speaks caravan/1")
         }
+        if let unknown = object.keys.first(where: { !keys.contains($0) }) {
+            let near = keys.first { Slips.between($0, unknown.lowercased(), atMost: 2) != nil }
+            throw LineReject(
+                .type, field: String(unknown.prefix(40)),
+                detail: "\(unknown.prefix(40)) is no key of a request"
+                    + (near.map { "; is \($0) meant?" } ?? "")
+                    + " Allowed are \(keys.joined(separator: ", "))",
+                suggest: near.map { [$0] } ?? [])
+        }
         if object.has("after") { request.after = try after(object) }
-        request.filter = try filter(object)
+        request.filter = try filter(object, network)
         if object.has("name") {
             guard let name = object.text("name"), !name.isEmpty, name.utf8.count <= 64,
                 Printable.firstActing(name) == nil
@@ -52,7 +77,9 @@ public struct TailRequest: Sendable, Equatable {
         }
     }
 
-    private static func filter(_ object: FlatObject) throws(LineReject) -> TailFilter {
+    private static func filter(
+        _ object: FlatObject, _ network: Network
+    ) throws(LineReject) -> TailFilter {
         var filter = TailFilter()
         func list(_ key: String) throws(LineReject) -> Set<String> {
             guard object.has(key) else { return [] }
@@ -61,21 +88,41 @@ public struct TailRequest: Sendable, Equatable {
             }
             return Set(texts)
         }
-        filter.kinds = try list("kinds")
-        filter.types = try list("types")
+        func words(_ key: String, of allowed: [String]) throws(LineReject) -> Set<String> {
+            var found: Set<String> = []
+            for text in try list(key) {
+                let word = text.lowercased()
+                guard allowed.contains(word) else {
+                    let near = allowed.filter { Slips.between($0, word, atMost: 2) != nil }
+                    throw LineReject(
+                        .type, field: key,
+                        detail: "\(text.prefix(40)) is none of the \(key): "
+                            + allowed.joined(separator: ", "), suggest: near)
+                }
+                found.insert(word)
+            }
+            return found
+        }
+        filter.kinds = try words("kinds", of: kinds)
+        filter.types = try words("types", of: types)
         filter.shipments = try list("shipments")
-        filter.places = try list("places")
+        filter.places = Set(try list("places").map(network.canonical))
         var numbers: Set<String> = []
         for text in try list("containers") {
-            guard let number = ContainerNumber(text) else {
+            guard let number = ContainerNumber(ContainerNumber.plain(text)) else {
+                let meant = ContainerNumber.meant(text) ?? ContainerNumber.corrected(text)
                 throw LineReject(
-                    .container, field: "containers", detail: "\(text) is no container number")
+                    .container, field: "containers",
+                    detail: "\(text.prefix(40)) is no container number",
+                    suggest: meant.map { [$0.description] } ?? [])
             }
             numbers.insert(number.description)
         }
         filter.containers = numbers
         if object.has("severity") {
-            guard let severity = object.text("severity").flatMap(Severity.init(code:)) else {
+            guard
+                let severity = object.text("severity").flatMap({ Severity(code: $0.lowercased()) })
+            else {
                 throw LineReject(
                     .type, field: "severity", detail: "severity is info, warning or critical")
             }

@@ -7,25 +7,77 @@ public enum TimeText {
     public struct Read: Equatable, Sendable {
         public var instant: Instant
         public var offsetMinutes: Int16?
+        /// The text gave a day and no time; the instant is its beginning.
+        public var isDateOnly = false
     }
 
-    /// nil where the bytes are no RFC 3339 date and time. A missing offset is allowed; a leap
-    /// second is read as the first second of the next minute.
+    /// Why a text is no time.
+    public enum Flaw: Error, Equatable, Sendable {
+        case form
+        /// A 60th second where no leap second can be.
+        case leapSecond
+        /// An offset that no clock on earth shows.
+        case offset
+    }
+
+    /// Offsets that clocks show, in minutes east of UTC.
+    static let offsets = Int16(-12 * 60)...Int16(14 * 60)
+
+    /// nil where the bytes are no date and time. A missing offset is allowed; a leap second is read as
+    /// the first second of the next minute.
     public static func parse(_ b: UnsafeBufferPointer<UInt8>) -> Read? {
-        guard b.count >= 19 else { return nil }
-        @inline(__always) func two(_ at: Int) -> Int {
-            let high = Int(b[at]) - 48
-            let low = Int(b[at + 1]) - 48
-            if high < 0 || high > 9 || low < 0 || low > 9 { return -1000 }
-            return high * 10 + low
+        guard case .success(let read) = read(b, strictly: false), !read.isDateOnly else {
+            return nil
         }
-        let century = two(0)
-        let year = century * 100 + two(2)
-        let month = two(5)
-        let day = two(8)
-        let hour = two(11)
-        let minute = two(14)
-        let second = two(17)
+        return read
+    }
+
+    public static func parse(_ text: String) -> Read? {
+        var text = text
+        return text.withUTF8 { parse($0) }
+    }
+
+    /// Reads RFC 3339, and what people write instead: a space for the `T`, `+0500` or `+05`, no seconds,
+    /// a day alone. `strictly`: a leap second only at the end of a month of UTC, and offsets between
+    /// -12:00 and +14:00.
+    public static func read(
+        _ b: UnsafeBufferPointer<UInt8>, strictly: Bool
+    ) -> Result<Read, Flaw> {
+        guard let (read, second) = quick(b) ?? spelled(b) else { return .failure(.form) }
+        if strictly {
+            if let offset = read.offsetMinutes, !offsets.contains(offset) {
+                return .failure(.offset)
+            }
+            if second == 60, !isMonthsEnd(read) { return .failure(.leapSecond) }
+        }
+        return .success(read)
+    }
+
+    /// The instant after a leap second is the first of a month (ITU-R TF.460-6).
+    private static func isMonthsEnd(_ read: Read) -> Bool {
+        guard read.offsetMinutes != nil else { return false }
+        let civil = CivilTime(read.instant)
+        return civil.day == 1 && civil.hour == 0 && civil.minute == 0 && civil.second == 0
+    }
+
+    @inline(__always)
+    private static func two(_ b: UnsafeBufferPointer<UInt8>, _ at: Int) -> Int {
+        let high = Int(b[at]) - 48
+        let low = Int(b[at + 1]) - 48
+        if high < 0 || high > 9 || low < 0 || low > 9 { return -1000 }
+        return high * 10 + low
+    }
+
+    /// RFC 3339 to the letter, as nearly all lines have it.
+    private static func quick(_ b: UnsafeBufferPointer<UInt8>) -> (Read, second: Int)? {
+        guard b.count >= 19 else { return nil }
+        let century = two(b, 0)
+        let year = century * 100 + two(b, 2)
+        let month = two(b, 5)
+        let day = two(b, 8)
+        let hour = two(b, 11)
+        let minute = two(b, 14)
+        let second = two(b, 17)
         guard b[4] == 0x2D, b[7] == 0x2D, b[13] == 0x3A, b[16] == 0x3A,
             b[10] | 0x20 == 0x74 || b[10] == 0x20,
             century >= 0, year >= 0, day >= 1, day <= CivilTime.daysIn(month: month, year: year),
@@ -51,8 +103,8 @@ public enum TimeText {
             } else {
                 guard b.count - at == 6, b[at + 3] == 0x3A, b[at] == 0x2B || b[at] == 0x2D
                 else { return nil }
-                let hours = two(at + 1)
-                let minutes = two(at + 4)
+                let hours = two(b, at + 1)
+                let minutes = two(b, at + 4)
                 guard hours >= 0, hours < 24, minutes >= 0, minutes < 60 else { return nil }
                 let total = Int16(hours * 60 + minutes)
                 offset = b[at] == 0x2D ? -total : total
@@ -62,16 +114,41 @@ public enum TimeText {
         let seconds =
             days * 86_400 + Int64(hour * 3_600 + minute * 60 + second)
             - Int64(offset ?? 0) * 60
-        return Read(
-            instant: Instant(microseconds: seconds * 1_000_000 + micros), offsetMinutes: offset)
+        let instant = Instant(microseconds: seconds * 1_000_000 + micros)
+        return (Read(instant: instant, offsetMinutes: offset), second)
     }
 
-    public static func parse(_ text: String) -> Read? {
-        var text = text
-        return text.withUTF8 { parse($0) }
+    /// What people write instead, made what it stands for.
+    private static func spelled(_ b: UnsafeBufferPointer<UInt8>) -> (Read, second: Int)? {
+        guard b.count <= 64 else { return nil }
+        var text = Array(b)
+        while text.last == 0x20 { text.removeLast() }
+        while text.first == 0x20 { text.removeFirst() }
+        guard text.count >= 10 else { return nil }
+        if text.count == 10 {
+            let day = text + Array("T00:00:00".utf8)
+            guard var (read, _) = day.withUnsafeBufferPointer({ quick($0) }) else { return nil }
+            read.isDateOnly = true
+            return (read, 0)
+        }
+        var at = 11
+        while at < text.count, text[at] == 0x20 { text.remove(at: at) }
+        // The offset, and what stands before it.
+        let sign = text.indices.dropFirst(11).first { index in
+            text[index] == 0x2B || text[index] == 0x2D || text[index] | 0x20 == 0x7A
+        }
+        at = sign ?? text.count
+        var clock = Array(text[11..<at])
+        while clock.last == 0x20 { clock.removeLast() }
+        if clock.count == 5 { clock += Array(":00".utf8) }
+        if let comma = clock.firstIndex(of: 0x2C) { clock[comma] = 0x2E }
+        var offset = Array(text[at...])
+        if offset.count == 3 { offset += Array(":00".utf8) }
+        if offset.count == 5, offset[3] != 0x3A { offset.insert(0x3A, at: 3) }
+        let whole = Array(text[..<11]) + clock + offset
+        return whole.withUnsafeBufferPointer { quick($0) }
     }
 
-    /// Appends an instant as UTC ("…Z") or with an offset; fractions only where there are any.
     public static func append(_ instant: Instant, offsetMinutes: Int = 0, to out: inout [UInt8]) {
         let civil = CivilTime(instant, offsetMinutes: offsetMinutes)
         func two(_ value: Int) {

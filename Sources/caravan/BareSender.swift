@@ -13,6 +13,7 @@ struct BareSender {
 
     private(set) var acknowledged = 0
     private(set) var rejected = 0
+    private var warned = 0
     /// Lines that speak of the connection itself: they are not sent.
     private var dropped = 0
     private var unacknowledged: [[UInt8]] = []
@@ -41,6 +42,7 @@ struct BareSender {
             do {
                 if try session() { break }
             } catch let failure as SocketFailure {
+                try servers.note(failure)
                 if attempt == 0, !quiet { Console.error("caravan: \(failure); trying again") }
             }
             if acknowledged > before { attempt = 0 }
@@ -60,7 +62,7 @@ struct BareSender {
             let seconds = max(LineSocket.now() - started, 0.001)
             Console.error(
                 "\(acknowledged) lines acknowledged, \(rejected) rejected, "
-                    + "\(Int(Double(acknowledged) / seconds)) lines/s")
+                    + (warned > 0 ? "\(warned) warnings, " : "") + "\(Int(Double(acknowledged) / seconds)) lines/s")
         }
     }
 
@@ -121,9 +123,15 @@ struct BareSender {
                 progress.end()
                 Console.error("line \(base + number): \(raw)")
             }
+        case .warn(let number, let raw):
+            warned += 1
+            if !quiet {
+                progress.end()
+                Console.error("line \(base + number): \(raw)")
+            }
         case .error(let code, let raw):
             // No patience mends this.
-            if code == "unauthorised" { throw Failure(raw) }
+            if let advice = LastingFailure.advice(code: code) { throw Failure("\(raw)\n\(advice)") }
             throw SocketFailure(message: raw)
         case .bye, .other: break
         }

@@ -16,6 +16,7 @@ struct PostCommand: AsyncParsableCommand {
 
             EXAMPLES
               caravan post enrol KZHOR-GATE2 --place KZHOR --place ALTYNKOL
+              caravan post enrol AGENT-7 --place '*' --zone Asia/Almaty --source MAEU
               caravan post enrol DEDUI-RAIL --place DEDUI --certificate
               caravan post token KZHOR-GATE2
               caravan post list
@@ -24,6 +25,14 @@ struct PostCommand: AsyncParsableCommand {
 
     static func store(_ options: DatabaseOptions) async throws -> PostgresLog {
         PostgresLog(StoreOptions(conninfo: try await options.conninfo(), clock: wallNow))
+    }
+
+    /// The network in force, by whose names places are understood.
+    static func network(_ store: PostgresLog) async throws -> Network {
+        guard let bytes = try await store.snapshot(about: "").network, !bytes.isEmpty else {
+            return NetworkFile.shipped
+        }
+        return try NetworkFile.parse(bytes)
     }
 
     struct Enrol: AsyncParsableCommand {
@@ -36,6 +45,18 @@ struct PostCommand: AsyncParsableCommand {
             help: "A place that it may report; may be given many times. '*': every place.")
         var places: [String]
         @Flag(help: "It shows a certificate and gets no token.") var certificate = false
+        @Option(
+            name: .long,
+            help: ArgumentHelp(
+                "The zone of its clock, for times without an offset: a name such as Asia/Almaty, or "
+                    + "+05:00; '': that of the place that it speaks of."))
+        var zone: String?
+        @Option(
+            name: .customLong("source"),
+            help: ArgumentHelp(
+                "A source in whose name it may speak, together with other posts that may; may be "
+                    + "given many times."))
+        var sources: [String] = []
         @OptionGroup var options: DatabaseOptions
 
         func validate() throws {
@@ -48,17 +69,30 @@ struct PostCommand: AsyncParsableCommand {
                 throw ValidationError(
                     "a post's name is 1 to 128 bytes without spaces and control characters")
             }
-            if let place = places.first(where: { Printable.firstActing($0) != nil }) {
-                throw ValidationError("\(Printable.text(place)) holds a control character")
+            if let text = (places + sources).first(where: { Printable.firstActing($0) != nil }) {
+                throw ValidationError("\(Printable.text(text)) holds a control character")
             }
         }
 
         func run() async throws {
             try await Console.failing {
                 let store = try await PostCommand.store(options)
-                let codes = places.map { $0.uppercased() }
+                let network = try await PostCommand.network(store)
+                let codes = places.map { $0 == "*" ? $0 : network.canonical($0) }
+                for code in codes where code != "*" && network.place(meant: code) == nil {
+                    let near = network.places(near: code)
+                    let hint = near.isEmpty ? "" : "; is \(near.joined(separator: " or ")) meant?"
+                    Console.error("caravan: \(code) is no place of the network\(hint)")
+                }
+                if let zone, !zone.isEmpty, network.zone(named: zone) == nil {
+                    throw Failure(
+                        "--zone is '\(zone)'; allowed is a zone of the network, such as Asia/Almaty, "
+                            + "or an offset, such as +05:00")
+                }
                 let token = certificate ? nil : try Secrets.token()
-                try await store.enrol(name, places: codes, tokenHash: token.map(Secrets.hash))
+                try await store.enrol(
+                    name, places: codes, tokenHash: token.map(Secrets.hash), zone: zone,
+                    sources: sources)
                 Console.error("\(name) may report \(codes.joined(separator: ", "))")
                 if let token {
                     Console.error("its token, shown this once:")
@@ -119,6 +153,10 @@ struct PostCommand: AsyncParsableCommand {
             }
         }
 
+        private func places(_ row: [String?]) -> [String] {
+            (row[1] ?? "").split(separator: "\n").map(String.init)
+        }
+
         private func write(_ row: [String?]) {
             let last = row[7].flatMap { Int64($0) }.map { Instant(microseconds: $0) }
             if Terminal.isTerminal {
@@ -128,7 +166,7 @@ struct PostCommand: AsyncParsableCommand {
                 print(
                     Printable.text(
                         "\(row[0] ?? "")  \(row[3] ?? "") by \(row[2] ?? ""), places "
-                            + "\(row[1] ?? ""), \(row[4] ?? "0") connections, "
+                            + "\(places(row).joined(separator: " ")), \(row[4] ?? "0") connections, "
                             + "\(row[5] ?? "0") lines, \(row[6] ?? "0") forbidden, "
                             + "last \(seen)\(clock)"))
                 return
@@ -136,7 +174,10 @@ struct PostCommand: AsyncParsableCommand {
             var out = JSONWriter()
             out.begin()
             out.field("post", row[0])
-            out.list("places", (row[1] ?? "").split(separator: " ").map(String.init))
+            out.list("places", places(row))
+            out.field("zone", row[9])
+            let sources = (row[10] ?? "").split(separator: "\n").map(String.init)
+            if !sources.isEmpty { out.list("sources", sources) }
             out.field("proof", row[2])
             out.field("state", row[3])
             out.field("connections", row[4].flatMap { Int($0) } ?? 0)

@@ -180,6 +180,19 @@ struct Push: AsyncParsableCommand {
     }
 }
 
+/// What no waiting mends, as the server's codes tell it.
+enum LastingFailure {
+    static func advice(code: String) -> String? {
+        switch code {
+        case "unauthorised":
+            "waiting does not mend this: see caravan post list on the server, then --post, --token-file, "
+                + "or --certificate and --key"
+        case "protocol": "waiting does not mend this: the two programs do not speak alike"
+        default: nil
+        }
+    }
+}
+
 /// The servers that a sender may turn to, one after the other.
 final class ServerList {
     private let addresses: [String]
@@ -193,7 +206,22 @@ final class ServerList {
 
     var current: String { addresses[at] }
 
-    func connect() throws(SocketFailure) -> LineSocket { try LineSocket(current, tls: tls) }
+    /// Servers that no waiting brings round, with the reasons.
+    private var lost: [String: String] = [:]
+
+    func connect() throws(SocketFailure) -> LineSocket {
+        let socket = try LineSocket(current, tls: tls)
+        lost[current] = nil
+        return socket
+    }
+
+    /// Ends it where what went wrong is the same tomorrow, with every server.
+    func note(_ failure: SocketFailure) throws {
+        guard let advice = failure.advice else { return }
+        lost[current] = "\(failure)\n\(advice)"
+        guard addresses.allSatisfy({ lost[$0] != nil }) else { return }
+        throw Failure(addresses.compactMap { lost[$0] }.joined(separator: "\n"))
+    }
 
     func next() { at = (at + 1) % addresses.count }
 

@@ -194,6 +194,7 @@ struct SpoolSender {
             do {
                 if try session() { break }
             } catch let failure as SocketFailure {
+                try servers.note(failure)
                 if attempt == 0, !quiet { Console.error("caravan: \(failure); trying again") }
             } catch let failure as SpoolFailure {
                 // What is there already is sent; what was read meanwhile is held.
@@ -304,7 +305,9 @@ struct SpoolSender {
             }
             if case .error(let code, let raw) = ReadReply(line: line) {
                 // No link mends these.
-                if code == "unauthorised" || code == "protocol" { throw Failure(raw) }
+                if let advice = LastingFailure.advice(code: code) {
+                    throw Failure("\(raw)\n\(advice)")
+                }
                 throw SocketFailure(message: raw)
             }
             guard let object = FlatObject(line), object.has("welcome") else { continue }
@@ -382,7 +385,14 @@ struct SpoolSender {
                 progress.end()
                 Console.error(raw)
             }
-        case .error(_, let raw): throw SocketFailure(message: raw)
+        case .warn(_, let raw):
+            if !quiet {
+                progress.end()
+                Console.error(raw)
+            }
+        case .error(let code, let raw):
+            if let advice = LastingFailure.advice(code: code) { throw Failure("\(raw)\n\(advice)") }
+            throw SocketFailure(message: raw)
         case .bye, .other: break
         }
     }

@@ -41,6 +41,7 @@ struct TailPrinter {
 
     private func eta(_ object: FlatObject) -> String {
         let (name, zone) = place(object)
+        if let actual = object.instant("actual") { return arrival(object, actual, name, zone) }
         guard let p50 = object.instant("p50"), let p10 = object.instant("p10"),
             let p90 = object.instant("p90"), let time = object.instant("time")
         else { return "" }
@@ -50,8 +51,11 @@ struct TailPrinter {
         text += Terminal.padded(name, 22) + " "
         text += Terminal.local(p50, zone)
         let width = p90.minutes(since: p10)
-        text += width < 1 ? "  arrived     " : "  ±\(Terminal.padded(Terminal.span(width / 2), 9))"
+        text += "  ±\(Terminal.padded(Terminal.span(width / 2), 9))"
         text += " " + bar(object.number("lateProbability"))
+        if object.bool("partial") == true {
+            text += terminal.paint(" a guess: no plan says where it goes next", .grey)
+        }
         if let change = object.integer("changeMinutes"), change != 0 {
             let ink: Terminal.Ink = change > 0 ? .yellow : .green
             text +=
@@ -62,6 +66,21 @@ struct TailPrinter {
                     network.place(id).map { network.places[$0].name } ?? Printable.text(id)
                 text += terminal.paint(" \(shown(cause, "cause") ?? "") \(place)", .grey)
             }
+        }
+        return text
+    }
+
+    private func arrival(
+        _ object: FlatObject, _ actual: Instant, _ name: String, _ zone: ZoneRule
+    ) -> String {
+        let time = object.instant("time") ?? actual
+        var text = terminal.paint(Terminal.local(time, zone), .grey) + "  "
+        text += terminal.paint("eta  ", .cyan) + " "
+        text += terminal.paint(shown(object, "container") ?? "", .bold) + " "
+        text += Terminal.padded(name, 22) + " " + Terminal.local(actual, zone) + "  arrived"
+        if let deviation = object.integer("deviationMinutes") {
+            let ink: Terminal.Ink = deviation > 0 ? .red : .green
+            text += " " + terminal.paint(Terminal.lateness(Double(deviation)), ink)
         }
         return text
     }

@@ -28,8 +28,10 @@ struct Terminal: Sendable {
         isColoured ? "\u{1B}[\(ink.rawValue)m\(text)\u{1B}[0m" : text
     }
 
-    /// An instant on the clocks of a zone: `Mon 23 Nov 10:15 +05`.
-    static func local(_ instant: Instant, _ zone: ZoneRule, day: Bool = true) -> String {
+    /// An instant on the clocks of a zone: `23 Nov 10:15+05`, and the year where it is not that of `now`.
+    static func local(
+        _ instant: Instant, _ zone: ZoneRule, day: Bool = true, now: Instant = wallNow()
+    ) -> String {
         let offset = zone.offset(at: instant)
         let civil = CivilTime(instant, offsetMinutes: offset)
         let months = [
@@ -42,7 +44,10 @@ struct Terminal: Sendable {
         let zone =
             sign + String(format: "%02d", hours)
             + (minutes == 0 ? "" : String(format: ":%02d", minutes))
-        let date = String(format: "%2d ", civil.day) + months[civil.month - 1]
+        var date = String(format: "%2d ", civil.day) + months[civil.month - 1]
+        if civil.year != CivilTime(now, offsetMinutes: offset).year {
+            date += String(format: " %04d", civil.year)
+        }
         return day ? "\(date) \(clock)\(zone)" : "\(clock)\(zone)"
     }
 
@@ -53,6 +58,12 @@ struct Terminal: Sendable {
         if size < 90 { return "\(sign)\(Int(size.rounded())) min" }
         if size < 48 * 60 { return sign + String(format: "%.0f h", size / 60) }
         return sign + String(format: "%.1f d", size / 1_440)
+    }
+
+    /// `9 h late`, `2 h early`, `on time`.
+    static func lateness(_ minutes: Double) -> String {
+        if abs(minutes.rounded()) < 1 { return "on time" }
+        return span(abs(minutes)) + (minutes > 0 ? " late" : " early")
     }
 
     /// Padded to a width; what is shown so may be a stranger's.

@@ -112,7 +112,7 @@ struct Daemon: Service {
         for address in plan.tails {
             try await house.listeners.tail(
                 address, options: plan.tail, hub: house.hub, source: house.store,
-                clock: house.wall)
+                network: plan.network, clock: house.wall)
         }
     }
 
@@ -232,7 +232,7 @@ struct Daemon: Service {
         var loop = WriterLoop(
             recovered: recovered, store: house.store, inbox: house.inbox, hub: house.hub,
             status: house.status, clock: clock, options: plan.writer, logger: logger,
-            notBefore: lastStep ?? .unset, dismissed: dismissed)
+            notBefore: lastStep ?? .unset, dismissed: dismissed, book: house.book)
         do throws(StoreFailure) {
             try await loop.run(ordinances: [.rules(plan.rules), .network(plan.networkBytes)])
         } catch {

@@ -62,6 +62,7 @@ struct DaemonPlan: Sendable {
         feed.maxAnonymous = settings.integer("feed.max-anonymous")
         feed.maxPerAddress = settings.integer("feed.max-per-address")
         feed.maxPerPost = settings.integer("feed.max-per-post")
+        feed.idMemory = settings.integer("feed.id-memory")
         feed.handshakeSeconds = settings.integer("feed.handshake-seconds")
         anonymous = settings.text("feed.anonymous")
         leaseSeconds = settings.number("writer.lease-seconds")

@@ -51,6 +51,7 @@ static inline const ASN1_STRING *caravan_general_name_uri(const GENERAL_NAMES *n
     const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, index);
     return name->type == GEN_URI ? name->d.uniformResourceIdentifier : NULL;
 }
+static inline int caravan_err_reason(unsigned long code) { return ERR_GET_REASON(code); }
 static inline void caravan_general_names_free(GENERAL_NAMES *names) { GENERAL_NAMES_free(names); }
 
 #endif

@@ -278,6 +278,7 @@ enum EarlierRules {
             rules.levelMinutes[level] = try decoder.double()
         }
         // What was taken in without limits is taken in again without them.
+        rules.pastDays = 0
         rules.maxEvents = version > 1 ? Int(try decoder.signed()) : .max
         rules.maxPlans = version > 1 ? Int(try decoder.signed()) : .max
         rules.maxClosures = version > 1 ? Int(try decoder.signed()) : .max

@@ -57,6 +57,7 @@ enum RecordCoding {
                 out.code(9, event.eventClass)
                 out.code(10, event.mode)
                 out.flag(11, event.retracted)
+                out.unsigned(12, event.flags.rawValue)
             }
         }
         for version in record.history.superseded {
@@ -108,6 +109,7 @@ enum RecordCoding {
             }
         }
         out.list(17, said.taught.map(\.microseconds))
+        out.list(18, said.taughtElsewhere.map { Int64($0) })
     }
 
     private static func encode(
@@ -199,6 +201,7 @@ enum RecordCoding {
             case 9: event.eventClass = try reader.code(field)
             case 10: event.mode = try reader.code(field)
             case 11: event.retracted = try reader.flag(field)
+            case 12: event.flags = EventFlags(rawValue: try reader.clamped(field))
             default: try reader.skip(field)
             }
         }
@@ -248,6 +251,7 @@ enum RecordCoding {
             case 15: said.forecasts.append(try interval(try reader.message(field)).interval)
             case 16: said.next = try interval(try reader.message(field))
             case 17: said.taught = try reader.list(field).map { Instant(microseconds: $0) }
+            case 18: said.taughtElsewhere = try reader.list(field).map { UInt32(clamping: $0) }
             default: try reader.skip(field)
             }
         }

@@ -12,6 +12,8 @@ public enum RulesCoding {
         for (index, at) in doubles.enumerated() {
             out.double(index + 1, rules[keyPath: at], default: standard[keyPath: at])
         }
+        // As with the limits: what was taken in without a bound is taken in again without it.
+        out.double(12, rules.pastDays)
         out.signed(20, rules.confirmEvents, default: Int64(standard.confirmEvents))
         for (index, minutes) in rules.levelMinutes.enumerated() { out.double(21 + index, minutes) }
         // What was taken in without a limit is taken in again without it.
@@ -40,11 +42,13 @@ public enum RulesCoding {
         if format < 3 { return try EarlierRules.decode(bytes) }
         var rules = AlertRules()
         for at in limits { rules[keyPath: at] = .max }
+        rules.pastDays = 0
         var reader = TaggedReader(decoder)
         while let field = try reader.next() {
             switch field.number {
             case 1...doubles.count:
                 rules[keyPath: doubles[field.number - 1]] = try reader.double(field)
+            case 12: rules.pastDays = try reader.double(field)
             case 20: rules.confirmEvents = Int(try reader.signed(field))
             case 21..<(21 + rules.levelMinutes.count):
                 rules.levelMinutes[field.number - 21] = try reader.double(field)

@@ -1,0 +1,76 @@
+import Log
+import Tracking
+
+/// Enrolments of posts as bytes: all of them in a checkpoint, those that changed in the log.
+enum RosterCoding {
+    static let version: UInt8 = 1
+
+    static func encode(_ posts: [PostEnrolment]) -> [UInt8] {
+        var out = TaggedEncoder()
+        for post in posts {
+            out.message(1) { out in
+                out.text(1, post.name)
+                for place in post.places { out.text(2, place) }
+                if let zone = post.zone { out.message(3) { encode(zone, &$0) } }
+                for source in post.sources { out.text(4, source) }
+                out.flag(5, post.isRevoked)
+            }
+        }
+        return [version] + out.bytes
+    }
+
+    private static func encode(_ zone: ZoneRule, _ out: inout TaggedEncoder) {
+        out.text(1, zone.name)
+        out.signed(2, zone.offsetMinutes)
+        out.instant(3, zone.changedAt)
+        out.signed(4, zone.formerOffsetMinutes)
+        out.flag(5, zone.europeanSummerTime)
+    }
+
+    static func decode(_ bytes: [UInt8]) throws(CodingFlaw) -> [PostEnrolment] {
+        var decoder = ByteDecoder(bytes)
+        try FormatVersion.check(
+            try decoder.byte(), "the enrolment of posts", oldest: 1, newest: version)
+        var posts: [PostEnrolment] = []
+        var reader = TaggedReader(decoder)
+        while let field = try reader.next() {
+            switch field.number {
+            case 1: posts.append(try post(try reader.message(field)))
+            default: try reader.skip(field)
+            }
+        }
+        return posts
+    }
+
+    private static func post(_ fields: TaggedReader) throws(CodingFlaw) -> PostEnrolment {
+        var reader = fields
+        var post = PostEnrolment(name: "")
+        while let field = try reader.next() {
+            switch field.number {
+            case 1: post.name = try reader.text(field)
+            case 2: post.places.append(try reader.text(field))
+            case 3: post.zone = try zone(try reader.message(field))
+            case 4: post.sources.append(try reader.text(field))
+            case 5: post.isRevoked = try reader.flag(field)
+            default: try reader.skip(field)
+            }
+        }
+        return post
+    }
+
+    private static func zone(_ fields: TaggedReader) throws(CodingFlaw) -> ZoneRule {
+        var reader = fields
+        var zone = ZoneRule(name: "", offsetMinutes: 0)
+        while let field = try reader.next() {
+            switch field.number {
+            case 1: zone.name = try reader.text(field)
+            case 2: zone.offsetMinutes = Int(try reader.signed(field))
+            case 3: zone.changedAt = try reader.instant(field)
+            case 4: zone.formerOffsetMinutes = Int(try reader.signed(field))
+            case 5: zone.europeanSummerTime = try reader.flag(field)
+            default: try reader.skip(field)
+            }
+        }
+        return zone
+    }
+}

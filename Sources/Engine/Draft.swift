@@ -1,0 +1,112 @@
+import Forecast
+import Log
+import Tracking
+import Wire
+
+/// What became of one line.
+enum Verdict {
+    case stored
+    case duplicate
+    case refused(LineReject)
+}
+
+/// What a batch has done to one container so far.
+struct Touch: Sendable {
+    var eventID: String?
+    var reason: String?
+    var corrected = false
+    var planChanged = false
+    /// A plan names it that did not before.
+    var planIsNew = false
+    var closed = false
+    /// Its plan says something else than before; a first plan does not.
+    var hasNewPlan: Bool { planChanged && !planIsNew }
+    /// The latest time that the news speaks of.
+    var newest: Instant = .unset
+}
+
+/// A step in the making.
+struct Draft {
+    let now: Instant
+    var blob = LogBlobWriter()
+    var events: [EventRow] = []
+    var quarantined: [QuarantineRow] = []
+    var marks: [StreamMark] = []
+    var notices: [Notice] = []
+    var replies: [SourceReply] = []
+    var counts = LineCounts()
+    var refused: [LineReject.Code: Int] = [:]
+    var warned: [LineNote.Code: Int] = [:]
+    /// Of each connection what it has been told of in this batch.
+    var told: Set<Told> = []
+    /// What journeys of the record that is looked at have taught, where it has several.
+    var claims: Set<Claim> = []
+    var touched: [Int: Touch] = [:]
+    /// Touched slots in order of the first touch.
+    var order: [Int] = []
+    /// Joined shipments of which something changed.
+    var joinedNews: [JoinedNews] = []
+    var shipments: [UInt32: ShipmentScratch] = [:]
+    /// Places that closures of this batch speak of.
+    var closedPlaces: Set<UInt32> = []
+    var timersFired = false
+
+    init(now: Instant) { self.now = now }
+
+    mutating func touch(_ slot: Int, _ change: (inout Touch) -> Void) {
+        if let index = touched.index(forKey: slot) {
+            change(&touched.values[index])
+        } else {
+            var touch = Touch()
+            change(&touch)
+            touched[slot] = touch
+            order.append(slot)
+        }
+    }
+
+    /// `changed`: the milestones that are not as before; nil: all may be.
+    mutating func join(_ shipment: UInt32, _ slot: Int, changed: [Int]?) {
+        if let at = joinedNews.firstIndex(where: { $0.shipment == shipment }) {
+            joinedNews[at].changed = changed.flatMap { more in
+                joinedNews[at].changed.map { $0 + more }
+            }
+        } else {
+            joinedNews.append(JoinedNews(shipment: shipment, slot: slot, changed: changed))
+        }
+    }
+
+    mutating func mark(_ origin: Origin, _ seq: Int64) {
+        // The lines of one chunk are of one stream, and so mostly of the last one.
+        if let at = marks.lastIndex(where: { $0.origin == origin }) {
+            marks[at].seq = seq
+        } else {
+            marks.append(StreamMark(origin: origin, seq: seq))
+        }
+    }
+
+    mutating func quarantine(
+        _ reject: LineReject, _ line: ParsedLine, _ bytes: UnsafeBufferPointer<UInt8>,
+        _ origin: Origin
+    ) {
+        quarantined.append(
+            QuarantineRow(
+                item: counts.received, origin: origin, reject: reject, bytes: Array(bytes),
+                length: line.oversize?.length ?? bytes.count, hash: line.oversize?.hash))
+        refused[reject.code, default: 0] += 1
+        counts.quarantined += 1
+    }
+}
+
+/// An assumption that a connection has heard of.
+struct Told: Hashable {
+    let source: Int
+    let code: LineNote.Code
+    let assumed: String
+}
+
+/// A lesson that somebody teaches already.
+struct Claim: Hashable {
+    let step: StepID
+    let start: Instant
+    let end: Instant
+}

@@ -1,0 +1,241 @@
+import Synchronization
+import Log
+import Tracking
+import Wire
+
+/// What an event means once its place, its zone and its sender are known.
+struct ReadLine {
+    var event: TrackingEvent
+    /// Canonical id; "" where a retraction names none.
+    var place: String
+    /// Its index in the network.
+    var known: Int?
+    var flags: EventFlags
+}
+
+/// A time that came without an offset: on whose clock it is read.
+struct AssumedClock {
+    var zone: ZoneRule
+    /// Whose clock that is, for people.
+    var whose: String
+    /// Nobody knows the zone: UTC stands in for it.
+    var isUnknown = false
+
+    /// The instant at which that clock shows a civil time (which came as if it were UTC).
+    func instant(_ civil: Instant) -> (instant: Instant, flags: EventFlags) {
+        let (instant, showing) = zone.reading(CivilTime(civil))
+        var flags: EventFlags = isUnknown ? [.offsetAssumed, .zoneUnknown] : .offsetAssumed
+        switch showing {
+        case .once: break
+        case .twice: flags.insert(.repeatedHour)
+        case .never: flags.insert(.missingHour)
+        }
+        return (instant, flags)
+    }
+}
+
+/// What lines leave open is assumed, in one way for all of them.
+extension Engine {
+    /// The clock of the post where it has one, else of the place.
+    func clock(of post: String, at place: String?) -> AssumedClock {
+        if let zone = roster[post]?.zone {
+            return AssumedClock(zone: zone, whose: "post \(post)")
+        }
+        if let place, let known = network.place(meant: place) {
+            return AssumedClock(
+                zone: network.places[known].zone, whose: network.places[known].name)
+        }
+        return AssumedClock(zone: .utc, whose: place ?? "", isUnknown: true)
+    }
+
+    /// An event with its place found and its times on the right clock.
+    func read(_ event: TrackingEvent, _ chunk: FeedChunk) -> ReadLine {
+        var event = event
+        var flags = event.flags
+        let known = event.place.isEmpty ? nil : network.place(meant: event.place)
+        let place: String
+        if let known {
+            place = network.places[known].id
+        } else {
+            place = event.place.isEmpty ? "" : PlaceSpelling.code(event.place)
+            if !event.place.isEmpty, chunk.meaning >= .meant {
+                flags.insert(.placeUnknown)
+                if !nearPlaces(event.place).isEmpty { flags.insert(.placeNear) }
+            }
+        }
+        if event.offsetMinutes == nil, event.time != .unset {
+            let clock = clock(of: event.place.isEmpty ? "" : chunk.origin.post, at: event.place)
+            if chunk.meaning >= .meant || !clock.isUnknown {
+                let (instant, assumed) = clock.instant(event.time)
+                event.time = instant
+                if chunk.meaning >= .meant { flags.formUnion(assumed) }
+            }
+        }
+        if event.isUpdatedCivil, let updated = event.updated, chunk.meaning >= .meant {
+            event.updated = clock(of: chunk.origin.post, at: event.place).instant(updated).instant
+        }
+        return ReadLine(event: event, place: place, known: known, flags: flags)
+    }
+
+    /// Places that are spelled nearly so, each spelling looked up once.
+    func nearPlaces(_ text: String) -> [String] {
+        spellings.near(text) { network.places(near: text) }
+    }
+
+    // MARK: Telling
+
+    /// Tells the sender what was assumed of a stored line, once in a batch.
+    private func tell(
+        _ code: LineNote.Code, _ assumed: String, _ line: Int, _ chunk: FeedChunk,
+        _ reply: inout SourceReply, _ draft: inout Draft, _ note: () -> LineNote
+    ) {
+        draft.warned[code, default: 0] += 1
+        guard !chunk.isLogged,
+            draft.told.insert(Told(source: chunk.source, code: code, assumed: assumed)).inserted
+        else { return }
+        var note = note()
+        note.assumed = assumed
+        reply.warnings.append(LineWarning(line: line, note: note))
+    }
+
+    func tellAssumptions(
+        _ read: ReadLine, _ line: Int, _ chunk: FeedChunk, _ reply: inout SourceReply,
+        _ draft: inout Draft
+    ) {
+        if read.flags.isEmpty { return }
+        if read.flags.contains(.placeUnknown) {
+            tellPlace(read.event.place, "place", line, chunk, &reply, &draft)
+        }
+        if read.flags.contains(.dateOnly) {
+            tell(.dateOnly, read.place, line, chunk, &reply, &draft) {
+                LineNote(
+                    .dateOnly, field: "time", assumed: "",
+                    detail: "a day without a time: kept as some time of that day at "
+                        + "\(name(read.place)), and no duration is learned from it")
+            }
+        } else if read.flags.contains(.offsetAssumed) {
+            tellClock(
+                clock(of: chunk.origin.post, at: read.event.place), "time", read.event.time,
+                read.flags, line, chunk, &reply, &draft)
+        }
+        tellKeys(read.event.unknownKeys, .event, line, chunk, &reply, &draft)
+    }
+
+    func tellKeys(
+        _ keys: [String], _ kind: KeyNotes.Kind, _ line: Int, _ chunk: FeedChunk,
+        _ reply: inout SourceReply, _ draft: inout Draft
+    ) {
+        for key in keys {
+            tell(.keyUnknown, key, line, chunk, &reply, &draft) { KeyNotes.note(key, on: kind) }
+        }
+    }
+
+    func tellPlace(
+        _ place: String, _ field: String, _ line: Int, _ chunk: FeedChunk,
+        _ reply: inout SourceReply, _ draft: inout Draft
+    ) {
+        guard network.place(meant: place) == nil else { return }
+        let near = nearPlaces(place)
+        if near.isEmpty {
+            tell(.placeUnknown, place, line, chunk, &reply, &draft) {
+                LineNote(
+                    .placeUnknown, field: field, assumed: "",
+                    detail: "\(PlaceSpelling.code(place)) is no place of the network; it is kept "
+                        + "as it is")
+            }
+        } else {
+            let names = near.map { id in name(id) == id ? id : "\(id) (\(name(id)))" }
+            let why = LookAlike.words(about: place).map { ": \($0)" } ?? ""
+            tell(.placeNear, place, line, chunk, &reply, &draft) {
+                LineNote(
+                    .placeNear, field: field, assumed: "",
+                    detail: "\(PlaceSpelling.code(place)) is no place of the network\(why); is "
+                        + "\(names.joined(separator: " or ")) meant? It is kept as it is", suggest: near)
+            }
+        }
+    }
+
+    func tellClock(
+        _ clock: AssumedClock, _ field: String, _ instant: Instant, _ flags: EventFlags,
+        _ line: Int, _ chunk: FeedChunk, _ reply: inout SourceReply, _ draft: inout Draft
+    ) {
+        if clock.isUnknown {
+            return tell(.zoneUnknown, clock.whose, line, chunk, &reply, &draft) {
+                let place = clock.whose.isEmpty ? "no place is named" : "nobody knows the zone of \(clock.whose)"
+                return LineNote(
+                    .zoneUnknown, field: field, assumed: "",
+                    detail: "no offset, and \(place): kept as if it were UTC, and no duration is "
+                        + "learned from it; send the time with its offset, such as +05:00")
+            }
+        }
+        let offset = clock.zone.offset(at: instant)
+        let shown = Engine.offset(offset)
+        var assumed = "\(clock.whose) \(shown)"
+        var more = ""
+        if flags.contains(.repeatedHour) {
+            assumed += " twice"
+            more = "; the clock showed that time twice, and the earlier is taken"
+        }
+        if flags.contains(.missingHour) {
+            assumed += " never"
+            more =
+                "; the clock was put forward over that time, and it is taken as "
+                + TimeText.string(instant, offsetMinutes: offset)
+        }
+        tell(.offsetAssumed, assumed, line, chunk, &reply, &draft) {
+            LineNote(
+                .offsetAssumed, field: field, assumed: "",
+                detail: "no offset: read as the clock of \(clock.whose), \(shown)\(more)")
+        }
+    }
+
+    /// A day that stands for a time of a plan or a closure.
+    func tellDay(
+        _ field: String, ends: Bool, _ place: String, _ line: Int, _ chunk: FeedChunk,
+        _ reply: inout SourceReply, _ draft: inout Draft
+    ) {
+        tell(.dateOnly, "\(field) \(place)", line, chunk, &reply, &draft) {
+            LineNote(
+                .dateOnly, field: field, assumed: "",
+                detail: "\(field) is a day without a time: read as the "
+                    + (ends ? "end" : "beginning") + " of that day at \(name(place))")
+        }
+    }
+
+    func tellEarlier(
+        _ plan: ShipmentPlan, _ detail: String, _ line: Int, _ chunk: FeedChunk,
+        _ reply: inout SourceReply, _ draft: inout Draft
+    ) {
+        tell(.planEarlier, plan.shipment, line, chunk, &reply, &draft) {
+            LineNote(.planEarlier, field: "plan", assumed: "", detail: detail)
+        }
+    }
+
+    /// The name of a place that is given by its id.
+    func name(_ place: String) -> String {
+        network.place(meant: place).map { network.places[$0].name } ?? place
+    }
+
+    /// `+05:00`
+    static func offset(_ minutes: Int) -> String {
+        func two(_ value: Int) -> String { (value < 10 ? "0" : "") + String(value) }
+        return (minutes < 0 ? "-" : "+") + two(abs(minutes) / 60) + ":" + two(abs(minutes) % 60)
+    }
+}
+
+/// Spellings that no place has, and what is near them: found once, and kept while they are few. No
+/// state of the engine: it follows from the network.
+final class Spellings: Sendable {
+    private let known = Mutex<[String: [String]]>([:])
+    private static let limit = 10_000
+
+    func near(_ text: String, _ find: () -> [String]) -> [String] {
+        if let found = known.withLock({ $0[text] }) { return found }
+        let found = find()
+        known.withLock {
+            if $0.count >= Spellings.limit { $0 = [:] }
+            $0[text] = found
+        }
+        return found
+    }
+}

@@ -1,0 +1,112 @@
+import Forecast
+import Log
+import Tracking
+import Wire
+
+/// Closures, and the windows in which they hold traffic up.
+extension Engine {
+    mutating func take(
+        _ stated: Closure, _ line: ParsedLine, _ bytes: UnsafeBufferPointer<UInt8>,
+        _ chunk: FeedChunk, _ reply: inout SourceReply, _ draft: inout Draft
+    ) -> Verdict {
+        if let refusal = trespass(stated, chunk) ?? excess(stated, draft.now) { return refusal }
+        let (closure, reading, assumed) = timed(stated, chunk)
+        let version = PlanVersion(closure)
+        if let known = closures[closure.id]?.version {
+            if known.isSame(as: version) { return .duplicate }
+            if version.updated < known.updated {
+                _ = draft.blob.append(.line, chunk.origin, bytes)
+                return .stored
+            }
+        }
+        _ = draft.blob.append(.line, chunk.origin, bytes)
+        let place = closurePlace(closure)
+        closures[closure.id] = StandingClosure(
+            closure: closure, reading: reading, received: draft.now, line: Array(bytes))
+        dirtyClosures.insert(closure.id)
+        draft.closedPlaces.insert(place)
+        forgetClosures(draft.now)
+        for time in assumed {
+            tellClock(
+                time.clock, time.field, time.instant, time.flags, line.number, chunk, &reply,
+                &draft)
+        }
+        for (day, field, ends) in [
+            (ShipmentPlan.CivilFields.from, "from", false), (.until, "until", true),
+        ] where closure.days.contains(day) {
+            tellDay(field, ends: ends, closure.place, line.number, chunk, &reply, &draft)
+        }
+        tellPlace(closure.place, "place", line.number, chunk, &reply, &draft)
+        tellKeys(closure.unknownKeys, .closure, line.number, chunk, &reply, &draft)
+        return .stored
+    }
+
+    /// Looks once for all closures of a batch who has their places ahead.
+    mutating func touchClosed(_ draft: inout Draft) {
+        guard !draft.closedPlaces.isEmpty else { return }
+        rebuildWindows()
+        let affected = slots.values.filter { waits(records[$0], at: draft.closedPlaces) }
+        for slot in affected.sorted(by: { records[$0].number < records[$1].number }) {
+            draft.touch(slot) { $0.closed = true }
+        }
+    }
+
+    /// A closure that holds nothing up any more is forgotten: so long after its end that no line about
+    /// it is on its way still.
+    mutating func forgetClosures(_ now: Instant) {
+        for (id, standing) in closures where isLongOver(standing, now) {
+            closures[id] = nil
+            dirtyClosures.remove(id)
+            forgotten.closures.append(id)
+        }
+        forgotten.closures.sort()
+    }
+
+    /// Nothing that is said of it now is news.
+    func isLongOver(_ standing: StandingClosure, _ now: Instant) -> Bool {
+        let over = now.advanced(minutes: -2 * Engine.closureMemoryMinutes)
+        return standing.closure.end < over && standing.received < over
+    }
+
+    /// Closures that ended before this hold nothing up.
+    private var closuresOver: Instant {
+        closures.values.reduce(Instant.unset) { max($0, $1.received) }
+            .advanced(minutes: -Engine.closureMemoryMinutes)
+    }
+
+    func waits(_ record: borrowing ContainerRecord, at places: Set<UInt32>) -> Bool {
+        for at in record.journeys.indices {
+            guard let chain = shipments[record.journeys[at].shipment]?.chain else { continue }
+            for milestone in chain.dropFirst(record.journeys[at].progress.furthest + 1)
+            where places.contains(milestone.fromPlace) || places.contains(milestone.place) {
+                return true
+            }
+        }
+        return false
+    }
+
+    mutating func closurePlace(_ closure: Closure) -> UInt32 {
+        chains.builder.symbol(closure.place, &symbols)
+    }
+
+    /// A closure that ended so long ago holds nothing up any more.
+    private static let closureMemoryMinutes = 90.0 * 1_440
+
+    mutating func rebuildWindows() {
+        windows = []
+        windowsAt = [:]
+        // By what the closures themselves say of the time, so that a restart leads to the same.
+        let over = closuresOver
+        for id in closures.keys.sorted() {
+            guard let closure = closures[id]?.closure, !closure.retract,
+                closure.until.map({ $0 > over }) ?? true
+            else { continue }
+            let place = closurePlace(closure)
+            windowsAt[place, default: []].append(windows.count)
+            windows.append(
+                ClosureWindow(
+                    place: place, mode: closure.mode, from: closure.from,
+                    until: closure.end))
+        }
+    }
+}

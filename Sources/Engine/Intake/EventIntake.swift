@@ -1,0 +1,217 @@
+import Log
+import Tracking
+import Wire
+
+/// Events, on their way into the records of their containers.
+extension Engine {
+    mutating func take(
+        _ event: TrackingEvent, _ line: ParsedLine, _ bytes: UnsafeBufferPointer<UInt8>,
+        _ chunk: FeedChunk, _ reply: inout SourceReply, _ draft: inout Draft
+    ) -> Verdict {
+        let read = read(event, chunk)
+        let event = read.event
+        if let refusal = untimely(event, draft.now) ?? foreign(event, chunk) { return refusal }
+        let named = identity(of: read, chunk)
+        if let refusal = trespass(read, named.identity, chunk) { return refusal }
+        let slot = slot(of: event.container)
+        if let refusal = excess(event, named.identity, slot) { return refusal }
+        let record = record(of: read, named)
+        let outcome = records[slot].history.fold(record)
+        switch outcome {
+        case .duplicate: return .duplicate
+        case .conflict:
+            return .refused(
+                LineReject(
+                    .conflict, field: "id",
+                    detail: "\(event.id ?? "this event") is known with other content; "
+                        + "a correction carries a later updated"))
+        case .added, .replaced, .superseded, .unknownID: break
+        }
+        let index = draft.blob.append(.line, chunk.origin, bytes)
+        dirtyRecords.insert(slot)
+        if outcome == .unknownID {
+            return .refused(
+                LineReject(
+                    .unknownID, field: "id",
+                    detail: "no event \(event.id ?? "") of \(event.container) is known; "
+                        + "should it come, it counts as retracted"))
+        }
+        draft.events.append(
+            EventRow(
+                event: event, place: read.place, line: index, post: chunk.origin.post,
+                source: chunk.source, number: line.number))
+        if outcome != .superseded, !isEcho(record, slot, outcome) {
+            draft.touch(slot) {
+                $0.eventID = event.id ?? $0.eventID
+                $0.reason = event.reason ?? $0.reason
+                $0.corrected = $0.corrected || outcome == .replaced
+                if event.eventClass == .act { $0.newest = max($0.newest, event.time) }
+            }
+        }
+        if event.was != nil { move(read, index, line, chunk, &draft) }
+        tellAssumptions(read, line.number, chunk, &reply, &draft)
+        return .stored
+    }
+
+    private mutating func record(of read: ReadLine, _ named: NamedEvent) -> EventRecord {
+        let event = read.event
+        var record = EventRecord(
+            identity: named.identity, content: event.content, time: event.time,
+            updated: event.updated ?? .unset,
+            place: read.place.isEmpty ? 0 : symbols.number(read.place),
+            shipment: event.shipment.map { symbols.number($0) } ?? 0, code: event.code,
+            eventClass: event.eventClass, mode: event.mode, retracted: event.retract,
+            flags: read.flags)
+        if named.isShared {
+            record.flags.insert(.shared)
+            if named.isWhole { record.place = 0 }
+        }
+        return record
+    }
+
+    // MARK: Whose it is
+
+    /// An id is its sender's own: of a post, of a source that is granted to it, or of nobody in
+    /// particular. What was taken before that was so has no owner, and is still known to anyone.
+    func identity(of read: ReadLine, _ chunk: FeedChunk) -> NamedEvent {
+        let event = read.event
+        guard event.id != nil, chunk.meaning >= .meant else {
+            return NamedEvent(identity: event.identity)
+        }
+        let own = ownIdentity(of: read, chunk)
+        guard let slot = slots[event.container] else { return own }
+        let unowned = event.identity
+        let updated = event.updated ?? .unset
+        if records[slot].history.recognises(unowned, content: event.content, updated: updated) {
+            return NamedEvent(identity: unowned)
+        }
+        let isLater = event.updated != nil || event.retract
+        guard isLater, records[slot].history.knows(unowned),
+            !records[slot].history.knows(own.identity)
+        else { return own }
+        return NamedEvent(identity: unowned)
+    }
+
+    private func ownIdentity(of read: ReadLine, _ chunk: FeedChunk) -> NamedEvent {
+        let event = read.event
+        let post = chunk.origin.post
+        var source = event.source
+        switch roster.speaker(post: post, source: source) {
+        case .granted(let shared):
+            return NamedEvent(identity: .owned(event.identity, post: "", source: "+" + shared))
+        case .own(let stated): source = stated
+        case .foreign: break
+        }
+        guard post.isEmpty else {
+            return NamedEvent(identity: .owned(event.identity, post: post, source: source))
+        }
+        // A retraction that does not name what it means concerns all of its id.
+        let isWhole = event.retract && (!event.hasCode || read.place.isEmpty)
+        return NamedEvent(
+            identity: .shared(
+                event.identity, source: source, code: isWhole ? nil : event.code,
+                place: isWhole ? "" : read.place), isShared: true, isWhole: isWhole)
+    }
+
+    /// Nobody speaks in the name of a source that is somebody else's.
+    func foreign(_ event: TrackingEvent, _ chunk: FeedChunk) -> Verdict? {
+        guard event.source != nil, !chunk.isLogged,
+            case .foreign(let source) = roster.speaker(
+                post: chunk.origin.post, source: event.source)
+        else { return nil }
+        let who = chunk.origin.post.isEmpty ? "a sender without a name" : "post \(chunk.origin.post)"
+        return .refused(
+            LineReject(
+                .forbidden, field: "source",
+                detail: "\(who) may not speak as \(source); such a source is granted when a post is "
+                    + "enrolled"))
+    }
+
+    /// Says nothing new: somebody else has reported the same already.
+    private func isEcho(
+        _ record: EventRecord, _ slot: Int, _ outcome: EventHistory.Outcome
+    ) -> Bool {
+        guard case .added = outcome, record.counts else { return false }
+        return records[slot].history.events.contains { known in
+            known.identity != record.identity && known.counts && known.isSameFact(as: record)
+                && (record.shipment == 0 || record.shipment == known.shipment)
+                && (record.mode == .unknown || record.mode == known.mode)
+        }
+    }
+
+    /// The event is no longer of the container that an earlier version named.
+    private mutating func move(
+        _ read: ReadLine, _ index: Int, _ line: ParsedLine, _ chunk: FeedChunk,
+        _ draft: inout Draft
+    ) {
+        guard let was = read.event.was else { return }
+        var left = read
+        left.event.container = was
+        left.event.retract = true
+        left.event.hasCode = false
+        left.event.time = .unset
+        left.event.was = nil
+        left.place = ""
+        left.flags = []
+        let slot = slot(of: was)
+        let outcome = records[slot].history.fold(record(of: left, self.identity(of: left, chunk)))
+        dirtyRecords.insert(slot)
+        switch outcome {
+        case .duplicate, .conflict, .superseded: return
+        case .added, .replaced, .unknownID: break
+        }
+        draft.events.append(
+            EventRow(
+                event: left.event, place: "", line: index, post: chunk.origin.post,
+                source: chunk.source, number: line.number))
+        draft.touch(slot) { $0.corrected = true }
+    }
+
+    // MARK: When it was
+
+    /// An actual event of the future or of long ago: a clock that is wrong.
+    func untimely(_ event: TrackingEvent, _ now: Instant) -> Verdict? {
+        guard event.eventClass == .act, event.time != .unset, !event.retract else { return nil }
+        if event.time > now.advanced(minutes: rules.futureHours * 60) {
+            return .refused(
+                LineReject(
+                    .future, field: "time",
+                    detail: "\(TimeText.string(event.time)) lies more than "
+                        + "\(Int(rules.futureHours)) h ahead; is the clock right?"))
+        }
+        if rules.pastDays > 0, event.time < now.advanced(minutes: -rules.pastDays * 1_440) {
+            let days = Int(now.minutes(since: event.time) / 1_440)
+            return .refused(
+                LineReject(
+                    .past, field: "time",
+                    detail: "\(TimeText.string(event.time)) lies \(days) days back, and at most "
+                        + "\(Int(rules.pastDays)) are taken (events.past-days); is the clock right?"))
+        }
+        return nil
+    }
+
+    /// The record of a container, made where there is none.
+    mutating func slot(of container: ContainerNumber) -> Int {
+        if let known = slots[container] { return known }
+        let slot: Int
+        if let free = freeSlots.popLast() {
+            slot = free
+            records[slot] = ContainerRecord(number: container)
+        } else {
+            slot = records.count
+            records.append(ContainerRecord(number: container))
+            waits.append(Wait())
+        }
+        slots[container] = slot
+        return slot
+    }
+}
+
+/// Which event a line speaks of.
+struct NamedEvent {
+    var identity: Identity
+    /// Nobody in particular named it, and others may have used the same id.
+    var isShared = false
+    /// All events of that id are meant.
+    var isWhole = false
+}

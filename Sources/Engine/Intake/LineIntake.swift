@@ -1,0 +1,114 @@
+import Log
+import Tracking
+import Wire
+
+/// What a line says: is it new, may its sender say it, what becomes of it.
+extension Engine {
+    mutating func take(_ chunk: FeedChunk, _ draft: inout Draft) {
+        var reply = SourceReply(source: chunk.source, ack: 0, rejects: [])
+        chunk.bytes.withUnsafeBufferPointer { bytes in
+            for line in chunk.lines {
+                reply.ack = line.number
+                take(line, UnsafeBufferPointer(rebasing: bytes[line.range]), chunk, &reply, &draft)
+            }
+        }
+        if reply.ack > 0 { draft.replies.append(reply) }
+    }
+
+    mutating func take(
+        _ line: ParsedLine, _ bytes: UnsafeBufferPointer<UInt8>, _ chunk: FeedChunk,
+        _ reply: inout SourceReply, _ draft: inout Draft
+    ) {
+        let verdict: Verdict
+        switch line.value {
+        case .hello, .ping, .bye, .empty: return
+        default: break
+        }
+        let again = isBehindMark(line.seq, chunk.origin, &draft)
+        switch line.value {
+        case _ where again: verdict = judgeAgain(line, chunk, draft.now)
+        case .event(let event): verdict = take(event, line, bytes, chunk, &reply, &draft)
+        case .plan(let plan): verdict = take(plan, line, bytes, chunk, &reply, &draft)
+        case .closure(let closure): verdict = take(closure, line, bytes, chunk, &reply, &draft)
+        case .reject(let reject): verdict = .refused(reject)
+        case .hello, .ping, .bye, .empty: return
+        }
+        draft.counts.received += 1
+        switch verdict {
+        case .stored: draft.counts.stored += 1
+        case .duplicate: draft.counts.duplicate += 1
+        case .refused(let reject):
+            draft.quarantine(reject, line, bytes, chunk.origin)
+            if reject.code == .forbidden { reply.forbidden += 1 }
+            var out = JSONWriter()
+            Reply.reject(line.number, reject, to: &out)
+            reply.rejects += out.bytes
+        }
+    }
+
+    /// In a session: whether the stream has passed this number already; else moves its mark.
+    mutating func isBehindMark(
+        _ seq: Int64?, _ origin: Origin, _ draft: inout Draft
+    ) -> Bool {
+        guard !origin.stream.isEmpty, let seq else { return false }
+        if let mark = marks[origin], seq <= mark { return true }
+        marks.move(origin, to: seq)
+        draft.mark(origin, seq)
+        return false
+    }
+
+    /// A line whose number the stream has passed: a duplicate where it says what is known, a
+    /// conflict where the number was given to something else.
+    func judgeAgain(_ line: ParsedLine, _ chunk: FeedChunk, _ now: Instant) -> Verdict {
+        let isKnown: Bool
+        switch line.value {
+        case .event(let event):
+            let read = read(event, chunk)
+            let named = identity(of: read, chunk)
+            isKnown =
+                slots[event.container].map {
+                    records[$0].history.recognises(
+                        named.identity, content: event.content,
+                        updated: read.event.updated ?? .unset)
+                } ?? false
+        case .plan(let plan):
+            let version = PlanVersion(timed(plan, chunk).plan)
+            let known = symbols.known(plan.shipment).flatMap { shipments[$0] }
+            isKnown =
+                known.map {
+                    $0.version.isSame(as: version) || version.updated < $0.version.updated
+                        || $0.earlier.contains { $0.isSame(as: version) }
+                } ?? false
+        case .closure(let closure):
+            let version = PlanVersion(timed(closure, chunk).closure)
+            let known = closures[closure.id]?.version
+            isKnown =
+                known.map { $0.isSame(as: version) || version.updated < $0.updated } ?? false
+        // What it said then could not be read either.
+        default: isKnown = true
+        }
+        if isKnown || isRefusedAnyway(line, chunk, now) { return .duplicate }
+        return .refused(
+            LineReject(
+                .conflict, field: "seq",
+                detail: "seq \(line.seq ?? 0) of this stream was given to another line"))
+    }
+
+    /// Whether a line would be refused now as it was then, so that its second copy says nothing new.
+    func isRefusedAnyway(_ line: ParsedLine, _ chunk: FeedChunk, _ now: Instant) -> Bool {
+        switch line.value {
+        case .event(let event):
+            let read = read(event, chunk)
+            let identity = identity(of: read, chunk).identity
+            return untimely(read.event, now) != nil || foreign(read.event, chunk) != nil
+                || trespass(read, identity, chunk) != nil
+                || slots[event.container].flatMap { excess(read.event, identity, $0) } != nil
+        case .plan(let plan):
+            return trespass(plan, chunk) != nil || excess(plan) != nil
+                || backwards(timed(plan, chunk).plan) != nil
+        case .closure(let closure):
+            return trespass(closure, chunk) != nil || excess(closure, now) != nil
+        default: return false
+        }
+    }
+}

@@ -1,0 +1,156 @@
+import Log
+import Tracking
+import Wire
+
+/// Plans, on their way into force.
+extension Engine {
+    mutating func take(
+        _ stated: ShipmentPlan, _ line: ParsedLine, _ bytes: UnsafeBufferPointer<UInt8>,
+        _ chunk: FeedChunk, _ reply: inout SourceReply, _ draft: inout Draft
+    ) -> Verdict {
+        if let refusal = trespass(stated, chunk) ?? excess(stated) { return refusal }
+        var (plan, reading, assumed) = timed(stated, chunk)
+        if chunk.meaning >= .meant, let refusal = backwards(plan) { return refusal }
+        let symbol = symbols.number(plan.shipment)
+        let known = shipments[symbol]
+        if let known {
+            switch compare(PlanVersion(plan), known, line, chunk) {
+            case .same: return .duplicate
+            case .earlier:
+                tellEarlier(
+                    plan, "this is what plan \(plan.shipment) said before, and another version is in "
+                        + "force: send it with updated to return to it", line.number, chunk, &reply,
+                    &draft)
+                return .duplicate
+            case .older:
+                // Kept in the log, without effect.
+                _ = draft.blob.append(.line, chunk.origin, bytes)
+                if plan.updated == nil, let updated = known.plan.updated {
+                    tellEarlier(
+                        plan, "plan \(plan.shipment) is in force as of its updated, "
+                            + "\(TimeText.string(updated)): send a later updated to replace it",
+                        line.number, chunk, &reply, &draft)
+                }
+                return .stored
+            case .newer:
+                reading.earlier = (known.earlier + [known.version]).suffix(Engine.versionsKept)
+            }
+        }
+        _ = draft.blob.append(.line, chunk.origin, bytes)
+        put(plan, reading, received: draft.now, line: Array(bytes), symbol)
+        let named = Set(known?.plan.containers ?? [])
+        for container in plan.containers {
+            draft.touch(slot(of: container)) {
+                $0.planChanged = true
+                $0.planIsNew = !named.contains(container)
+                $0.newest = max($0.newest, plan.updated ?? plan.start ?? .unset)
+            }
+        }
+        for slot in unnamed { draft.touch(slot) { $0.planChanged = true } }
+        unnamed = []
+        tellAssumptions(stated, plan, assumed, line.number, chunk, &reply, &draft)
+        return .stored
+    }
+
+    /// Versions of a plan that are remembered, so that an old copy is not taken for news.
+    static let versionsKept = 64
+
+    private enum Comparison {
+        case same, earlier, older, newer
+    }
+
+    private func compare(
+        _ version: PlanVersion, _ known: Shipment, _ line: ParsedLine, _ chunk: FeedChunk
+    ) -> Comparison {
+        if known.version.isSame(as: version) { return .same }
+        // In a session a new number is a new statement; and what the log holds was one.
+        let isStatement = chunk.isLogged || !chunk.origin.stream.isEmpty && line.seq != nil
+        if !isStatement, known.earlier.contains(where: { $0.isSame(as: version) }) {
+            return version.updated == .unset ? .earlier : .same
+        }
+        return version.updated < known.version.updated ? .older : .newer
+    }
+
+    private func tellAssumptions(
+        _ stated: ShipmentPlan, _ plan: ShipmentPlan, _ assumed: [AssumedTime], _ line: Int,
+        _ chunk: FeedChunk, _ reply: inout SourceReply, _ draft: inout Draft
+    ) {
+        for time in assumed {
+            tellClock(
+                time.clock, time.field, time.instant, time.flags, line, chunk, &reply, &draft)
+        }
+        let last = plan.destination ?? plan.milestones.last?.place ?? ""
+        if plan.days.contains(.promised) {
+            tellDay("promised", ends: true, last, line, chunk, &reply, &draft)
+        }
+        if plan.days.contains(.start) {
+            let first = plan.origin ?? plan.milestones.first?.place ?? ""
+            tellDay("start", ends: false, first, line, chunk, &reply, &draft)
+        }
+        let named: [(String, [String])] = [
+            ("from", plan.origin.map { [$0] } ?? []), ("to", plan.destination.map { [$0] } ?? []),
+            ("via", plan.via), ("milestones", plan.milestones.map(\.place)),
+        ]
+        for (field, places) in named {
+            for place in places { tellPlace(place, field, line, chunk, &reply, &draft) }
+        }
+        tellKeys(plan.unknownKeys, .plan, line, chunk, &reply, &draft)
+    }
+
+    /// A plan whose own times run back: no box can keep to it.
+    func backwards(_ plan: ShipmentPlan) -> Verdict? {
+        func refused(_ earlier: PlannedMilestone, _ later: PlannedMilestone) -> Verdict {
+            func words(_ milestone: PlannedMilestone) -> String {
+                let time = milestone.time.map { TimeText.string($0) } ?? ""
+                return "\(milestone.event.code) \(milestone.place) at \(time)"
+            }
+            return .refused(
+                LineReject(
+                    .time, field: "milestones",
+                    detail: "\(words(later)) is planned before \(words(earlier)), and comes after it"))
+        }
+        let isGraph = plan.milestones.contains { $0.container != nil || $0.after != nil }
+        guard !isGraph else {
+            guard let pair = JoinGraph.backwards(plan.milestones) else { return nil }
+            return refused(plan.milestones[pair.earlier], plan.milestones[pair.later])
+        }
+        var last: PlannedMilestone?
+        for milestone in plan.milestones {
+            guard let time = milestone.time else { continue }
+            if let last, let before = last.time, time < before { return refused(last, milestone) }
+            last = milestone
+        }
+        return nil
+    }
+
+    /// Puts a plan in force: the containers that it names know it, those that it left forget it.
+    mutating func put(
+        _ plan: ShipmentPlan, _ reading: LineReading, received: Instant, line: [UInt8],
+        _ symbol: UInt32
+    ) {
+        let old = shipments[symbol]
+        if let old {
+            for container in old.plan.containers {
+                guard let slot = slots[container] else { continue }
+                forgetLessons(slot, shipment: symbol)
+                if !plan.containers.contains(container) {
+                    records[slot].plans.removeAll { $0 == symbol }
+                    dirtyRecords.insert(slot)
+                    unnamed.append(slot)
+                }
+            }
+        }
+        shipments[symbol] = Shipment(
+            plan: plan, reading, received: received, &chains, &symbols, &pools)
+        unsavedPlans[symbol] = line
+        for container in plan.containers {
+            let slot = slot(of: container)
+            if !records[slot].plans.contains(symbol) {
+                let name = plan.shipment
+                let at = records[slot].plans.firstIndex { symbols[$0] > name }
+                records[slot].plans.insert(symbol, at: at ?? records[slot].plans.count)
+            }
+            dirtyRecords.insert(slot)
+        }
+    }
+}

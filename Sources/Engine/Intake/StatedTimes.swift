@@ -1,0 +1,211 @@
+import Log
+import Tracking
+
+/// A version of a plan or a closure, enough to know it again.
+struct PlanVersion: Sendable, Equatable {
+    var content: UInt64
+    /// Which of its times came without an offset; nil: it was taken when that did not count.
+    var civil: UInt16?
+    /// `.unset`: it did not say.
+    var updated: Instant
+
+    init(content: UInt64, civil: UInt16?, updated: Instant) {
+        self.content = content
+        self.civil = civil
+        self.updated = updated
+    }
+
+    init(_ plan: ShipmentPlan) {
+        var hash = StableHasher()
+        hash.combine(UInt64(plan.civil.rawValue))
+        var any = !plan.civil.isEmpty
+        for (index, milestone) in plan.milestones.enumerated() where milestone.isCivil {
+            hash.combine(UInt64(index))
+            any = true
+        }
+        self.init(
+            content: plan.content,
+            civil: any ? UInt16(truncatingIfNeeded: hash.identity().low) | 1 : 0,
+            updated: plan.updated ?? .unset)
+    }
+
+    init(_ closure: Closure) {
+        self.init(
+            content: closure.content, civil: UInt16(closure.civil.rawValue),
+            updated: closure.updated ?? .unset)
+    }
+
+    func isSame(as other: PlanVersion) -> Bool {
+        content == other.content && updated == other.updated
+            && (civil == nil || other.civil == nil || civil == other.civil)
+    }
+}
+
+/// How a plan's or a closure's line was read, kept beside the line: on whose clock its times are was
+/// decided when it came, and stands.
+struct LineReading: Sendable, Equatable {
+    /// Minutes east of UTC for each time that came without an offset, in the order of
+    /// `StatedTimes`.
+    var offsets: [Int16] = []
+    var flags: EventFlags = []
+    /// Taken when only content told versions apart.
+    var isOld = false
+    /// Versions before the one in force, the latest last.
+    var earlier: [PlanVersion] = []
+
+    func encoded() -> [UInt8] {
+        var out = TaggedEncoder()
+        out.list(1, offsets.map { Int64($0) })
+        out.unsigned(2, flags.rawValue)
+        out.flag(3, isOld)
+        for version in earlier {
+            out.message(4) { out in
+                out.fixed(1, version.content)
+                out.signed(2, version.civil.map { Int64($0) } ?? -1)
+                out.instant(3, version.updated)
+            }
+        }
+        return [LineReading.format] + out.bytes
+    }
+
+    static let format: UInt8 = 1
+
+    /// nothing: a line of before there were readings.
+    init(_ bytes: [UInt8]) throws(CodingFlaw) {
+        guard let found = bytes.first else {
+            isOld = true
+            return
+        }
+        try FormatVersion.check(
+            found, "the reading of a line", oldest: 1, newest: LineReading.format)
+        var reader = TaggedReader(Array(bytes.dropFirst()))
+        while let field = try reader.next() {
+            switch field.number {
+            case 1: offsets = try reader.list(field).map { Int16(clamping: $0) }
+            case 2: flags = EventFlags(rawValue: try reader.clamped(field))
+            case 3: isOld = try reader.flag(field)
+            case 4: earlier.append(try LineReading.version(try reader.message(field)))
+            default: try reader.skip(field)
+            }
+        }
+    }
+
+    init() {}
+
+    private static func version(_ fields: TaggedReader) throws(CodingFlaw) -> PlanVersion {
+        var reader = fields
+        var version = PlanVersion(content: 0, civil: 0, updated: .unset)
+        while let field = try reader.next() {
+            switch field.number {
+            case 1: version.content = try reader.fixed(field)
+            case 2: version.civil = UInt16(exactly: try reader.signed(field))
+            case 3: version.updated = try reader.instant(field)
+            default: try reader.skip(field)
+            }
+        }
+        return version
+    }
+}
+
+/// Goes over the times of a plan or a closure that came without an offset, always in the same order.
+enum StatedTimes {
+    /// `at`: the place whose clock is meant, where the sender has none.
+    typealias Visit = (_ civil: Instant, _ field: String, _ at: String?) -> Instant
+
+    static func visit(_ plan: inout ShipmentPlan, _ visit: Visit) {
+        let first = plan.origin ?? plan.milestones.first?.place
+        let last = plan.destination ?? plan.milestones.last?.place
+        if plan.civil.contains(.promised), let time = plan.promised {
+            plan.promised = visit(time, "promised", last)
+        }
+        if plan.civil.contains(.start), let time = plan.start {
+            plan.start = visit(time, "start", first)
+        }
+        if plan.civil.contains(.updated), let time = plan.updated {
+            plan.updated = visit(time, "updated", first)
+        }
+        for at in plan.milestones.indices where plan.milestones[at].isCivil {
+            if let time = plan.milestones[at].time {
+                plan.milestones[at].time = visit(time, "milestones", plan.milestones[at].place)
+            }
+        }
+    }
+
+    static func visit(_ closure: inout Closure, _ visit: Visit) {
+        if closure.civil.contains(.from), closure.from != .unset {
+            closure.from = visit(closure.from, "from", closure.place)
+        }
+        if closure.civil.contains(.until), let time = closure.until {
+            closure.until = visit(time, "until", closure.place)
+        }
+        if closure.civil.contains(.updated), let time = closure.updated {
+            closure.updated = visit(time, "updated", closure.place)
+        }
+    }
+}
+
+/// One time that was read on an assumed clock.
+struct AssumedTime {
+    var field: String
+    var clock: AssumedClock
+    var instant: Instant
+    var flags: EventFlags
+}
+
+extension Engine {
+    /// A plan with its times on the right clocks, how it was read, and what was assumed.
+    func timed(
+        _ plan: ShipmentPlan, _ chunk: FeedChunk
+    ) -> (plan: ShipmentPlan, reading: LineReading, assumed: [AssumedTime]) {
+        var plan = plan
+        var (reading, assumed) = (LineReading(), [AssumedTime]())
+        reading.isOld = chunk.meaning < .meant
+        StatedTimes.visit(&plan) { read($0, $1, $2, chunk, &reading, &assumed) }
+        plan.flags = reading.flags
+        return (plan, reading, assumed)
+    }
+
+    func timed(
+        _ closure: Closure, _ chunk: FeedChunk
+    ) -> (closure: Closure, reading: LineReading, assumed: [AssumedTime]) {
+        var closure = closure
+        var (reading, assumed) = (LineReading(), [AssumedTime]())
+        reading.isOld = chunk.meaning < .meant
+        StatedTimes.visit(&closure) { read($0, $1, $2, chunk, &reading, &assumed) }
+        return (closure, reading, assumed)
+    }
+
+    private func read(
+        _ civil: Instant, _ field: String, _ place: String?, _ chunk: FeedChunk,
+        _ reading: inout LineReading, _ assumed: inout [AssumedTime]
+    ) -> Instant {
+        let clock = clock(of: chunk.origin.post, at: place)
+        let (instant, flags) = clock.instant(civil)
+        reading.offsets.append(Int16(clamping: Int(civil.minutes(since: instant).rounded())))
+        reading.flags.formUnion(flags)
+        assumed.append(AssumedTime(field: field, clock: clock, instant: instant, flags: flags))
+        return instant
+    }
+
+    /// A plan as it was read when it came. One of before that was kept is read as one would be now.
+    func reread(_ plan: ShipmentPlan, _ reading: LineReading) -> ShipmentPlan {
+        var plan = plan
+        var left = reading.offsets[...]
+        StatedTimes.visit(&plan) { civil, _, place in
+            if let offset = left.popFirst() { return civil.advanced(minutes: -Double(offset)) }
+            return clock(of: "", at: place).instant(civil).instant
+        }
+        plan.flags = reading.flags
+        return plan
+    }
+
+    func reread(_ closure: Closure, _ reading: LineReading) -> Closure {
+        var closure = closure
+        var left = reading.offsets[...]
+        StatedTimes.visit(&closure) { civil, _, place in
+            if let offset = left.popFirst() { return civil.advanced(minutes: -Double(offset)) }
+            return clock(of: "", at: place).instant(civil).instant
+        }
+        return closure
+    }
+}

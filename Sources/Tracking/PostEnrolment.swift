@@ -1,0 +1,67 @@
+/// What a post's enrolment decides about its lines: part of the log, so that a replay decides the same.
+public struct PostEnrolment: Sendable, Equatable {
+    public var name: String
+    /// Places that it may report, as enrolled; `*`: every one.
+    public var places: [String]
+    /// On whose clock its times without offset are; nil: that of the place that they speak of.
+    public var zone: ZoneRule?
+    /// Sources in whose name it may speak beside its own.
+    public var sources: [String]
+    public var isRevoked: Bool
+
+    public init(
+        name: String, places: [String] = [], zone: ZoneRule? = nil, sources: [String] = [],
+        isRevoked: Bool = false
+    ) {
+        self.name = name
+        self.places = places
+        self.zone = zone
+        self.sources = sources
+        self.isRevoked = isRevoked
+    }
+}
+
+/// The posts that are enrolled, as of the log.
+public struct Roster: Sendable, Equatable {
+    public private(set) var posts: [String: PostEnrolment] = [:]
+    /// Sources that are granted to some post.
+    private var granted: Set<String> = []
+
+    public init() {}
+
+    public subscript(name: String) -> PostEnrolment? { posts[name] }
+
+    public var isEmpty: Bool { posts.isEmpty }
+
+    /// In the order of their names.
+    public var all: [PostEnrolment] { posts.values.sorted { $0.name < $1.name } }
+
+    public mutating func put(_ post: PostEnrolment) {
+        posts[post.name] = post
+        granted = []
+        for post in posts.values where !post.isRevoked { granted.formUnion(post.sources) }
+    }
+
+    /// In whose name a line speaks.
+    public enum Speaker: Sendable, Equatable {
+        /// Its post, and what the post calls the source.
+        case own(source: String?)
+        /// A source that is granted to the post, and perhaps to others.
+        case granted(String)
+        /// A source that is somebody else's.
+        case foreign(String)
+    }
+
+    /// `post`: "" for nobody in particular.
+    public func speaker(post: String, source: String?) -> Speaker {
+        guard let source, source != post else { return .own(source: nil) }
+        if posts.isEmpty { return .own(source: source) }
+        if let known = posts[post], !known.isRevoked, known.sources.contains(source) {
+            return .granted(source)
+        }
+        if granted.contains(source) || posts[source].map({ !$0.isRevoked }) == true {
+            return .foreign(source)
+        }
+        return .own(source: source)
+    }
+}

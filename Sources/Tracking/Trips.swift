@@ -1,0 +1,180 @@
+/// Which of a container's plans are about one trip: the house bill and the master bill, two systems that
+/// plan the same. They share its events, whichever of them a report names.
+struct Trips {
+    /// For each plan the first plan of its trip.
+    let of: [Int]
+
+    /// Plans that one is compared with: those that begin next before it.
+    private static let neighbours = 16
+
+    /// `plans` in the order of their anchors.
+    init(_ plans: [PlanView]) {
+        var of = Array(plans.indices)
+        for at in plans.indices {
+            for earlier in (max(0, at - Trips.neighbours)..<at).reversed()
+            where of[earlier] != of[at]
+                && Trips.areOne(plans[earlier], plans[at])
+            {
+                let (a, b) = (min(of[earlier], of[at]), max(of[earlier], of[at]))
+                for each in of.indices where of[each] == b { of[each] = a }
+            }
+        }
+        self.of = of
+    }
+
+    /// Their times overlap, by half of the shorter at the least (the next run of a shuttle begins when
+    /// the one before ends), and they come to two places in the same order.
+    static func areOne(_ a: PlanView, _ b: PlanView) -> Bool {
+        let overlap = min(a.ends, b.ends).minutes(since: max(a.anchor, b.anchor))
+        let shorter = min(
+            a.ends.minutes(since: a.anchor), b.ends.minutes(since: b.anchor))
+        guard overlap >= 0, overlap * 2 >= shorter else { return false }
+        var first: [UInt32: Int] = [:]
+        for (index, milestone) in a.chain.enumerated()
+        where milestone.place != Milestone.elsewhere && first[milestone.place] == nil {
+            first[milestone.place] = index
+        }
+        var before: Int?
+        for milestone in b.chain {
+            guard let at = first[milestone.place] else { continue }
+            if let before, at > before { return true }
+            before = min(before ?? at, at)
+        }
+        return false
+    }
+}
+
+/// Gives each event to the trip that it is evidence of.
+struct EventAssignment {
+    /// For each read event the journey that owns it: the plan's symbol above, or 0 and the ordinal of an
+    /// unplanned one. Of a trip it stands for all of its plans.
+    private(set) var owners: [UInt64] = []
+
+    private let plans: [PlanView]
+    private let trips: Trips
+    /// The first milestone at the furthest place that each plan's events have come to; -1: none yet.
+    private var stands: [Int]
+    private var isDone: [Bool]
+    /// Index of the trip that is under way.
+    private var current = -1
+
+    init(_ plans: [PlanView], _ trips: Trips) {
+        self.plans = plans
+        self.trips = trips
+        stands = Array(repeating: -1, count: plans.count)
+        isDone = Array(repeating: false, count: plans.count)
+    }
+
+    mutating func assign(_ events: [EventRecord], _ order: [ReadEvent]) {
+        let positions = Dictionary(
+            plans.enumerated().map { ($0.element.shipment, $0.offset) },
+            uniquingKeysWith: { first, _ in first })
+        var ordinal: UInt32 = 0
+        var hasMoved = false
+        var lastTime: Instant = .unset
+        owners.reserveCapacity(order.count)
+        for read in order {
+            let event = events[read.index]
+            let gap =
+                lastTime != .unset
+                && read.time.microseconds &- lastTime.microseconds > JourneyFold.gapMicroseconds
+            lastTime = read.time
+            if event.shipment != 0 {
+                guard let planned = positions[event.shipment] else {
+                    owners.append(UInt64(event.shipment) << 32)
+                    continue
+                }
+                let trip = trips.of[planned]
+                owners.append(UInt64(plans[trip].shipment) << 32)
+                advance(trip, event)
+                if trip >= current { current = trip }
+                continue
+            }
+            takeOver(event)
+            let begins = event.code == .pick || event.code == .stuf && hasMoved
+            if current >= 0, !(isOver(current) && (gap || begins)) {
+                owners.append(UInt64(plans[current].shipment) << 32)
+                advance(current, event)
+                continue
+            }
+            if hasMoved && (gap || begins) {
+                ordinal += 1
+                hasMoved = false
+            }
+            if event.code != .pick { hasMoved = true }
+            owners.append(UInt64(ordinal))
+        }
+    }
+
+    private func members(_ trip: Int) -> [Int] {
+        trips.of.indices.filter { trips.of[$0] == trip }
+    }
+
+    private func isOver(_ trip: Int) -> Bool { members(trip).allSatisfy { isDone[$0] } }
+
+    private mutating func advance(_ trip: Int, _ event: EventRecord) {
+        for plan in members(trip) {
+            let chain = plans[plan].chain
+            if let at = chain.indices.first(where: {
+                $0 >= stands[plan] && chain[$0].place == event.place
+            }) {
+                stands[plan] = at
+            }
+            if let last = chain.last(where: { $0.place != Milestone.elsewhere }),
+                last.place == event.place, last.code == event.code
+            {
+                isDone[plan] = true
+            }
+        }
+    }
+
+    /// Whether the event begins a later trip than the one under way.
+    private mutating func takeOver(_ event: EventRecord) {
+        var best: (trip: Int, fit: Int)?
+        for trip in plans.indices where trips.of[trip] == trip && trip > current {
+            guard let fit = fit(trip, event) else { continue }
+            // Of equals the later, where its time has come too.
+            let isDue = plans[trip].anchor <= event.time
+            if best.map({ fit > $0.fit || fit == $0.fit && isDue }) ?? true { best = (trip, fit) }
+        }
+        guard let best else { return }
+        current = best.trip
+    }
+
+    /// How well an event begins a trip; nil where it does not.
+    private func fit(_ trip: Int, _ event: EventRecord) -> Int? {
+        let isIdle = current < 0 || isOver(current)
+        var best: Int?
+        for plan in members(trip) {
+            let ahead = plans[plan].anchor.microseconds &- event.time.microseconds
+            guard ahead <= 0 || (isIdle && ahead <= JourneyFold.leadMicroseconds) else { continue }
+            let fit = match(plan, event, from: 0)
+            // One that lies ahead still begins with what it names, unless there is nothing else.
+            if ahead > 0, fit < 2, current >= 0 { continue }
+            best = max(best ?? fit, fit)
+        }
+        guard let best, !isIdle else { return best }
+        // The trip under way goes on as long as the event lies on its way.
+        let own = members(current).map { match($0, event, from: max(stands[$0], 0)) }.max() ?? 0
+        if own == 0 { return best > 0 ? best : nil }
+        let isAt = members(current).contains { plan in
+            stands[plan] >= 0 && plans[plan].chain[stands[plan]].place == event.place
+        }
+        if event.code.isArrival, !isAt { return nil }
+        return best > own ? best : nil
+    }
+
+    /// 3: a milestone of just this, at the plan's beginning; 2: one further on; 1: a place of the plan;
+    /// 0: nothing of it.
+    private func match(_ plan: Int, _ event: EventRecord, from first: Int) -> Int {
+        let chain = plans[plan].chain
+        var best = 0
+        for at in chain.indices where at >= first && chain[at].place == event.place {
+            if chain[at].code == event.code || JourneyFold.isKin(chain[at].code, event.code) {
+                return at == first || chain[at].place == chain[first].place ? 3 : 2
+            }
+            best = 1
+        }
+        return best
+    }
+}

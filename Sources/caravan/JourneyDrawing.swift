@@ -1,0 +1,166 @@
+import Engine
+import Foundation
+import Tracking
+import Wire
+
+/// A container on a terminal: its journeys as timelines, and what was reported of it.
+struct JourneyDrawing {
+    let now: Instant
+    private let terminal = Terminal()
+
+    init(now: Instant) { self.now = now }
+
+    func draw(_ view: ContainerView, _ reports: ReportList) {
+        for journey in view.journeys {
+            var head = terminal.paint(view.container.description, .bold)
+            if let shipment = journey.shipment { head += "  \(Printable.text(shipment))" }
+            print(head)
+            drawVerdict(journey)
+            for alert in journey.alerts { print(line(alert)) }
+            if journey.flags.contains(.zoneUnknown) {
+                print("  times of the plan without offset, at places whose zone nobody knows: as UTC")
+            } else if journey.flags.contains(.offsetAssumed) {
+                print("  times of the plan without offset: on the clock of the place or the post")
+            }
+            drawStops(journey)
+            print("")
+        }
+        if view.journeys.isEmpty {
+            print(terminal.paint(view.container.description, .bold) + "  no plan")
+        }
+        drawReports(reports)
+    }
+
+    private func drawVerdict(_ journey: ContainerView.JourneyView) {
+        let zone = journey.stops.last?.zone ?? .utc
+        var parts: [String] = []
+        if let promised = journey.promised { parts.append("promised \(local(promised, zone))") }
+        if let arrived = journey.arrived {
+            var text = "arrived \(local(arrived, zone))"
+            if let deviation = journey.deviationMinutes {
+                text = "arrived \(Terminal.lateness(Double(deviation))), \(local(arrived, zone))"
+                text = terminal.paint(text, deviation > 0 ? .red : .green)
+            }
+            parts.append(text)
+        } else if let probability = journey.lateProbability {
+            parts.append(
+                terminal.paint(
+                    String(format: "late with probability %.0f %%", probability * 100),
+                    probability > 0.5 ? .red : .green))
+        }
+        if !parts.isEmpty { print(parts.joined(separator: ", ")) }
+    }
+
+    private func line(
+        _ alert: (type: AlertType, severity: Severity, place: String, delayMinutes: Int)
+    ) -> String {
+        var text = "\(alert.type.code) (\(alert.severity.code)) at \(Printable.text(alert.place))"
+        if alert.delayMinutes > 0 {
+            text += ": " + Terminal.span(Double(alert.delayMinutes))
+        } else {
+            text += ": not any more, as it looks; the alert is about to end"
+        }
+        return terminal.paint(text, .red)
+    }
+
+    private func local(_ instant: Instant, _ zone: ZoneRule) -> String {
+        Terminal.local(instant, zone, now: now)
+    }
+
+    /// A timeline: dots for what happened, bars from p10 to p90 for what is expected.
+    private func drawStops(_ journey: ContainerView.JourneyView) {
+        let known = journey.stops.compactMap { $0.reached ?? $0.p10 }
+        let ends = journey.stops.compactMap { $0.reached ?? $0.p90 } + [now]
+        guard let first = known.min(), let last = ends.max() else { return }
+        let width = 40
+        let whole = max(last.minutes(since: first), 1)
+        func column(_ instant: Instant) -> Int {
+            min(width - 1, max(0, Int(instant.minutes(since: first) / whole * Double(width - 1))))
+        }
+        for stop in journey.stops {
+            var cells = [Character](repeating: "·", count: width)
+            cells[column(now)] = "│"
+            var when = ""
+            var ink = Terminal.Ink.grey
+            if let reached = stop.reached {
+                cells[column(reached)] = "●"
+                when = local(reached, stop.zone)
+                ink = .green
+            } else if let p10 = stop.p10, let p50 = stop.p50, let p90 = stop.p90 {
+                for at in column(p10)...max(column(p10), column(p90)) { cells[at] = "─" }
+                cells[column(p50)] = "◆"
+                when =
+                    local(p50, stop.zone)
+                    + " ±" + Terminal.span(p90.minutes(since: p10) / 2)
+                ink = .cyan
+            } else {
+                when = "not reported"
+            }
+            print(
+                "  \(stop.code.code) \(Terminal.padded(Printable.text(stop.name), 26)) "
+                    + terminal.paint(String(cells), ink) + " \(when)")
+        }
+    }
+
+    // MARK: Reports
+
+    private func drawReports(_ list: ReportList) {
+        guard !list.reports.isEmpty else { return }
+        print("reported:")
+        for report in list.reports {
+            var text = "  \(when(report))  \(words(report))"
+            if report.standing != .stands { text += " (\(report.standing.rawValue))" }
+            print(report.standing == .stands ? text : terminal.paint(text, .grey))
+            let more = details(report)
+            if !more.isEmpty { print("      " + terminal.paint(Printable.text(more), .grey)) }
+        }
+    }
+
+    private func when(_ report: ReportList.Report) -> String {
+        let local = local(report.time, report.zone)
+        guard report.flags.contains(.dateOnly) else { return local }
+        // The day alone.
+        let day = local.split(separator: " ").prefix { !$0.contains(":") }.joined(separator: " ")
+        return Terminal.padded(day, local.count)
+    }
+
+    /// What happened, or what somebody says will.
+    private func words(_ report: ReportList.Report) -> String {
+        let place = Printable.text(report.name)
+        let who = report.source ?? report.post
+        let by = who.map { " by \(Printable.text($0))" } ?? ""
+        switch report.eventClass {
+        case .act: return "\(report.code.prose) \(place)"
+        case .est: return "expected\(by): \(report.code.code) \(place)"
+        case .pln: return "planned\(by): \(report.code.code) \(place)"
+        }
+    }
+
+    private func details(_ report: ReportList.Report) -> String {
+        var parts: [String] = []
+        if let reason = report.reason { parts.append("reason \(reason)") }
+        if let remark = report.remark { parts.append("“\(remark)”") }
+        if !report.seals.isEmpty { parts.append("seals " + report.seals.joined(separator: " ")) }
+        if let vehicle = report.vehicle { parts.append("vehicle \(vehicle)") }
+        if let was = report.was { parts.append("moved here from \(was)") }
+        if report.eventClass == .act, let source = report.source { parts.append("says \(source)") }
+        if let post = report.post, report.eventClass == .act || report.source != nil {
+            parts.append("post \(post)")
+        }
+        if report.eventClass != .act, let told = report.received {
+            parts.append("told \(local(told, report.zone))")
+        }
+        for flag in report.flags.words { parts.append(JourneyDrawing.spoken[flag] ?? flag) }
+        return parts.joined(separator: ", ")
+    }
+
+    private static let spoken = [
+        "offset-assumed": "no offset sent: the clock of the place or the post",
+        "zone-unknown": "nobody knows the zone: as UTC",
+        "date-only": "only the day is known",
+        "hour-repeated": "an hour that came twice: the earlier",
+        "hour-missing": "an hour that never was: moved forward",
+        "place-unknown": "no place of the network", "place-near": "nearly spelled like another place",
+        "key-unknown": "with a key that nothing reads",
+    ]
+}

@@ -1,0 +1,169 @@
+import Engine
+import Foundation
+import Store
+import Tracking
+import Wire
+
+/// What was reported of a container, each report with what its line says beside the facts.
+struct ReportList {
+    enum Standing: String {
+        case stands
+        /// A later version took its place.
+        case replaced
+        case retracted
+    }
+
+    struct Report {
+        var time: Instant
+        var code: EventCode
+        var eventClass: EventClass
+        var place: String
+        var name: String
+        var zone: ZoneRule
+        var standing: Standing
+        var flags: EventFlags
+        var id: String?
+        var shipment: String?
+        var mode: TransportMode
+        var vehicle: String?
+        var seals: [String]
+        var reason: String?
+        var remark: String?
+        var source: String?
+        var post: String?
+        var received: Instant?
+        /// The container from which it was moved.
+        var was: String?
+    }
+
+    private(set) var reports: [Report] = []
+
+    /// A line with what the parser makes of it.
+    private struct Told {
+        let stored: StoredLine
+        let event: TrackingEvent
+        let object: FlatObject
+        var isTaken = false
+    }
+
+    init(_ view: ContainerView, lines: [StoredLine]) {
+        let parser = FeedParser(limits: .largest)
+        var told: [Told] = lines.compactMap { line in
+            let value = line.bytes.withUnsafeBufferPointer { parser.parse($0) }
+            guard case .event(let event) = value, let object = FlatObject(line.bytes),
+                event.container == view.container
+            else { return nil }
+            return Told(stored: line, event: event, object: object)
+        }
+        for known in view.reports {
+            let at = told.firstIndex { !$0.isTaken && $0.event.content == known.content }
+            if let at { told[at].isTaken = true }
+            if known.retracted, known.time == .unset {
+                // The retraction itself says nothing; what it takes back stands in an earlier line.
+                let id = at.flatMap { told[$0].event.id }
+                for other in told.indices
+                where !told[other].isTaken && !told[other].event.retract
+                    && told[other].event.id == id && id != nil
+                {
+                    told[other].isTaken = true
+                    add(told[other], standing: .retracted, view)
+                }
+                continue
+            }
+            var report = Report(
+                time: known.time, code: known.code, eventClass: known.eventClass,
+                place: known.place, name: known.name, zone: known.zone,
+                standing: known.retracted
+                    ? .retracted : known.isSetAside ? .replaced : .stands, flags: known.flags,
+                shipment: known.shipment, mode: known.mode, seals: [])
+            if let at { ReportList.fill(&report, told[at]) }
+            reports.append(report)
+        }
+        for line in told where !line.isTaken && !line.event.retract && line.event.time != .unset {
+            add(line, standing: .replaced, view)
+        }
+        reports.sort { ($0.time, $0.received ?? .unset) < ($1.time, $1.received ?? .unset) }
+    }
+
+    private mutating func add(_ line: Told, standing: Standing, _ view: ContainerView) {
+        let like = view.reports.first { $0.place == line.event.place }
+        var time = line.event.time
+        let zone = like?.zone ?? .utc
+        if line.event.offsetMinutes == nil { time = zone.instant(CivilTime(time)) }
+        var report = Report(
+            time: time, code: line.event.code, eventClass: line.event.eventClass,
+            place: like?.place ?? line.event.place, name: like?.name ?? line.event.place,
+            zone: zone, standing: standing, flags: [], shipment: line.event.shipment,
+            mode: line.event.mode, seals: [])
+        ReportList.fill(&report, line)
+        reports.append(report)
+    }
+
+    private static func fill(_ report: inout Report, _ line: Told) {
+        report.id = line.event.id
+        report.vehicle = line.object.text("vehicle")
+        report.seals = line.object.texts("seals") ?? []
+        report.reason = line.object.text("reason")
+        report.remark = line.object.text("remark")
+        report.source = line.event.source
+        report.post = line.stored.post
+        report.received = line.stored.received
+        report.was = line.event.was?.description
+    }
+}
+
+/// A container in a pipe: one line of JSON.
+enum JourneyText {
+    static func write(_ view: ContainerView, _ reports: ReportList) {
+        var out = JSONWriter()
+        out.begin()
+        out.field("container", view.container)
+        out.objects("journeys", view.journeys) { journey, out in
+            out.field("shipment", journey.shipment)
+            out.field("promised", journey.promised)
+            out.share("lateProbability", journey.lateProbability)
+            out.field("actual", journey.arrived)
+            out.field("deviationMinutes", journey.deviationMinutes)
+            if !journey.flags.isEmpty { out.list("flags", journey.flags.words) }
+            out.objects("milestones", journey.stops) { stop, out in
+                out.field("place", stop.place)
+                out.field("event", stop.code.code)
+                out.field("planned", stop.planned)
+                out.field("actual", stop.reached)
+                if stop.reached == nil {
+                    out.field("p10", stop.p10)
+                    out.field("p50", stop.p50)
+                    out.field("p90", stop.p90)
+                }
+            }
+            out.objects("alerts", journey.alerts) { alert, out in
+                out.field("type", alert.type.code)
+                out.field("severity", alert.severity.code)
+                out.field("place", alert.place)
+                out.field("delayMinutes", alert.delayMinutes)
+            }
+        }
+        out.objects("events", reports.reports) { report, out in
+            out.field("id", report.id)
+            out.field("time", report.time)
+            out.field("event", report.code.code)
+            out.field("class", report.eventClass.code)
+            out.field("place", report.place)
+            out.field("shipment", report.shipment)
+            if report.mode != .unknown { out.field("mode", report.mode.code) }
+            out.field("vehicle", report.vehicle)
+            if !report.seals.isEmpty { out.list("seals", report.seals) }
+            out.field("reason", report.reason)
+            out.field("remark", report.remark)
+            out.field("source", report.source)
+            out.field("post", report.post)
+            out.field("received", report.received)
+            out.field("was", report.was)
+            if !report.flags.words.isEmpty { out.list("flags", report.flags.words) }
+            if report.standing == .retracted { out.field("retracted", true) }
+            if report.standing == .replaced { out.field("replaced", true) }
+        }
+        out.endLine()
+        Console.write(out.bytes)
+    }
+}
