@@ -59,7 +59,7 @@ public struct Engine: Sendable {
 
     /// The posts that are enrolled, as of the log.
     var roster = Roster()
-    var spellings = Spellings()
+    var spellings: [String: [String]] = [:]
 
     struct StandingClosure: Sendable {
         var closure: Closure
@@ -166,7 +166,7 @@ public struct Engine: Sendable {
         for slot in slots.values { forgetLessons(slot) }
         self.network = network
         networkBytes = bytes
-        spellings = Spellings()
+        spellings = [:]
         chains = Chains(network: network)
         for symbol in shipments.symbols {
             guard let old = shipments[symbol] else { continue }

@@ -22,7 +22,8 @@ extension Engine {
         let last = journey.publication.publishedAt
         let next =
             last == .unset ? scene.now : last.advanced(minutes: rules.publishIntervalSeconds / 60)
-        if !first, scene.now < next {
+        // An arrival is the last word, and waits for nothing.
+        if !first, scene.now < next, !outlook.isComplete {
             journey.publication.owedAt = next
             return
         }

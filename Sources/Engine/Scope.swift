@@ -3,7 +3,7 @@ import Tracking
 /// A sender that is enrolled for some places speaks of those only, and takes back or replaces only
 /// what was said of them.
 extension Engine {
-    func trespass(_ read: ReadLine, _ identity: Identity, _ chunk: FeedChunk) -> Verdict? {
+    mutating func trespass(_ read: ReadLine, _ identity: Identity, _ chunk: FeedChunk) -> Verdict? {
         guard let scope = chunk.scope else { return nil }
         let place = read.place
         if !place.isEmpty, !scope.contains(place) {
@@ -21,7 +21,7 @@ extension Engine {
     }
 
     /// A plan concerns a post where it passes one of its places.
-    func trespass(_ plan: ShipmentPlan, _ chunk: FeedChunk) -> Verdict? {
+    mutating func trespass(_ plan: ShipmentPlan, _ chunk: FeedChunk) -> Verdict? {
         guard let scope = chunk.scope else { return nil }
         let known = symbols.known(plan.shipment).flatMap { shipments[$0]?.plan }
         for plan in [plan] + (known.map { [$0] } ?? []) {
@@ -36,7 +36,7 @@ extension Engine {
         return nil
     }
 
-    func trespass(_ closure: Closure, _ chunk: FeedChunk) -> Verdict? {
+    mutating func trespass(_ closure: Closure, _ chunk: FeedChunk) -> Verdict? {
         guard let scope = chunk.scope else { return nil }
         let known = closures[closure.id]?.closure
         for place in [closure.place, known?.place].compactMap({ $0 })
@@ -47,7 +47,7 @@ extension Engine {
     private func canonical(_ place: String) -> String { network.canonical(place) }
 
     /// `stated`: the place as the line has it.
-    private func forbidden(
+    private mutating func forbidden(
         _ what: String, _ chunk: FeedChunk, as stated: String? = nil
     ) -> Verdict {
         var detail = "post \(chunk.origin.post) may not speak of \(what)"

@@ -190,8 +190,10 @@ extension Engine {
             guard !journey.publication.forecasts.isEmpty else { return }
             defer { journey.publication.forecasts = [] }
             // Which day it was says little about an interval of hours.
-            guard journey.progress.vague.isEmpty || !journey.progress.vague.contains(
-                journey.progress.furthest)
+            guard
+                journey.progress.vague.isEmpty
+                    || !journey.progress.vague.contains(
+                        journey.progress.furthest)
             else { return }
             sayScore(&draft)
             intervals.learn(

@@ -264,7 +264,9 @@ enum SeqText {
         var at = 0
         while at + key.count < bytes.count {
             defer { at += 1 }
-            guard bytes[at] == 0x22, bytes[at..<(at + key.count)].elementsEqual(key) else { continue }
+            guard bytes[at] == 0x22, bytes[at..<(at + key.count)].elementsEqual(key) else {
+                continue
+            }
             var next = at + key.count
             func skipSpace() { while next < bytes.count, bytes[next] == 0x20 { next += 1 } }
             skipSpace()

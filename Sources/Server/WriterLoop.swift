@@ -159,7 +159,8 @@ public struct WriterLoop<Store: LogStore> {
         counts.quarantined -= base.quarantined
         status.report(
             WriterReport(
-                counts: counts, refused: refused, warned: warned, batch: engine.batch, seq: engine.seq,
+                counts: counts, refused: refused, warned: warned, batch: engine.batch,
+                seq: engine.seq,
                 containers: engine.liveContainers, waiting: inbox.depth,
                 scores: engine.intervals, places: engine.placeScores, steps: engine.stepScores))
     }

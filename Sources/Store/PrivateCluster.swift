@@ -53,7 +53,8 @@ public struct PrivateCluster: Sendable {
             if has("\(root)/\(made)/bin") { return "\(root)/\(made)/bin" }
             if let found = onPath.first(where: { version(of: $0) == made }) { return found }
             throw Failure(
-                description: "the cluster in \(folder) was made by PostgreSQL \(made), whose programs "
+                description:
+                    "the cluster in \(folder) was made by PostgreSQL \(made), whose programs "
                     + "are not there: apt-get install postgresql-\(made), or move the folder away")
         }
         let versions = (try? files.contentsOfDirectory(atPath: root)) ?? []

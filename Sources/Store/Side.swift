@@ -126,7 +126,8 @@ actor Side {
             "closure": "select closure, received_at, line, reading from closure",
             "kept shipment":
                 "select key, received_at, line, reading from kept_line where kind = 'shipment'",
-            "kept closure": "select key, received_at, line, reading from kept_line where kind = 'closure'",
+            "kept closure":
+                "select key, received_at, line, reading from kept_line where kind = 'closure'",
         ]
         try page(connection, statements[table] ?? "") { answer, row in
             found.append(line(answer, row))

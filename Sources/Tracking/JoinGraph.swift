@@ -63,7 +63,9 @@ public struct JoinGraph: Sendable, Equatable {
         var latest: [Int?] = Array(repeating: nil, count: milestones.count)
         for index in order {
             for earlier in before[index] {
-                guard let bound = latest[earlier], let time = milestones[bound].time else { continue }
+                guard let bound = latest[earlier], let time = milestones[bound].time else {
+                    continue
+                }
                 if let own = milestones[index].time, own < time { return (bound, index) }
                 if latest[index].flatMap({ milestones[$0].time }).map({ $0 < time }) ?? true {
                     latest[index] = bound

@@ -107,7 +107,9 @@ public enum JourneyFold {
                 journeys.append(journey)
                 continue
             }
-            for at in plans.indices where trips.of[at] == trip { add(plans[at], trip: trip, events) }
+            for at in plans.indices where trips.of[at] == trip {
+                add(plans[at], trip: trip, events)
+            }
         }
         for (at, plan) in plans.enumerated()
         where owned[UInt64(plans[trips.of[at]].shipment) << 32] == nil {

@@ -77,7 +77,8 @@ public enum ReadingOrder {
             var tied: [Int] = []
             let time = events[at].time
             while at < events.count, events[at].time == time {
-                if events[at].counts, !tied.contains(where: { events[$0].isSameFact(as: events[at]) })
+                if events[at].counts,
+                    !tied.contains(where: { events[$0].isSameFact(as: events[at]) })
                 {
                     if events[at].flags.contains(.dateOnly) {
                         if !days.contains(where: { events[$0].isSameFact(as: events[at]) }) {
@@ -192,7 +193,8 @@ public enum ReadingOrder {
         if let behind, behind.place == event.place {
             // What comes before it at the same place, unless it has left already.
             return precedes(event, behind, guide)
-                && !(before?.place == event.place && before.map { precedes(event, $0, guide) } ?? false)
+                && !(before?.place == event.place
+                    && before.map { precedes(event, $0, guide) } ?? false)
         }
         if let before, before.place == event.place { return precedes(before, event, guide) }
         if let behind, let isAhead = guide.passes(event.place, before: behind.place), !isAhead {

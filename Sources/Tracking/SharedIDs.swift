@@ -67,7 +67,7 @@ extension EventHistory {
             } else {
                 events[at].flags.remove(.setAside)
             }
-            if events[at].identity != new.identity { changed = true }
+            if events[at].identity != new.identity || outcome == .superseded { changed = true }
         }
         let isAside = events.first { $0.identity == new.identity }?.flags.contains(.setAside)
         if changed { return .replaced }

@@ -14,7 +14,8 @@ public enum PlaceSpelling {
     /// What is left of a spelling when case, spaces, hyphens and marks on letters do not count.
     public static func key(_ text: String) -> String {
         var isPlain = true
-        for byte in text.utf8 where !(byte >= 0x41 && byte <= 0x5A || byte >= 0x30 && byte <= 0x39) {
+        for byte in text.utf8 where !(byte >= 0x41 && byte <= 0x5A || byte >= 0x30 && byte <= 0x39)
+        {
             isPlain = false
             break
         }

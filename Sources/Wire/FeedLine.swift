@@ -346,8 +346,11 @@ struct Fields {
         guard slot.kind == .string else {
             throw LineReject(.type, field: name, detail: "\(name) is a string")
         }
-        let read = slot.escaped ? .failure(.form) : TimeText.read(
-            raw(slot), strictly: limits.refusesNonsense)
+        let read =
+            slot.escaped
+            ? .failure(.form)
+            : TimeText.read(
+                raw(slot), strictly: limits.refusesNonsense)
         switch read {
         case .success(let read): return read
         case .failure(let flaw):
@@ -356,7 +359,7 @@ struct Fields {
                 switch flaw {
                 case .form: "\(shown) is no RFC 3339 time such as 2026-11-23T10:15:00+05:00"
                 case .leapSecond:
-                    "\(shown) has a 60th second, which only the last minute of a month of UTC can have"
+                    "\(shown) has a 60th second, which only the last minute of a day of UTC can have"
                 case .offset:
                     "the offset of \(shown) is shown by no clock: they go from -12:00 to +14:00"
                 }
@@ -463,12 +466,13 @@ struct Fields {
         case .failure(.form):
             let text = String(JSONText.decode(bytes, slot).prefix(64))
             let meant = ContainerNumber.meant(text)
-            let rule =
-                "is not four letters (the last U, J, Z, A, B, D, E or K) and seven digits"
-            let why = LookAlike.words(about: ContainerNumber.plain(text))
+            // A number that looks right is not repeated: what is wrong with it is.
+            let detail =
+                LookAlike.words(about: ContainerNumber.plain(text)).map { "\($0)" }
+                ?? "\(text.prefix(40)) is not four letters (the last U, J, Z, A, B, D, E or K) and "
+                + "seven digits"
             throw LineReject(
-                .container, field: name,
-                detail: "\(text.prefix(40)) \(rule)" + (why.map { ": \($0)" } ?? ""),
+                .container, field: name, detail: detail,
                 suggest: meant.map { [$0.description] } ?? [])
         case .failure(.checkDigit(let expected)):
             let shown = ContainerNumber.plain(

@@ -77,7 +77,8 @@ struct EventReader {
         }
         guard was != event.container else {
             throw LineReject(
-                .type, field: "was", detail: "was is the container that was named wrongly, and "
+                .type, field: "was",
+                detail: "was is the container that was named wrongly, and "
                     + "this line still names it")
         }
         return was

@@ -48,9 +48,11 @@ public struct JSONScanner {
         if byte == 0x7D || byte == 0x5D, let comma = commaBefore() {
             return JSONScanner.flaw("a comma too many at byte \(comma + 1)")
         }
-        if byte == 0x27 || byte == 0xE2 && at + 2 < end && bytes[at + 1] == 0x80
-            && (0x98...0x9F).contains(bytes[at + 2]) || byte == 0xC2 && at + 1 < end
-            && (bytes[at + 1] == 0xAB || bytes[at + 1] == 0xBB)
+        if byte == 0x27
+            || byte == 0xE2 && at + 2 < end && bytes[at + 1] == 0x80
+                && (0x98...0x9F).contains(bytes[at + 2])
+            || byte == 0xC2 && at + 1 < end
+                && (bytes[at + 1] == 0xAB || bytes[at + 1] == 0xBB)
         {
             return JSONScanner.flaw(
                 "a quotation mark of another kind at byte \(at + 1): JSON knows only \"")

@@ -38,7 +38,7 @@ public enum TimeText {
     }
 
     /// Reads RFC 3339, and what people write instead: a space for the `T`, `+0500` or `+05`, no seconds,
-    /// a day alone. `strictly`: a leap second only at the end of a month of UTC, and offsets between
+    /// a day alone. `strictly`: a leap second only at the end of a day of UTC, and offsets between
     /// -12:00 and +14:00.
     public static func read(
         _ b: UnsafeBufferPointer<UInt8>, strictly: Bool
@@ -48,16 +48,16 @@ public enum TimeText {
             if let offset = read.offsetMinutes, !offsets.contains(offset) {
                 return .failure(.offset)
             }
-            if second == 60, !isMonthsEnd(read) { return .failure(.leapSecond) }
+            if second == 60, !isDaysEnd(read) { return .failure(.leapSecond) }
         }
         return .success(read)
     }
 
-    /// The instant after a leap second is the first of a month (ITU-R TF.460-6).
-    private static func isMonthsEnd(_ read: Read) -> Bool {
+    /// A leap second is the last of a day of UTC (ITU-R TF.460-6), so the instant after it begins one.
+    private static func isDaysEnd(_ read: Read) -> Bool {
         guard read.offsetMinutes != nil else { return false }
         let civil = CivilTime(read.instant)
-        return civil.day == 1 && civil.hour == 0 && civil.minute == 0 && civil.second == 0
+        return civil.hour == 0 && civil.minute == 0 && civil.second == 0
     }
 
     @inline(__always)

@@ -62,7 +62,8 @@ struct BareSender {
             let seconds = max(LineSocket.now() - started, 0.001)
             Console.error(
                 "\(acknowledged) lines acknowledged, \(rejected) rejected, "
-                    + (warned > 0 ? "\(warned) warnings, " : "") + "\(Int(Double(acknowledged) / seconds)) lines/s")
+                    + (warned > 0 ? "\(warned) warnings, " : "")
+                    + "\(Int(Double(acknowledged) / seconds)) lines/s")
         }
     }
 

@@ -18,7 +18,8 @@ struct JourneyDrawing {
             drawVerdict(journey)
             for alert in journey.alerts { print(line(alert)) }
             if journey.flags.contains(.zoneUnknown) {
-                print("  times of the plan without offset, at places whose zone nobody knows: as UTC")
+                print(
+                    "  times of the plan without offset, at places whose zone nobody knows: as UTC")
             } else if journey.flags.contains(.offsetAssumed) {
                 print("  times of the plan without offset: on the clock of the place or the post")
             }
@@ -160,7 +161,8 @@ struct JourneyDrawing {
         "date-only": "only the day is known",
         "hour-repeated": "an hour that came twice: the earlier",
         "hour-missing": "an hour that never was: moved forward",
-        "place-unknown": "no place of the network", "place-near": "nearly spelled like another place",
+        "place-unknown": "no place of the network",
+        "place-near": "nearly spelled like another place",
         "key-unknown": "with a key that nothing reads",
     ]
 }

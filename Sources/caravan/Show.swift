@@ -82,6 +82,9 @@ struct Show: AsyncParsableCommand {
     }
 
     private static func unknown(_ name: String) -> String {
+        guard ContainerNumber(ContainerNumber.plain(name)) == nil else {
+            return "nothing is known of \(name)"
+        }
         let meant = ContainerNumber.corrected(name) ?? ContainerNumber.meant(name)
         let hint = meant.map { "; is \($0) meant?" } ?? ""
         return "nothing is known of \(name)\(hint)"

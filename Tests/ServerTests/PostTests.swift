@@ -215,15 +215,29 @@ extension LineSocket {
         let gate = try server.feed()
         try gate.send(hello("GATE", token: "a") + event(1))
         _ = try await gate.next(with: "\"ack\":2")
+        // What it takes back under that id could only be its own.
         let rail = try server.feed()
         let retraction =
             "{\"id\":\"e1\",\"container\":\"MSKU0308961\",\"retract\":true,\"seq\":1}\n"
-        try rail.send(
-            hello("RAIL", token: "b") + retraction
-                + event(1, place: "DEDUI").replacing("\"seq\":1", with: "\"seq\":2").replacing(
-                    "\"mode\"", with: "\"x\""))
-        #expect(try await rail.next(with: "reject").contains("\"reject\":2,\"code\":\"forbidden\""))
-        #expect(try await rail.next(with: "reject").contains("\"reject\":3,\"code\":\"forbidden\""))
+        try rail.send(hello("RAIL", token: "b", stream: "s1") + retraction)
+        #expect(
+            try await rail.next(with: "reject").contains("\"reject\":2,\"code\":\"unknown-id\""))
+        // The same id of another post is another event.
+        let other = try server.feed()
+        try other.send(
+            hello("RAIL", token: "b", stream: "s2")
+                + event(2, place: "DEDUI").replacing("\"e2\"", with: "\"e1\"").replacing(
+                    "\"seq\":2", with: "\"seq\":1"))
+        _ = try await other.next(with: "\"ack\":2")
+        let rows = server.log.commits.flatMap(\.events)
+        #expect(rows.map(\.post) == ["GATE", "RAIL"])
+        #expect(rows.map(\.event.id) == ["e1", "e1"])
+        // It may speak of its own places only, and is told which.
+        let third = try server.feed()
+        try third.send(hello("RAIL", token: "b", stream: "s3") + event(1))
+        let refused = try await third.next(with: "reject")
+        #expect(refused.contains("\"reject\":2,\"code\":\"forbidden\""))
+        #expect(refused.contains("KZHOR") && refused.contains("DEDUI"))
     }
 
     @Test func whoeverIsNotKnownStaysOutside() async throws {

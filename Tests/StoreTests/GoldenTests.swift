@@ -59,7 +59,8 @@ import Wire
         }
         let recovered = try await Recovery.run(log)
         #expect(recovered.replayed > 0)
-        #expect(recovered.diverged == 0)
+        // What was said stands, and the journeys are today's.
+        #expect(recovered.diverged == 0 || golden.meaning < .current)
         // Another cluster than the one that it was made in: that is said, and the log is another one.
         let before = old[0].split(separator: "|").map(String.init)
         #expect((recovered.head.log == before[2]) == (golden.schema == 3))
@@ -79,15 +80,15 @@ import Wire
         for name in ["G-1", "G-2", "G-3", "G-4", "G-5", "G-OLD", "L-0", "L-39"] {
             #expect(engine.containers(of: name) != nil, "\(name)")
         }
-        // All of it again, as the log reads it: nothing is new but two versions that are older than
-        // what is in force, and without effect.
+        // All of it again, as the log reads it: nothing is new but a version that is older than what
+        // is in force, and without effect.
         let parser = FeedParser(limits: .largest)
         let again = try lines("before-the-checkpoint") + lines("behind-the-checkpoint")
         let text = Array(again.joined(separator: "\n").utf8)
         let chunk = FeedChunk(source: 1, origin: Origin(), text: text, parser: parser)
         try engine.admit(try await log.load(engine.missing([chunk])))
         let effects = engine.step([chunk], now: now)
-        #expect(effects.counts.stored == (tookControls ? 2 : 8))
+        #expect(effects.counts.stored == (tookControls ? 1 : 7))
         // What nobody could read then cannot be read now.
         #expect(effects.counts.quarantined == 5)
 

@@ -1,4 +1,3 @@
-import Synchronization
 import Log
 import Tracking
 import Wire
@@ -49,7 +48,7 @@ extension Engine {
     }
 
     /// An event with its place found and its times on the right clock.
-    func read(_ event: TrackingEvent, _ chunk: FeedChunk) -> ReadLine {
+    mutating func read(_ event: TrackingEvent, _ chunk: FeedChunk) -> ReadLine {
         var event = event
         var flags = event.flags
         let known = event.place.isEmpty ? nil : network.place(meant: event.place)
@@ -77,10 +76,17 @@ extension Engine {
         return ReadLine(event: event, place: place, known: known, flags: flags)
     }
 
-    /// Places that are spelled nearly so, each spelling looked up once.
-    func nearPlaces(_ text: String) -> [String] {
-        spellings.near(text) { network.places(near: text) }
+    /// Places that are spelled nearly so. Each spelling is looked up once and kept while they are few:
+    /// no state, it follows from the network.
+    mutating func nearPlaces(_ text: String) -> [String] {
+        if let known = spellings[text] { return known }
+        if spellings.count >= Engine.spellingsKept { spellings = [:] }
+        let near = network.places(near: text)
+        spellings[text] = near
+        return near
     }
+
+    private static let spellingsKept = 10_000
 
     // MARK: Telling
 
@@ -98,7 +104,7 @@ extension Engine {
         reply.warnings.append(LineWarning(line: line, note: note))
     }
 
-    func tellAssumptions(
+    mutating func tellAssumptions(
         _ read: ReadLine, _ line: Int, _ chunk: FeedChunk, _ reply: inout SourceReply,
         _ draft: inout Draft
     ) {
@@ -130,7 +136,7 @@ extension Engine {
         }
     }
 
-    func tellPlace(
+    mutating func tellPlace(
         _ place: String, _ field: String, _ line: Int, _ chunk: FeedChunk,
         _ reply: inout SourceReply, _ draft: inout Draft
     ) {
@@ -150,7 +156,8 @@ extension Engine {
                 LineNote(
                     .placeNear, field: field, assumed: "",
                     detail: "\(PlaceSpelling.code(place)) is no place of the network\(why); is "
-                        + "\(names.joined(separator: " or ")) meant? It is kept as it is", suggest: near)
+                        + "\(names.joined(separator: " or ")) meant? It is kept as it is",
+                    suggest: near)
             }
         }
     }
@@ -161,7 +168,9 @@ extension Engine {
     ) {
         if clock.isUnknown {
             return tell(.zoneUnknown, clock.whose, line, chunk, &reply, &draft) {
-                let place = clock.whose.isEmpty ? "no place is named" : "nobody knows the zone of \(clock.whose)"
+                let place =
+                    clock.whose.isEmpty
+                    ? "no place is named" : "nobody knows the zone of \(clock.whose)"
                 return LineNote(
                     .zoneUnknown, field: field, assumed: "",
                     detail: "no offset, and \(place): kept as if it were UTC, and no duration is "
@@ -220,22 +229,5 @@ extension Engine {
     static func offset(_ minutes: Int) -> String {
         func two(_ value: Int) -> String { (value < 10 ? "0" : "") + String(value) }
         return (minutes < 0 ? "-" : "+") + two(abs(minutes) / 60) + ":" + two(abs(minutes) % 60)
-    }
-}
-
-/// Spellings that no place has, and what is near them: found once, and kept while they are few. No
-/// state of the engine: it follows from the network.
-final class Spellings: Sendable {
-    private let known = Mutex<[String: [String]]>([:])
-    private static let limit = 10_000
-
-    func near(_ text: String, _ find: () -> [String]) -> [String] {
-        if let found = known.withLock({ $0[text] }) { return found }
-        let found = find()
-        known.withLock {
-            if $0.count >= Spellings.limit { $0 = [:] }
-            $0[text] = found
-        }
-        return found
     }
 }

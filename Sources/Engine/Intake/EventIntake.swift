@@ -119,11 +119,13 @@ extension Engine {
             case .foreign(let source) = roster.speaker(
                 post: chunk.origin.post, source: event.source)
         else { return nil }
-        let who = chunk.origin.post.isEmpty ? "a sender without a name" : "post \(chunk.origin.post)"
+        let who =
+            chunk.origin.post.isEmpty ? "a sender without a name" : "post \(chunk.origin.post)"
         return .refused(
             LineReject(
                 .forbidden, field: "source",
-                detail: "\(who) may not speak as \(source); such a source is granted when a post is "
+                detail:
+                    "\(who) may not speak as \(source); such a source is granted when a post is "
                     + "enrolled"))
     }
 
@@ -185,7 +187,8 @@ extension Engine {
                 LineReject(
                     .past, field: "time",
                     detail: "\(TimeText.string(event.time)) lies \(days) days back, and at most "
-                        + "\(Int(rules.pastDays)) are taken (events.past-days); is the clock right?"))
+                        + "\(Int(rules.pastDays)) are taken (events.past-days); is the clock right?"
+                ))
         }
         return nil
     }

@@ -59,7 +59,7 @@ extension Engine {
 
     /// A line whose number the stream has passed: a duplicate where it says what is known, a
     /// conflict where the number was given to something else.
-    func judgeAgain(_ line: ParsedLine, _ chunk: FeedChunk, _ now: Instant) -> Verdict {
+    mutating func judgeAgain(_ line: ParsedLine, _ chunk: FeedChunk, _ now: Instant) -> Verdict {
         let isKnown: Bool
         switch line.value {
         case .event(let event):
@@ -95,7 +95,7 @@ extension Engine {
     }
 
     /// Whether a line would be refused now as it was then, so that its second copy says nothing new.
-    func isRefusedAnyway(_ line: ParsedLine, _ chunk: FeedChunk, _ now: Instant) -> Bool {
+    mutating func isRefusedAnyway(_ line: ParsedLine, _ chunk: FeedChunk, _ now: Instant) -> Bool {
         switch line.value {
         case .event(let event):
             let read = read(event, chunk)

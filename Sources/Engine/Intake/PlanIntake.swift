@@ -18,7 +18,8 @@ extension Engine {
             case .same: return .duplicate
             case .earlier:
                 tellEarlier(
-                    plan, "this is what plan \(plan.shipment) said before, and another version is in "
+                    plan,
+                    "this is what plan \(plan.shipment) said before, and another version is in "
                         + "force: send it with updated to return to it", line.number, chunk, &reply,
                     &draft)
                 return .duplicate
@@ -27,7 +28,8 @@ extension Engine {
                 _ = draft.blob.append(.line, chunk.origin, bytes)
                 if plan.updated == nil, let updated = known.plan.updated {
                     tellEarlier(
-                        plan, "plan \(plan.shipment) is in force as of its updated, "
+                        plan,
+                        "plan \(plan.shipment) is in force as of its updated, "
                             + "\(TimeText.string(updated)): send a later updated to replace it",
                         line.number, chunk, &reply, &draft)
                 }
@@ -71,7 +73,7 @@ extension Engine {
         return version.updated < known.version.updated ? .older : .newer
     }
 
-    private func tellAssumptions(
+    private mutating func tellAssumptions(
         _ stated: ShipmentPlan, _ plan: ShipmentPlan, _ assumed: [AssumedTime], _ line: Int,
         _ chunk: FeedChunk, _ reply: inout SourceReply, _ draft: inout Draft
     ) {
@@ -107,7 +109,8 @@ extension Engine {
             return .refused(
                 LineReject(
                     .time, field: "milestones",
-                    detail: "\(words(later)) is planned before \(words(earlier)), and comes after it"))
+                    detail:
+                        "\(words(later)) is planned before \(words(earlier)), and comes after it"))
         }
         let isGraph = plan.milestones.contains { $0.container != nil || $0.after != nil }
         guard !isGraph else {
