@@ -106,7 +106,8 @@ extension Engine {
                 zone: zone, shipment: event.shipment == 0 ? nil : symbols[event.shipment],
                 mode: event.mode, retracted: event.retracted,
                 isSetAside: event.flags.contains(.setAside), eventClass: event.eventClass,
-                flags: event.flags, content: event.content, updated: event.updated)
+                flags: event.flags.subtracting([.shared, .setAside]), content: event.content,
+                updated: event.updated)
         }
         return ContainerView(container: container, journeys: journeys, reports: reports)
     }

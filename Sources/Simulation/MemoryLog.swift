@@ -126,6 +126,7 @@ public final class MemoryLog: LogStore {
             state.snapshot.batch = checkpoint.batch
             state.snapshot.network = checkpoint.network ?? state.snapshot.network
             state.snapshot.rules = checkpoint.rules ?? state.snapshot.rules
+            state.snapshot.posts = checkpoint.posts ?? state.snapshot.posts
             for line in checkpoint.shipments {
                 state.shipments[line.key] = line
                 state.restingShipments.remove(line.key)

@@ -172,17 +172,36 @@ public enum ReadingOrder {
         let end = event.time.advanced(minutes: dayMinutes)
         let first = order.firstIndex { $0.time >= event.time } ?? order.count
         let last = order.firstIndex { $0.time >= end } ?? order.count
-        var at = last
-        for gap in first...last {
-            let before = gap > 0 ? events[order[gap - 1].index] : nil
-            let behind = gap < order.count ? events[order[gap].index] : nil
-            if fits(event, between: before, and: behind, guide) {
-                at = gap
-                break
+        // Where somebody knows the time of the same thing, that is what is known.
+        let isKnown = order[first..<last].contains {
+            events[$0.index].place == event.place && events[$0.index].code == event.code
+        }
+        if isKnown { return }
+        func gap(_ fits: (EventRecord?, EventRecord?) -> Bool) -> Int? {
+            (first...last).first { gap in
+                fits(
+                    gap > 0 ? events[order[gap - 1].index] : nil,
+                    gap < order.count ? events[order[gap].index] : nil)
             }
         }
+        // With what else happened there; else on the way between two other places.
+        let at =
+            gap { joins(event, between: $0, and: $1, guide) }
+            ?? gap { fits(event, between: $0, and: $1, guide) } ?? last
         let earliest = at > 0 ? max(event.time, order[at - 1].time) : event.time
         order.insert(ReadEvent(index: index, time: earliest), at: at)
+    }
+
+    /// Whether it belongs to the same stay as one of its neighbours.
+    private static func joins(
+        _ event: EventRecord, between before: EventRecord?, and behind: EventRecord?,
+        _ guide: PlaceGuide
+    ) -> Bool {
+        if let behind, behind.place == event.place, !precedes(event, behind, guide) {
+            return false
+        }
+        if let before, before.place == event.place { return precedes(before, event, guide) }
+        return behind?.place == event.place
     }
 
     /// Whether the box may have been there then, as far as its neighbours tell.
@@ -190,13 +209,7 @@ public enum ReadingOrder {
         _ event: EventRecord, between before: EventRecord?, and behind: EventRecord?,
         _ guide: PlaceGuide
     ) -> Bool {
-        if let behind, behind.place == event.place {
-            // What comes before it at the same place, unless it has left already.
-            return precedes(event, behind, guide)
-                && !(before?.place == event.place
-                    && before.map { precedes(event, $0, guide) } ?? false)
-        }
-        if let before, before.place == event.place { return precedes(before, event, guide) }
+        if before?.place == event.place || behind?.place == event.place { return false }
         if let behind, let isAhead = guide.passes(event.place, before: behind.place), !isAhead {
             return false
         }
