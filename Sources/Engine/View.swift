@@ -104,7 +104,8 @@ extension Engine {
             return ContainerView.Report(
                 time: event.time, code: event.code, place: symbols[event.place], name: name,
                 zone: zone, shipment: event.shipment == 0 ? nil : symbols[event.shipment],
-                mode: event.mode, retracted: event.retracted,
+                mode: event.mode,
+                retracted: event.retracted || record.history.isTakenBack(event),
                 isSetAside: event.flags.contains(.setAside), eventClass: event.eventClass,
                 flags: event.flags.subtracting([.shared, .setAside]), content: event.content,
                 updated: event.updated)

@@ -74,6 +74,15 @@ extension EventHistory {
         return isAside == true ? .superseded : outcome
     }
 
+    /// Whether a retraction that names none of them has taken an event back.
+    public func isTakenBack(_ event: EventRecord) -> Bool {
+        guard event.flags.contains(.setAside) else { return false }
+        return events.contains {
+            $0.flags.contains(.shared) && $0.identity.high == event.identity.high && $0.retracted
+                && $0.place == 0 && event.rank <= $0.rank
+        }
+    }
+
     private func hasFirstVersion(_ identity: Identity) -> Bool {
         superseded.contains { $0.identity == identity && $0.updated == .unset }
     }

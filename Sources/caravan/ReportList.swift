@@ -50,26 +50,19 @@ struct ReportList {
         let parser = FeedParser(limits: .largest)
         var told: [Told] = lines.compactMap { line in
             let value = line.bytes.withUnsafeBufferPointer { parser.parse($0) }
-            guard case .event(let event) = value, let object = FlatObject(line.bytes),
-                event.container == view.container
-            else { return nil }
+            guard case .event(var event) = value, let object = FlatObject(line.bytes) else {
+                return nil
+            }
+            if event.container != view.container {
+                // It was moved to another container, which takes it back here.
+                guard event.was == view.container else { return nil }
+                event.retract = true
+            }
             return Told(stored: line, event: event, object: object)
         }
-        for known in view.reports {
+        for known in view.reports where known.time != .unset {
             let at = told.firstIndex { !$0.isTaken && $0.event.content == known.content }
             if let at { told[at].isTaken = true }
-            if known.retracted, known.time == .unset {
-                // The retraction itself says nothing; what it takes back stands in an earlier line.
-                let id = at.flatMap { told[$0].event.id }
-                for other in told.indices
-                where !told[other].isTaken && !told[other].event.retract
-                    && told[other].event.id == id && id != nil
-                {
-                    told[other].isTaken = true
-                    add(told[other], standing: .retracted, view)
-                }
-                continue
-            }
             var report = Report(
                 time: known.time, code: known.code, eventClass: known.eventClass,
                 place: known.place, name: known.name, zone: known.zone,
@@ -78,6 +71,18 @@ struct ReportList {
                 shipment: known.shipment, mode: known.mode, seals: [])
             if let at { ReportList.fill(&report, told[at]) }
             reports.append(report)
+        }
+        // A retraction that repeats no facts: what it takes back stands in an earlier line.
+        for known in view.reports where known.time == .unset {
+            let retraction = told.first { $0.event.content == known.content }
+            guard let retraction, let id = retraction.event.id else { continue }
+            for at in told.indices
+            where !told[at].isTaken && !told[at].event.retract && told[at].event.id == id
+                && told[at].stored.post == retraction.stored.post
+            {
+                told[at].isTaken = true
+                add(told[at], standing: .retracted, view)
+            }
         }
         for line in told where !line.isTaken && !line.event.retract && line.event.time != .unset {
             add(line, standing: .replaced, view)

@@ -122,6 +122,62 @@ private struct Rig {
         #expect(rig.server.log.commits.flatMap(\.events).isEmpty)
     }
 
+    /// Runs `caravan push` beside the server's own tasks; returns what it says and how it ended.
+    private func push(_ words: [String], _ rig: Rig) async throws -> (said: String, seconds: Double)
+    {
+        let server = "tls:localhost:\(rig.server.tlsPort)"
+        let command = [DaemonProcess.program("caravan"), "push", "--server", server] + words
+        return try await withCheckedThrowingContinuation { continuation in
+            Thread.detachNewThread {
+                let began = LineSocket.now()
+                continuation.resume(
+                    with: Result {
+                        let said = try Shell.run(
+                            command, input: "{\"ping\":0}\n{\"x\":1}\n", status: 1)
+                        return (said, LineSocket.now() - began)
+                    })
+            }
+        }
+    }
+
+    /// What no waiting mends is said at once, with what to do; what may pass is tried again.
+    @Test func pushDoesNotWaitForWhatDoesNotCome() async throws {
+        let rig = try await Rig(revoked: ["revoked"])
+        let name = "URI:urn:caravan:post:GATE"
+        let ca = ["--ca", rig.authority.authorities]
+        func shown(_ files: TLSFiles) -> [String] {
+            ["--certificate", files.certificateChain, "--key", files.privateKey]
+        }
+        let other = try TestAuthority()
+        let stranger = try other.issue("stranger", names: name)
+        let expired = try rig.authority.issue("expired", names: name, from: -3, until: -1)
+        let revoked = TLSFiles(
+            certificateChain: rig.authority.path("revoked.pem"),
+            privateKey: rig.authority.path("revoked.key"))
+        let unknown = try rig.authority.issue("unknown", names: "URI:urn:caravan:post:NEW")
+        for (words, wanted) in [
+            (ca, "--certificate and --key"), ([], "--ca FILE"),
+            (["--ca", other.authorities], "--ca vouches for"),
+            (ca + shown(stranger), "authority"), (ca + shown(expired), "expired"),
+            (ca + shown(revoked), "revoked"), (ca + shown(unknown), "caravan post list"),
+        ] {
+            let (said, seconds) = try await push(words + ["--patience", "300"], rig)
+            #expect(said.contains(wanted), "\(wanted): \(said)")
+            #expect(seconds < 60, "\(wanted)")
+        }
+        // A server that is away may come: that is waited for.
+        let spool = rig.authority.path("spool")
+        let away = [
+            "--server", rig.server.folder.path + "/nobody", "--patience", "2",
+        ]
+        let (said, seconds) = try await push(ca + away, rig)
+        #expect(said.contains("were not acknowledged within 2 s"), "\(said)")
+        #expect(seconds >= 1)
+        let (session, _) = try await push(
+            ca + shown(unknown) + ["--spool", spool, "--post", "NEW", "--patience", "300"], rig)
+        #expect(session.contains("caravan post list"), "\(session)")
+    }
+
     @Test func aListOfRevokedCertificatesPastItsTimeLetsNobodyIn() async throws {
         let rig = try await Rig(listFrom: -3, listUntil: -1)
         let files = try rig.authority.issue("gate", names: "URI:urn:caravan:post:GATE")

@@ -59,6 +59,50 @@ extension LineSocket {
         #expect(server.log.commits.flatMap(\.events).count == 2)
     }
 
+    /// Lines that cannot be read have no number of their own: sent again from whatever line on, they are
+    /// what they were, and the next number is nobody else's.
+    @Test func unreadableLinesAreCountedFromTheSendersOwnStart() async throws {
+        let bad = "{\"id\":\"x\",\n"
+        let lines = [bad, event(2), bad, event(4), bad, bad, event(7)]
+        for isTorn in [false, true] {
+            let server = try await TestServer()
+            for count in 1...lines.count {
+                // Each time from its own first line, whole or piece by piece.
+                let socket = try server.feed()
+                try socket.send(hello("P"))
+                let welcome = try await socket.next(with: "welcome")
+                #expect(welcome.contains("\"resume\":\(count - 1),"), "\(welcome)")
+                if isTorn {
+                    for line in lines.prefix(count) {
+                        try socket.send(line)
+                        try await Task.sleep(for: .milliseconds(20))
+                    }
+                } else {
+                    try socket.send(lines.prefix(count).joined())
+                }
+                try socket.send("{\"bye\":1}\n")
+                var said = ""
+                while let line = try await socket.next() { said += line + "\n" }
+                #expect(!said.contains("conflict") && !said.contains("gap"), "\(count): \(said)")
+                #expect(said.contains("\"bye\""), "\(count): \(said)")
+            }
+            #expect(
+                server.log.commits.flatMap(\.events).map(\.event.id) == ["e2", "e4", "e7"])
+            #expect(server.log.commits.flatMap(\.quarantined).count == 4)
+        }
+    }
+
+    /// The number of a line that is no JSON is read where it can be seen.
+    @Test func aNumberThatCanBeSeenCounts() {
+        func seq(_ text: String) -> Int64? {
+            Array(text.utf8).withUnsafeBufferPointer { SeqText.find(in: $0) }
+        }
+        #expect(seq("{\"id\":\"a\",,\"seq\" : 12}") == 12)
+        #expect(seq("{\"id\":\"a\",\"seq\":7") == 7)
+        #expect(seq("{\"seq\":3,\"x\":}") == 3)
+        #expect(seq("rubbish") == nil && seq("{\"seq\":") == nil && seq("{\"seq\":\"1\"") == nil)
+    }
+
     @Test func aLineWithoutANumberEndsTheSession() async throws {
         let server = try await TestServer()
         let socket = try server.feed()

@@ -77,11 +77,12 @@ final class TestServer: Sendable {
             source: MemoryTails(log: log), clock: wallNow)
         let recovered = try await Recovery.run(log)
         hub.begin(log: recovered.head.log, last: recovered.head.seq)
-        let (inbox, log) = (inbox, log)
+        let (inbox, log, book) = (inbox, log, book)
+        await book.refresh()
         Task.detached {
             var loop = WriterLoop(
                 recovered: recovered, store: log, inbox: inbox, hub: hub, status: status,
-                clock: DaemonClock(wall: wallNow), options: writer, logger: logger)
+                clock: DaemonClock(wall: wallNow), options: writer, logger: logger, book: book)
             try? await loop.run(
                 ordinances: [.rules(AlertRules()), .network(NetworkFile.shippedBytes)])
         }

@@ -1,4 +1,5 @@
 import Engine
+import Foundation
 import Simulation
 import Store
 import TestKit
@@ -243,5 +244,27 @@ private func traffic(_ seed: UInt64) -> FeedChunk {
         }
         #expect(try cluster.rows("select batch from head") == ["5"])
         #expect(try cluster.rows("select count(*) from quarantine") == ["5"])
+    }
+}
+
+@Suite struct ProgramsTests {
+    /// A cluster is served by the programs of the version that made it, or by none.
+    @Test func aClusterOfAnotherVersionIsNotTouched() throws {
+        let folder = ScratchFolder()
+        let data = folder.path + "/pg/data"
+        try FileManager.default.createDirectory(atPath: data, withIntermediateDirectories: true)
+        try "11\n".write(toFile: data + "/PG_VERSION", atomically: true, encoding: .utf8)
+        do {
+            _ = try PrivateCluster(folder: folder.path + "/pg")
+            Issue.record("taken")
+        } catch {
+            #expect("\(error)".contains("made by PostgreSQL 11"), "\(error)")
+            #expect("\(error)".contains("postgresql-11"))
+        }
+        let cluster = try TestCluster()
+        let made = try String(
+            contentsOfFile: cluster.cluster.data + "/PG_VERSION", encoding: .utf8)
+        #expect(try cluster.rows("show server_version_num")[0].hasPrefix(made.prefix(2)))
+        _ = try PrivateCluster(folder: cluster.cluster.folder)
     }
 }

@@ -201,3 +201,61 @@ import Wire
         #expect(round.stops.contains { $0.place == alashankou })
     }
 }
+
+@Suite struct ZoneTests {
+    private let berlin = ZoneRule(
+        name: "Europe/Berlin", offsetMinutes: 60, europeanSummerTime: true)
+
+    @Test func eachCivilTimeIsOneInstant() {
+        // Every quarter of an hour of a year, read and shown again.
+        for step in 0..<(366 * 96) {
+            let instant = Instant(seconds: 1_767_225_600 + Int64(step) * 900)
+            let shown = CivilTime(instant, offsetMinutes: berlin.offset(at: instant))
+            let (read, showing) = berlin.reading(shown)
+            #expect(showing != .never)
+            // Of two the earlier.
+            #expect(read == instant || showing == .twice && instant.minutes(since: read) == 60)
+        }
+    }
+
+    @Test func theHourThatIsLeftOutMovesForward() {
+        let civil = CivilTime(year: 2026, month: 3, day: 29, hour: 2, minute: 30)
+        let (instant, showing) = berlin.reading(civil)
+        #expect(showing == .never)
+        #expect(CivilTime(instant, offsetMinutes: 120).hour == 3)
+        let twice = berlin.reading(CivilTime(year: 2026, month: 10, day: 25, hour: 2, minute: 30))
+        #expect(twice.showing == .twice && CivilTime(twice.instant).hour == 0)
+    }
+
+    @Test func aZoneThatChangedItsOffset() {
+        // Almaty went from +06:00 to +05:00 on 1 March 2024: the last hour of February came twice.
+        let changed = CivilTime(year: 2024, month: 3, day: 1).instant(offsetMinutes: 360)
+        let almaty = ZoneRule(
+            name: "Asia/Almaty", offsetMinutes: 300, changedAt: changed, formerOffsetMinutes: 360)
+        let twice = almaty.reading(CivilTime(year: 2024, month: 2, day: 29, hour: 23, minute: 30))
+        #expect(twice.showing == .twice && twice.instant < changed)
+        #expect(almaty.reading(CivilTime(year: 2024, month: 2, day: 29, hour: 22)).showing == .once)
+        #expect(almaty.reading(CivilTime(year: 2024, month: 3, day: 1, hour: 1)).showing == .once)
+    }
+}
+
+@Suite struct SpellingTests {
+    @Test func slipsAreCounted() {
+        #expect(Slips.between("KZHOR", "KZHRO", atMost: 1) == 1)
+        #expect(Slips.between("KZHOR", "KZHR", atMost: 1) == 1)
+        #expect(Slips.between("shipment", "shipement", atMost: 2) == 1)
+        #expect(Slips.between("KZHOR", "CNHRS", atMost: 2) == nil)
+        #expect(Slips.between("", "", atMost: 0) == 0 && Slips.between("", "A", atMost: 1) == 1)
+    }
+
+    @Test func placesAreSpelledInOneWay() {
+        #expect(PlaceSpelling.key("Małaszewicze") == "MALASZEWICZE")
+        #expect(
+            PlaceSpelling.key("kz\u{A0}hor") == "KZHOR"
+                && PlaceSpelling.key("KZ\u{2011}HOR") == "KZHOR")
+        #expect(PlaceSpelling.code(" sg sin ") == "SGSIN")
+        #expect(PlaceSpelling.code("depot  7") == "DEPOT 7")
+        #expect(LookAlike.latin("\u{41A}ZH\u{41E}R") == "KZHOR")
+        #expect(LookAlike.words(about: "KZHOR") == nil)
+    }
+}

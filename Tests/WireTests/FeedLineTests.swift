@@ -224,6 +224,66 @@ import Wire
         #expect(TimeText.parse(text) == nil)
     }
 
+    /// What people write instead of RFC 3339, taken for what it is.
+    @Test(arguments: [
+        ("2026-11-25T10:15:00+0500", "2026-11-25T10:15:00+05:00"),
+        ("2026-11-25T10:15:00+05", "2026-11-25T10:15:00+05:00"),
+        ("2026-11-25 10:15:00+05:00", "2026-11-25T10:15:00+05:00"),
+        ("2026-11-25 10:15:00 +0500", "2026-11-25T10:15:00+05:00"),
+        ("2026-11-25t10:15:00z", "2026-11-25T10:15:00Z"),
+        ("2026-11-25T10:15Z", "2026-11-25T10:15:00Z"),
+        ("2026-11-25 10:15", "2026-11-25T10:15:00"),
+        ("  2026-11-25T10:15:00Z ", "2026-11-25T10:15:00Z"),
+        ("2026-11-25T10:15:00,5-0330", "2026-11-25T10:15:00.5-03:30"),
+    ]) func whatPeopleWriteInstead(_ written: String, _ meant: String) {
+        #expect(TimeText.parse(written) != nil)
+        #expect(TimeText.parse(written) == TimeText.parse(meant))
+    }
+
+    @Test func aDayAloneIsADay() throws {
+        let day = try TimeText.read(utf8("2026-11-25"), strictly: true).get()
+        #expect(day.isDateOnly && day.offsetMinutes == nil)
+        #expect(day.instant == TimeText.parse("2026-11-25T00:00:00")?.instant)
+        for text in ["2026-11-31", "2026-13-01", "25.11.2026", "2026/11/25", "2026-11-2"] {
+            #expect(throws: TimeText.Flaw.form) {
+                try TimeText.read(utf8(text), strictly: true).get()
+            }
+        }
+    }
+
+    private func utf8(_ text: String) -> UnsafeBufferPointer<UInt8> {
+        // Small, and for as long as the tests run.
+        let bytes = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: text.utf8.count)
+        _ = bytes.initialize(from: text.utf8)
+        return UnsafeBufferPointer(bytes)
+    }
+
+    @Test func onlyClocksOfThisEarthAreTaken() {
+        func flaw(_ text: String, strictly: Bool = true) -> TimeText.Flaw? {
+            if case .failure(let flaw) = TimeText.read(utf8(text), strictly: strictly) {
+                return flaw
+            }
+            return nil
+        }
+        for good in [
+            "2026-11-25T10:15:00+14:00", "2026-11-25T10:15:00-12:00", "2016-12-31T23:59:60Z",
+            "2017-01-01T04:59:60+05:00", "2016-12-31T18:29:60-05:30",
+        ] { #expect(flaw(good) == nil, "\(good)") }
+        for bad in [
+            "2026-11-25T10:15:00+14:01", "2026-11-25T10:15:00-12:01", "2026-11-25T10:15:00+23:59",
+        ] {
+            #expect(flaw(bad) == .offset, "\(bad)")
+            // What a log took it takes again.
+            #expect(flaw(bad, strictly: false) == nil)
+        }
+        for bad in [
+            "2026-11-25T12:30:60+05:00", "2016-12-31T23:59:60", "2016-12-31T23:59:60+05:00",
+        ] {
+            #expect(flaw(bad) == .leapSecond, "\(bad)")
+            #expect(flaw(bad, strictly: false) == nil)
+        }
+    }
+
     @Test func leapSecondsAndLeapDaysAreRead() throws {
         let leap = try #require(TimeText.parse("2016-12-31T23:59:60Z")).instant
         #expect(leap == TimeText.parse("2017-01-01T00:00:00Z")?.instant)
@@ -320,5 +380,90 @@ import Wire
             #expect(error.line == 3)
             #expect(error.detail.contains("latitude"))
         }
+    }
+}
+
+/// What a person hears who has typed a line by hand.
+@Suite struct HandTypedTests {
+    private func refusal(_ line: String) -> LineReject? {
+        if case .reject(let reject) = FeedParser().parse(line) { return reject }
+        return nil
+    }
+
+    private func line(_ fields: String) -> String {
+        "{\"container\":\"QZTU0000206\",\"event\":\"GTIN\",\"place\":\"KZHOR\",\"time\":"
+            + "\"2026-11-25T10:15:00Z\"\(fields)}"
+    }
+
+    @Test func eachSlipIsNamed() {
+        for (typed, words) in [
+            (line(","), "a comma too many at byte"),
+            (line(",\"seals\":[\"A\",]"), "a comma too many at byte"),
+            ("{\u{201C}container\u{201D}:1}", "a quotation mark of another kind"),
+            ("{'container':'QZTU0000206'}", "a quotation mark of another kind"),
+            (line(",\"seals\":\"A\""), "seals is a list of strings"),
+            (line(",\"seals\":[1]"), "seals is a list of strings"),
+            (line(",\"class\":\"DONE\""), "ACT (ACTUAL), EST (ESTIMATED) or PLN (PLANNED)"),
+            (
+                line("").replacing("2026-11-25T10:15:00Z", with: "25.11.2026 10:15"),
+                "such as 2026-11-23"
+            ),
+            (line("").replacing("QZTU0000206", with: "QZTU0000207"), "should end in 6"),
+            (
+                line("").replacing("QZTU", with: "QZ\u{422}U"),
+                "Cyrillic \u{422} (U+0422) at 3 looks like the letter T"
+            ),
+            (
+                line("").replacing("QZTU", with: "\u{396}ZTU"),
+                "Greek \u{396} (U+0396) at 1 looks like the letter Z"
+            ),
+            (line("").replacing("GTIN", with: "GT\u{406}N"), "looks like the letter I"),
+        ] {
+            #expect(
+                refusal(typed)?.detail.contains(words) == true,
+                "\(typed): \(refusal(typed)?.detail ?? "-")")
+        }
+        #expect(refusal(line("").replacing("GTIN", with: "GT\u{406}N"))?.suggest == ["GTIN"])
+        #expect(
+            refusal(line("").replacing("QZTU0000206", with: "QZTUOOOO2O6"))?.suggest == [
+                "QZTU0000206"
+            ])
+    }
+
+    @Test func whatIsMeantIsTaken() {
+        for number in [
+            "qztu0000206", "QZTU 000 020-6", "QZTU\u{A0}0000206", "QZTU\u{2011}000020\u{2009}6",
+            "\u{FF31}\u{FF3A}\u{FF34}\u{FF35}0000206",
+        ] {
+            guard
+                case .event(let event) = FeedParser().parse(
+                    line("").replacing("QZTU0000206", with: number))
+            else {
+                Issue.record("\(number) is refused")
+                continue
+            }
+            #expect(event.container.description == "QZTU0000206")
+        }
+        for (word, meant) in [("ACTUAL", EventClass.act), ("estimated", .est), ("Planned", .pln)] {
+            guard case .event(let event) = FeedParser().parse(line(",\"class\":\"\(word)\"")) else {
+                Issue.record("\(word) is refused")
+                continue
+            }
+            #expect(event.eventClass == meant)
+        }
+    }
+
+    /// What a line could always say hashes as it always did.
+    @Test func contentsOfOldStayKnown() throws {
+        func content(_ fields: String) -> UInt64 {
+            guard case .event(let event) = FeedParser().parse(line(fields)) else { return 0 }
+            return event.content
+        }
+        #expect(content("") == 6_491_226_488_574_921_487)
+        #expect(content(",\"class\":\"ACTUAL\"") == content(""))
+        #expect(content(",\"shipement\":\"S\"") == content(""))
+        #expect(
+            Set([content(""), content(",\"source\":\"A\""), content(",\"source\":\"B\"")]).count
+                == 3)
     }
 }
