@@ -176,6 +176,13 @@ public struct FeedParser: Sendable {
         scanner.skipSpace()
         if scanner.at == bytes.count { return .empty }
         if bytes[scanner.at] != 0x7B {
+            guard JSONScanner.beginsValue(bytes[scanner.at]) else {
+                throw LineReject(
+                    .json,
+                    detail: "this is no JSON: a line is one object, such as "
+                        + "{\"container\":\"…\",\"event\":\"GTIN\",\"place\":\"KZHOR\",\"time\":"
+                        + "\"\(TimeText.example)\"}")
+            }
             _ = try scanner.value()
             try scanner.finish()
             throw LineReject(.unknownLine, detail: "a line is one JSON object")
@@ -337,6 +344,14 @@ struct Fields {
         return found
     }
 
+    /// A field that is needed; a key that nothing reads may be what was meant for it.
+    func missing(_ name: String, on kind: KeyNotes.Kind = .event) -> LineReject {
+        let stray = unknownKeys.first { KeyNotes.note($0, on: kind).suggest == [name] }
+        return LineReject(
+            .missing, field: name,
+            detail: "\(name) is missing" + (stray.map { "; \($0) is not read" } ?? ""))
+    }
+
     func time(_ key: FeedKey, _ name: String) throws(LineReject) -> TimeText.Read? {
         guard has(key) else { return nil }
         return try time(slot(key), name)
@@ -344,7 +359,8 @@ struct Fields {
 
     func time(_ slot: JSONSlot, _ name: String) throws(LineReject) -> TimeText.Read {
         guard slot.kind == .string else {
-            throw LineReject(.type, field: name, detail: "\(name) is a string")
+            throw LineReject(
+                .type, field: name, detail: "\(name) is a string such as \(TimeText.example)")
         }
         let read =
             slot.escaped
@@ -357,13 +373,15 @@ struct Fields {
             let shown = String(JSONText.decode(bytes, slot).prefix(40))
             let why =
                 switch flaw {
-                case .form: "\(shown) is no RFC 3339 time such as 2026-11-23T10:15:00+05:00"
+                case .form: "\(shown) is no RFC 3339 time such as \(TimeText.example)"
                 case .leapSecond:
                     "\(shown) has a 60th second, which only the last minute of a day of UTC can have"
                 case .offset:
                     "the offset of \(shown) is shown by no clock: they go from -12:00 to +14:00"
                 }
-            throw LineReject(.time, field: name, detail: why)
+            throw LineReject(
+                .time, field: name, detail: why,
+                suggest: flaw == .form ? TimeText.meant(shown).map { [$0] } ?? [] : [])
         }
     }
 
@@ -391,7 +409,7 @@ struct Fields {
         LineReject(
             .time, field: name,
             detail: "\(name) is a day alone; it needs the time of day, such as "
-                + "2026-11-23T10:15:00+05:00")
+                + TimeText.example)
     }
 
     func integer(_ key: FeedKey, _ name: String) throws(LineReject) -> Int64? {

@@ -8,7 +8,7 @@ struct EventReader {
 
     func event() throws(LineReject) -> TrackingEvent {
         guard fields.has(.container) else {
-            throw LineReject(.missing, field: "container", detail: "container is missing")
+            throw fields.missing("container")
         }
         let container = try fields.container(fields.slot(.container), "container")
         let retract = try fields.flag(.retract, "retract")
@@ -21,11 +21,11 @@ struct EventReader {
         if fields.has(.place) {
             place = try fields.place(fields.slot(.place), "place")
         } else if !retract {
-            throw LineReject(.missing, field: "place", detail: "place is missing")
+            throw fields.missing("place")
         }
         let time = try fields.time(.time, "time")
         if time == nil, !retract {
-            throw LineReject(.missing, field: "time", detail: "time is missing")
+            throw fields.missing("time")
         }
         var event = TrackingEvent(
             container: container, identity: Identity(high: 0, low: 0), content: 0, id: id,
@@ -145,7 +145,7 @@ struct EventReader {
     func eventCode(optional: Bool) throws(LineReject) -> EventCode? {
         guard fields.has(.event) else {
             if optional { return nil }
-            throw LineReject(.missing, field: "event", detail: "event is missing")
+            throw fields.missing("event")
         }
         let slot = fields.slot(.event)
         if slot.kind == .string, !slot.escaped, slot.end - slot.start == 4,
@@ -156,11 +156,13 @@ struct EventReader {
         let text = Fields.code(try fields.text(slot, "event"))
         if let code = EventCodes.named[text] { return code }
         let latin = LookAlike.latin(text)
-        let near = EventCodes.named[latin].map { [$0.code] } ?? EventCodes.near(latin)
+        let near = EventCodes.meant(latin).map { [$0] } ?? EventCodes.near(latin)
         let why = LookAlike.words(about: text).map { ": \($0)" } ?? ""
+        let hint = near.isEmpty ? "" : "; is \(near.map(\.prompt).joined(separator: " or ")) meant?"
         throw LineReject(
-            .event, field: "event", detail: "\(text.prefix(40)) is no DCSA event code\(why)",
-            suggest: near)
+            .event, field: "event",
+            detail: "\(text.prefix(40)) is no DCSA event code\(why)\(hint)",
+            suggest: near.map(\.code))
     }
 
     private func eventClass() throws(LineReject) -> EventClass {
@@ -263,11 +265,27 @@ enum EventCodes {
                 | UInt32(bytes[3])]
     }
 
-    /// Codes that a slip of the finger away.
-    static func near(_ text: String) -> [String] {
+    /// What is meant by words that are no code, but stand for one; other separators do not count.
+    static func meant(_ text: String) -> EventCode? {
+        let word = String(text.map { $0 == " " || $0 == "-" ? "_" : $0 })
+        if let code = named[word] { return code }
+        let words: [String: EventCode] = [
+            "ARRIVAL": .arri, "ARRIVE": .arri, "DEPARTURE": .depa, "DEPART": .depa, "LEFT": .depa,
+            "GATE_IN": .gtin, "GATEIN": .gtin, "IN": .gtin, "GATE_OUT": .gtot, "GATEOUT": .gtot,
+            "OUT": .gtot, "LOADING": .load, "DISCHARGE": .disc, "UNLOAD": .disc,
+            "UNLOADING": .disc, "CROSSING": .cros, "BORDER": .cros, "SCAN": .cuss,
+            "SCANNED": .cuss, "INSPECTION": .insp, "INSPECT": .insp, "CUSTOMS_RELEASE": .cusr,
+            "RELEASED": .cusr, "RELEASE": .cusr, "CLEARED": .cusr, "SEAL": .rsea,
+            "UNSEALED": .rmvd, "STUFFING": .stuf, "STRIPPING": .strp, "UNSTUFFED": .strp,
+        ]
+        return words[word]
+    }
+
+    /// Codes that are a slip of the finger away.
+    static func near(_ text: String) -> [EventCode] {
         let typed = Array(text.utf8)
-        return EventCode.allCases.map(\.code).filter { code in
-            let wanted = Array(code.utf8)
+        return EventCode.allCases.filter { code in
+            let wanted = Array(code.code.utf8)
             if typed.count == 4 {
                 let wrong = zip(typed, wanted).filter { $0 != $1 }.count
                 return wrong == 1 || typed.sorted() == wanted.sorted()
@@ -329,7 +347,7 @@ struct PlanReader {
 
     private func containers() throws(LineReject) -> [ContainerNumber] {
         guard fields.has(.containers) else {
-            throw LineReject(.missing, field: "containers", detail: "containers is missing")
+            throw fields.missing("containers", on: .plan)
         }
         var found: [ContainerNumber] = []
         var seen: Set<ContainerNumber> = []
@@ -475,8 +493,13 @@ struct PlanReader {
 extension EventReader {
     func requiredCode() throws(LineReject) -> EventCode {
         guard let code = try eventCode(optional: false) else {
-            throw LineReject(.missing, field: "event", detail: "event is missing")
+            throw fields.missing("event")
         }
         return code
     }
+}
+
+extension EventCode {
+    /// `GTIN (GATED_IN)`
+    var prompt: String { "\(code) (\(word))" }
 }

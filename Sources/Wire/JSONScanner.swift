@@ -78,6 +78,14 @@ public struct JSONScanner {
         }
     }
 
+    /// Whether a value may begin with this byte, or with a word that JSON has.
+    static func beginsValue(_ byte: UInt8) -> Bool {
+        switch byte {
+        case 0x7B, 0x5B, 0x22, 0x2D, 0x30...0x39, 0x74, 0x66, 0x6E: true
+        default: false
+        }
+    }
+
     /// Nothing but space is left.
     public mutating func finish() throws(LineReject) {
         skipSpace()

@@ -20,6 +20,27 @@ public enum TimeText {
         case offset
     }
 
+    /// What a good one looks like.
+    static let example = "2026-11-23T10:15:00+05:00"
+
+    /// `25.11.2026 16:52` as RFC 3339 has it; nil where which is the day and which the month is a guess.
+    static func meant(_ text: String) -> String? {
+        let parts = text.split(separator: " ")
+        let date = (parts.first ?? "").split(separator: ".").compactMap { Int($0) }
+        guard date.count == 3, (1...31).contains(date[0]), (1...12).contains(date[1]),
+            (1_970...9_999).contains(date[2])
+        else { return nil }
+        func two(_ value: Int) -> String { (value < 10 ? "0" : "") + String(value) }
+        var meant = "\(date[2])-\(two(date[1]))-\(two(date[0]))"
+        if parts.count > 1 {
+            let clock = parts[1].split(separator: ":").compactMap { Int($0) }
+            guard (2...3).contains(clock.count) else { return nil }
+            meant += "T" + clock.map(two).joined(separator: ":") + (clock.count == 2 ? ":00" : "")
+        }
+        var copy = meant
+        return copy.withUTF8 { try? read($0, strictly: true).get() } == nil ? nil : meant
+    }
+
     /// Offsets that clocks show, in minutes east of UTC.
     static let offsets = Int16(-12 * 60)...Int16(14 * 60)
 
