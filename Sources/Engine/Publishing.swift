@@ -22,8 +22,7 @@ extension Engine {
         let last = journey.publication.publishedAt
         let next =
             last == .unset ? scene.now : last.advanced(minutes: rules.publishIntervalSeconds / 60)
-        // An arrival is the last word, and waits for nothing.
-        if !first, scene.now < next, !outlook.isComplete {
+        if !first, scene.now < next, !isFreshArrival(outlook, scene.now) {
             journey.publication.owedAt = next
             return
         }
@@ -35,6 +34,11 @@ extension Engine {
         journey.publication.publishedAt = scene.now
         journey.publication.lateVerdict = late
         journey.publication.furthest = stage
+    }
+
+    /// An arrival is the last word and waits for nothing, unless it is history that is handed in.
+    private func isFreshArrival(_ outlook: Outlook, _ now: Instant) -> Bool {
+        outlook.isComplete && now.minutes(since: outlook.p50) < 1_440
     }
 
     private func hasMoved(_ p50: Instant, from said: Instant, _ outlook: Outlook) -> Bool {

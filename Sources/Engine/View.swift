@@ -10,6 +10,8 @@ public struct ContainerView: Sendable {
         public var code: EventCode
         public var planned: Instant?
         public var reached: Instant?
+        /// Of that only the day is known.
+        public var isDayAlone = false
         public var p10: Instant?
         public var p50: Instant?
         public var p90: Instant?
@@ -73,8 +75,13 @@ extension Engine {
                 shipment: symbols[journey.shipment], promised: shipment.plan.promised, stops: [],
                 lateProbability: nil, alerts: [])
             for (index, milestone) in chain.enumerated() {
-                view.stops.append(
-                    stop(milestone, progress.reached[index], points[index]))
+                var stop = stop(milestone, progress.reached[index], points[index])
+                stop.isDayAlone =
+                    progress.vague.contains(index)
+                    && record.history.events.contains {
+                        $0.flags.contains(.dateOnly) && $0.place == milestone.place && $0.counts
+                    }
+                view.stops.append(stop)
             }
             view.flags = shipment.plan.flags
             let ends = shipment.graph?.ends ?? [chain.count - 1]

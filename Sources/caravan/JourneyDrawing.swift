@@ -58,7 +58,7 @@ struct JourneyDrawing {
         var text = "\(alert.type.code) (\(alert.severity.code)) at \(Printable.text(alert.place))"
         if alert.delayMinutes > 0 {
             text += ": " + Terminal.span(Double(alert.delayMinutes))
-        } else {
+        } else if alert.type == .late {
             text += ": not any more, as it looks; the alert is about to end"
         }
         return terminal.paint(text, .red)
@@ -85,7 +85,7 @@ struct JourneyDrawing {
             var ink = Terminal.Ink.grey
             if let reached = stop.reached {
                 cells[column(reached)] = "●"
-                when = local(reached, stop.zone)
+                when = stop.isDayAlone ? day(reached, stop.zone) : local(reached, stop.zone)
                 ink = .green
             } else if let p10 = stop.p10, let p50 = stop.p50, let p90 = stop.p90 {
                 for at in column(p10)...max(column(p10), column(p90)) { cells[at] = "─" }
@@ -120,9 +120,13 @@ struct JourneyDrawing {
     private func when(_ report: ReportList.Report) -> String {
         let local = local(report.time, report.zone)
         guard report.flags.contains(.dateOnly) else { return local }
-        // The day alone.
-        let day = local.split(separator: " ").prefix { !$0.contains(":") }.joined(separator: " ")
-        return Terminal.padded(day, local.count)
+        return Terminal.padded(day(report.time, report.zone), local.count)
+    }
+
+    /// Where only the day is known.
+    private func day(_ instant: Instant, _ zone: ZoneRule) -> String {
+        local(instant, zone).split(separator: " ").prefix { !$0.contains(":") }
+            .joined(separator: " ")
     }
 
     /// What happened, or what somebody says will.
