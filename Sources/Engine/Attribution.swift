@@ -58,7 +58,17 @@ extension Engine {
         guard minutes != 0, let at = outlook.blamed, at >= 0, at < outlook.chain.count else {
             return []
         }
-        return [cause(at, minutes, outlook, scene)]
+        return [cause(innocent(at, minutes, outlook) ?? at, minutes, outlook, scene)]
+    }
+
+    /// Where a step that is over ended as planned, the one that lasts is to blame.
+    private func innocent(_ at: Int, _ minutes: Int, _ outlook: Outlook) -> Int? {
+        guard let next = outlook.expected.next, at < next, at < outlook.means.count,
+            outlook.chain[at].planned != .unset, !outlook.means[at].isNaN
+        else { return nil }
+        let late =
+            outlook.seenFrom.minutes(since: outlook.chain[at].planned) + Double(outlook.means[at])
+        return abs(late) * 2 < Double(abs(minutes)) ? next : nil
     }
 
     private func cause(

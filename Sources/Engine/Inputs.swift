@@ -98,6 +98,8 @@ public struct SourceReply: Sendable, Equatable {
     public var ack: Int
     /// Reject lines, ready to send, in order.
     public var rejects: [UInt8]
+    /// Lines of events that changed nothing: refused, known already, or behind a later version.
+    public var idle: [Int] = []
     /// What was assumed of lines that are stored, each assumption once.
     public var warnings: [LineWarning] = []
     /// Of the rejects, lines about what the sender may not speak of.

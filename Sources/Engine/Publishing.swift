@@ -1,5 +1,6 @@
 import Forecast
 import Tracking
+import Wire
 
 /// When an `eta` line is due, and what it says.
 extension Engine {
@@ -66,7 +67,12 @@ extension Engine {
             let actual = Engine.whole(outlook.p50)
             eta.actual = actual
             let due = outlook.promised ?? (last.planned == .unset ? nil : last.planned)
-            eta.deviationMinutes = due.map { Int(actual.minutes(since: $0).rounded()) }
+            if journey.progress.vague.contains(outlook.chain.count - 1) {
+                let zone = network.place(symbols[last.place]).map { network.places[$0].zone }
+                eta.actualDay = DayText.of(actual, zone ?? .utc)
+            } else {
+                eta.deviationMinutes = due.map { Int(actual.minutes(since: $0).rounded()) }
+            }
         }
         return eta
     }

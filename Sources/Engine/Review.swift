@@ -274,9 +274,9 @@ extension Engine {
             return
         }
         guard touch.newest != .unset else { return }
-        let old = scene.now.minutes(since: touch.newest) > rules.backlogMinutes
-        journey.publication.holdUntil =
-            old ? scene.now.advanced(minutes: rules.settleMinutes) : .unset
+        // Fresh news does not end a hold: what was held back for may still be coming.
+        guard scene.now.minutes(since: touch.newest) > rules.backlogMinutes else { return }
+        journey.publication.holdUntil = scene.now.advanced(minutes: rules.settleMinutes)
     }
 
     /// By its plan something should have happened already.

@@ -20,7 +20,7 @@ final class Shipment: Sendable {
         plan: ShipmentPlan, _ reading: LineReading, received: Instant, _ chains: inout Chains,
         _ symbols: inout Symbols, _ pools: inout Pools
     ) {
-        var version = PlanVersion(plan)
+        var version = PlanVersion(plan, chains.builder.network)
         if reading.isOld { version.civil = nil }
         self.version = version
         self.reading = reading

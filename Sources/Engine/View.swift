@@ -25,6 +25,8 @@ public struct ContainerView: Sendable {
         public var lateProbability: Double?
         /// When it arrived at its last place.
         public var arrived: Instant?
+        /// Of that only the day is known.
+        public var isDayAlone = false
         /// By how many minutes that was later than promised, else than planned.
         public var deviationMinutes: Int?
         /// What was assumed of the plan's times.
@@ -47,7 +49,10 @@ public struct ContainerView: Sendable {
         public var flags: EventFlags
         /// By which the line is known that said so.
         public var content: UInt64
+        public var identity: Identity
         public var updated: Instant
+        /// Where it stands among the others: events of one instant are in the order that makes sense.
+        public var readAt: Instant
     }
 
     public var container: ContainerNumber
@@ -91,7 +96,14 @@ extension Engine {
                 view.arrived = arrived
                 let planned = ends.reduce(Instant.unset) { max($0, chain[$1].planned) }
                 let due = shipment.plan.promised ?? (planned == .unset ? nil : planned)
-                view.deviationMinutes = due.map { Int(arrived.minutes(since: $0).rounded()) }
+                view.isDayAlone =
+                    !journey.progress.vague.isEmpty
+                    && ends.contains {
+                        journey.progress.vague.contains($0)
+                    }
+                if !view.isDayAlone {
+                    view.deviationMinutes = due.map { Int(arrived.minutes(since: $0).rounded()) }
+                }
             } else if let last = points.last ?? nil, let promised = shipment.plan.promised {
                 let later = last.filter { $0 > promised }.count
                 view.lateProbability = Double(later) / Double(last.count)
@@ -106,7 +118,8 @@ extension Engine {
             }
             journeys.append(view)
         }
-        let reports = record.history.events.map { event in
+        let reports = inReadingOrder(record).map { index, readAt in
+            let event = record.history.events[index]
             let (name, zone) = describe(event.place)
             return ContainerView.Report(
                 time: event.time, code: event.code, place: symbols[event.place], name: name,
@@ -115,9 +128,27 @@ extension Engine {
                 retracted: event.retracted || record.history.isTakenBack(event),
                 isSetAside: event.flags.contains(.setAside), eventClass: event.eventClass,
                 flags: event.flags.subtracting([.shared, .setAside]), content: event.content,
-                updated: event.updated)
+                identity: event.identity, updated: event.updated, readAt: readAt)
         }
         return ContainerView(container: container, journeys: journeys, reports: reports)
+    }
+
+    /// All events of a record, those that count in the order in which they read.
+    private func inReadingOrder(
+        _ record: ContainerRecord
+    ) -> [(index: Int, readAt: Instant)] {
+        let events = record.history.events
+        let read = ReadingOrder.read(events, by: guide(record))
+        var places: [Int: Int] = [:]
+        for (position, event) in read.enumerated() { places[event.index] = position }
+        var found = read.map { (index: $0.index, readAt: $0.time) }
+        found += events.indices.filter { places[$0] == nil }.map { ($0, events[$0].time) }
+        func order(_ index: Int) -> (Int, Int, Identity) {
+            (places[index] ?? .max, Int(events[index].code.rawValue), events[index].identity)
+        }
+        return found.sorted {
+            $0.readAt != $1.readAt ? $0.readAt < $1.readAt : order($0.index) < order($1.index)
+        }
     }
 
     private func describe(_ place: UInt32) -> (String, ZoneRule) {

@@ -38,6 +38,7 @@ struct FeedAccess: Sendable {
     /// Whether senders are let in that do not say who they are.
     let allowsAnonymous: Bool
     let ids: IDMemory
+    let unreadable: UnreadableMemory
     let logger: Logger
 }
 
@@ -123,13 +124,15 @@ final class FeedHandler: ChannelDuplexHandler {
     var expected = 0
     /// … and of the connection's own last line: behind `expected` while it sends again.
     var lastSeq: Int64?
+    /// It says what was acknowledged to it, so it goes on from there.
+    var resumesByItself = false
     /// Lines at the beginning of a session that cannot be read, and whose numbers only the next that can
     /// will tell; as indices of the chunk.
     var unplaced: [Int] = []
     private var unplacedTimer: Scheduled<Void>?
     private var warnings = FeedWarnings()
-    /// Warnings of lines that the writer has not answered.
-    private var pending: [LineWarning] = []
+    /// Ids of lines that the writer has not answered.
+    private var given: [IDMemory.Given] = []
     /// Its first line may have a later one.
     var mayJump = false
     var durable = 0
@@ -393,7 +396,7 @@ final class FeedHandler: ChannelDuplexHandler {
             newest = .unset
         }
         let sender = origin.post.isEmpty ? "@\(address ?? "")" : origin.post
-        pending += access.ids.look(at: chunk, sender: sender)
+        given += access.ids.given(by: chunk, sender: sender)
         let full = inbox.offer(
             Intake(content: .lines(chunk), connection: connection, generation: generation))
         chunk = FeedChunk(source: id, origin: origin, scope: permit?.places)
@@ -416,7 +419,7 @@ final class FeedHandler: ChannelDuplexHandler {
         unplacedTimer?.cancel()
         unplacedTimer = nil
         guard !unplaced.isEmpty else { return }
-        placeUnreadable(before: Int64(expected + unplaced.count))
+        placeUnreadable()
         guard let context, !isClosed else { return }
         handOver(context)
     }
@@ -459,10 +462,10 @@ final class FeedHandler: ChannelDuplexHandler {
         guard let context, !isClosed else { return }
         outgoing += reply.rejects
         warnings.write(reply.warnings, to: &outgoing)
-        if let first = pending.first, first.line <= reply.ack {
-            let due = pending.prefix { $0.line <= reply.ack }
-            warnings.write(Array(due), to: &outgoing)
-            pending.removeFirst(due.count)
+        if let first = given.first, first.line <= reply.ack {
+            let due = given.prefix { $0.line <= reply.ack }
+            warnings.write(access.ids.remember(due, without: reply.idle), to: &outgoing)
+            given.removeFirst(due.count)
         }
         if reply.ack > answered {
             answered = reply.ack

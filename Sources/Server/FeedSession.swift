@@ -1,5 +1,6 @@
 import Engine
 import Logging
+import NIOConcurrencyHelpers
 import NIOCore
 import Tracking
 import Wire
@@ -150,6 +151,7 @@ extension FeedHandler {
         durable = welcome.resume
         // A sender that was acknowledged further than the log knows runs ahead of one that went back.
         let acknowledged = Int(hello.acknowledged ?? 0)
+        resumesByItself = hello.acknowledged != nil
         if acknowledged > welcome.resume {
             access.logger.error(
                 "the database went back: a post was acknowledged further than the log knows",
@@ -214,6 +216,7 @@ extension FeedHandler {
                 return Int64(expected + unplaced.count - 1)
             }
             stated = stated ?? (lastSeq ?? 0) + 1
+            if let number = stated { access.unreadable.note(bytes, number, in: origin) }
         }
         guard let seq = stated, seq <= Hello.largestSeq else {
             refuse(
@@ -239,6 +242,14 @@ extension FeedHandler {
         return seq
     }
 
+    /// Nothing tells where lines that cannot be read belong: sent again by a client that begins anew
+    /// they are what they were, else they are what the session waits for.
+    func placeUnreadable() {
+        let lines = unplaced.map { at in Array(chunk.bytes[chunk.lines[at].range]) }
+        let again = resumesByItself ? nil : access.unreadable.first(of: lines, in: origin)
+        placeUnreadable(before: (again ?? Int64(expected)) + Int64(unplaced.count))
+    }
+
     /// Gives the unreadable lines at the beginning of a session the numbers before `seq`: a sender
     /// counts from its own start, wherever that is.
     func placeUnreadable(before seq: Int64) {
@@ -248,6 +259,10 @@ extension FeedHandler {
             chunk.lines[at].seq = own
             if own == Int64(expected) { expected += 1 }
             lastSeq = own
+            chunk.bytes.withUnsafeBufferPointer { bytes in
+                let line = UnsafeBufferPointer(rebasing: bytes[chunk.lines[at].range])
+                access.unreadable.note(line, own, in: origin)
+            }
         }
         unplaced = []
     }
@@ -283,5 +298,52 @@ enum SeqText {
             if digits > 0 { found = value }
         }
         return found
+    }
+}
+
+/// Which numbers lines had that cannot be read and have none of their own: a sender that begins anew
+/// sends them again. For as long as the daemon runs, and so many of so many streams.
+final class UnreadableMemory: Sendable {
+    private struct Line {
+        let hash: UInt64
+        let number: Int64
+    }
+
+    private static let linesPerStream = 256
+    private static let streams = 1_000
+
+    private let known = NIOLockedValueBox<[Origin: [Line]]>([:])
+
+    private static func hash(_ bytes: UnsafeBufferPointer<UInt8>) -> UInt64 {
+        var hash = StableHasher()
+        hash.combine(UnsafeRawBufferPointer(bytes))
+        return hash.identity().low
+    }
+
+    func note(_ bytes: UnsafeBufferPointer<UInt8>, _ number: Int64, in stream: Origin) {
+        let line = Line(hash: UnreadableMemory.hash(bytes), number: number)
+        known.withLockedValue { known in
+            if known[stream] == nil, known.count >= UnreadableMemory.streams { known = [:] }
+            var lines = known[stream] ?? []
+            if lines.contains(where: { $0.number == number && $0.hash == line.hash }) { return }
+            if lines.count >= UnreadableMemory.linesPerStream { lines.removeFirst() }
+            lines.append(line)
+            known[stream] = lines
+        }
+    }
+
+    /// The number that the first of these lines had when all of them came one after the other; nil
+    /// where they never did.
+    func first(of lines: [[UInt8]], in stream: Origin) -> Int64? {
+        let hashes = lines.map { $0.withUnsafeBufferPointer(UnreadableMemory.hash) }
+        guard let head = hashes.first else { return nil }
+        return known.withLockedValue { known in
+            let lines = known[stream] ?? []
+            return lines.filter { $0.hash == head }.map(\.number).sorted().first { number in
+                hashes.enumerated().allSatisfy { offset, hash in
+                    lines.contains { $0.number == number + Int64(offset) && $0.hash == hash }
+                }
+            }
+        }
     }
 }

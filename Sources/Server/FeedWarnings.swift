@@ -42,41 +42,69 @@ final class IDMemory: Sendable {
 
     private let slots: NIOLockedValueBox<[Slot]>
     private let mask: UInt64
+    private let isOff: Bool
 
     /// `capacity`: ids that are remembered; 0: none.
     init(capacity: Int) {
         var size = 1
         while size < capacity { size *= 2 }
         mask = UInt64(size - 1)
+        isOff = capacity <= 0
         slots = NIOLockedValueBox(capacity > 0 ? Array(repeating: Slot(), count: size) : [])
     }
 
-    /// Notes the ids of a chunk; returns what its sender should hear of.
-    func look(at chunk: FeedChunk, sender: String, now: NIODeadline = .now()) -> [LineWarning] {
+    /// An id that a line gives to a container, until it is known what became of the line.
+    struct Given {
+        let line: Int
+        let id: String
+        fileprivate let key: UInt64
+        fileprivate let container: ContainerNumber
+        fileprivate let isMoved: Bool
+    }
+
+    /// The ids that a chunk gives to containers.
+    func given(by chunk: FeedChunk, sender: String) -> [Given] {
+        if isOff { return [] }
+        var found: [Given] = []
+        for line in chunk.lines {
+            guard case .event(let event) = line.value, let id = event.id, !event.retract else {
+                continue
+            }
+            let key = Identity.owned(event.identity, post: sender, source: event.source).low
+            found.append(
+                Given(
+                    line: line.number, id: id, key: key, container: event.container,
+                    isMoved: event.was != nil))
+        }
+        return found
+    }
+
+    /// Remembers those that stand; returns what their sender should hear of.
+    func remember(
+        _ given: ArraySlice<Given>, without idle: [Int], now: NIODeadline = .now()
+    ) -> [LineWarning] {
         let minute = Int32(truncatingIfNeeded: now.uptimeNanoseconds / 60_000_000_000)
+        let idle = Set(idle)
         return slots.withLockedValue { slots in
-            guard !slots.isEmpty else { return [] }
             var found: [LineWarning] = []
-            for line in chunk.lines {
-                guard case .event(let event) = line.value, let id = event.id, !event.retract else {
-                    continue
-                }
-                let key = Identity.owned(event.identity, post: sender, source: event.source).low
-                let at = Int(key & mask)
+            for each in given where !idle.contains(each.line) {
+                let at = Int(each.key & mask)
                 let known = slots[at]
-                slots[at] = Slot(key: key, container: event.container.packed, minute: minute)
-                guard known.key == key, known.container != event.container.packed,
-                    minute - known.minute < IDMemory.minutes, event.was == nil
+                slots[at] = Slot(
+                    key: each.key, container: each.container.packed, minute: minute)
+                guard known.key == each.key, known.container != each.container.packed,
+                    minute - known.minute < IDMemory.minutes, !each.isMoved
                 else { continue }
                 let other = ContainerNumber(packed: known.container)
-                found.append(LineWarning(line: line.number, note: IDMemory.note(id, event, other)))
+                found.append(
+                    LineWarning(line: each.line, note: IDMemory.note(each.id, other)))
             }
             return found
         }
     }
 
     private static func note(
-        _ id: String, _ event: TrackingEvent, _ other: ContainerNumber
+        _ id: String, _ other: ContainerNumber
     ) -> LineNote {
         LineNote(
             .idElsewhere, field: "id", assumed: id,

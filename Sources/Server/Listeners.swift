@@ -75,10 +75,11 @@ public final class Listeners: Sendable {
                 anonymous: options.maxAnonymous, perAddress: options.maxPerAddress,
                 perPost: options.maxPerPost))
         let ids = IDMemory(capacity: options.idMemory)
+        let unreadable = UnreadableMemory()
         for address in addresses {
             let access = FeedAccess(
                 book: book, caps: caps, allowsAnonymous: allowsAnonymous(address), ids: ids,
-                logger: logger)
+                unreadable: unreadable, logger: logger)
             try await listen(address, name: "feed", handshakeSeconds: options.handshakeSeconds) {
                 channel in
                 let peer = channel.remoteAddress?.ipAddress

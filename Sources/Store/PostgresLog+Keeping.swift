@@ -72,4 +72,11 @@ extension PostgresLog {
     public func lines(of container: ContainerNumber) async throws(StoreFailure) -> [StoredLine] {
         try await side.lines(of: container)
     }
+
+    /// Containers whose events of the last month name a shipment.
+    public func containers(
+        naming shipment: String
+    ) async throws(StoreFailure) -> [ContainerNumber] {
+        try await side.containers(naming: shipment)
+    }
 }

@@ -79,6 +79,27 @@ extension Side {
         }
     }
 
+    private static func identity(_ text: String?) -> Identity {
+        let hex = (text ?? "").filter { $0 != "-" }
+        return Identity(
+            high: UInt64(hex.prefix(16), radix: 16) ?? 0,
+            low: UInt64(hex.suffix(16), radix: 16) ?? 0)
+    }
+
+    /// Containers whose events of the last month name a shipment.
+    func containers(naming shipment: String) throws(StoreFailure) -> [ContainerNumber] {
+        try with { (connection) throws(StoreFailure) in
+            let rows = try connection.query(
+                """
+                select distinct container from event
+                    where received_at > now() - interval '31 days' and shipment = $1
+                    order by container limit $2::int8
+                """, [.text(shipment), .integer(Side.linesShown)],
+                "looking for the containers of \(shipment)")
+            return (0..<rows.rows).compactMap { ContainerNumber(rows.text($0, 0) ?? "") }
+        }
+    }
+
     /// Lines of events that are looked up for one container: the latest.
     private static let linesShown = 1_000
 
@@ -88,8 +109,9 @@ extension Side {
             let operation = "reading the lines of \(container)"
             let rows = try connection.query(
                 """
-                select batch, line, received_at, post from (
-                    select batch, line, received_at, post from event where container = $1
+                select batch, line, received_at, post, identity::text from (
+                    select batch, line, received_at, post, identity from event
+                        where container = $1
                         order by batch desc, line desc limit $2::int8
                 ) latest order by batch, line
                 """, [.text(container.description), .integer(Side.linesShown)], operation)
@@ -110,7 +132,8 @@ extension Side {
                 return StoredLine(
                     received: Instant(
                         microseconds: rows.integer(row, 2) + BinaryRow.epochMicroseconds),
-                    post: rows.text(row, 3), bytes: batch[line].bytes)
+                    post: rows.text(row, 3), identity: Side.identity(rows.text(row, 4)),
+                    bytes: batch[line].bytes)
             }
         }
     }
@@ -121,5 +144,7 @@ public struct StoredLine: Sendable {
     public var received: Instant
     /// nil: nobody in particular.
     public var post: String?
+    /// Of the event that it speaks of.
+    public var identity: Identity
     public var bytes: [UInt8]
 }

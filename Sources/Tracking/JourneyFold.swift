@@ -133,22 +133,23 @@ public enum JourneyFold {
         let chain = plan.chain
         progress.reached = Array(repeating: .unset, count: chain.count)
         var loose: [ReadEvent] = []
-        var isOver = false
+        var stay = LastStay(plan)
         for read in owned {
             let event = events[read.index]
             progress.eventCount += 1
             // What comes after the end, such as the empty box's return, is another stay.
-            if isOver { continue }
+            if stay.isBehind(event) { continue }
             progress.lastTime = read.time
             progress.lastPlace = event.place
             progress.lastCode = event.code
             if event.mode != .unknown { progress.lastMode = event.mode }
-            if let at = exact(event, chain, progress.reached) {
+            let from = plan.isChain ? progress.furthest + 1 : 0
+            if let at = exact(event, chain, progress.reached, from: from) {
                 progress.reach(at, read.time, event)
-                isOver = plan.isChain && at == chain.count - 1
             } else {
                 loose.append(read)
             }
+            stay.note(event)
         }
         // A post may say "gated in" where the plan says "arrived": the first such word counts
         // unless the exact one came.
@@ -165,11 +166,18 @@ public enum JourneyFold {
         return progress
     }
 
+    /// The milestone that an event names: of several the next one ahead, else the first that is open.
     @inline(__always)
     private static func exact(
-        _ event: EventRecord, _ chain: [Milestone], _ reached: [Instant]
+        _ event: EventRecord, _ chain: [Milestone], _ reached: [Instant], from ahead: Int
     ) -> Int? {
-        for at in chain.indices
+        for at in chain.indices.dropFirst(ahead)
+        where chain[at].place == event.place && chain[at].code == event.code
+            && reached[at] == .unset
+        {
+            return at
+        }
+        for at in chain.indices.prefix(ahead)
         where chain[at].place == event.place && chain[at].code == event.code
             && reached[at] == .unset
         {
@@ -189,5 +197,37 @@ extension Journey.Progress {
         reached[at] = time
         furthest = max(furthest, at)
         if event.flags.isVague { vague.append(at) }
+    }
+}
+
+/// Tells when a box has left the place where its plan ends, or has done there what ends it.
+private struct LastStay {
+    private let last: Milestone?
+    private var isOver = false
+    /// It was reported there in other words than the plan's: the stay goes on until it leaves.
+    private var hasCome = false
+
+    init(_ plan: PlanView) { last = plan.isChain ? plan.chain.last : nil }
+
+    @inline(__always)
+    mutating func isBehind(_ event: EventRecord) -> Bool {
+        if isOver { return true }
+        if hasCome, event.place != last?.place {
+            isOver = true
+            return true
+        }
+        return false
+    }
+
+    @inline(__always)
+    mutating func note(_ event: EventRecord) {
+        guard let last, event.place == last.place else { return }
+        if event.code == last.code {
+            isOver = true
+        } else if JourneyFold.isKin(last.code, event.code) {
+            hasCome = true
+        } else if hasCome, event.code.isDeparture {
+            isOver = true
+        }
     }
 }

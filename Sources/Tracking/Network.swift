@@ -259,6 +259,11 @@ public struct Network: Sendable, Equatable {
         for (spelling, position) in spelled where position >= 0 {
             // A slip in a short code; two in a long name.
             let most = min(key.utf8.count, spelling.utf8.count) >= 9 ? 2 : 1
+            // A part of a name, such as that of the town.
+            if key.utf8.count >= 5, spelling.utf8.count > key.utf8.count, spelling.contains(key) {
+                found.append((3, places[position].id))
+                continue
+            }
             guard let distance = Slips.between(key, spelling, atMost: most) else { continue }
             found.append((distance, places[position].id))
         }

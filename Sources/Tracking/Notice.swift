@@ -45,6 +45,8 @@ public struct EtaNotice: Sendable, Equatable {
     public var partial: Bool
     /// When it arrived: then nothing is expected any more, and no quantile is said.
     public var actual: Instant?
+    /// Of that only the day is known: its date at the place, as people write it.
+    public var actualDay: String?
     /// By how much that was later than promised, else than planned.
     public var deviationMinutes: Int?
 

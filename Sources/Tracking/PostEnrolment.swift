@@ -24,8 +24,8 @@ public struct PostEnrolment: Sendable, Equatable {
 /// The posts that are enrolled, as of the log.
 public struct Roster: Sendable, Equatable {
     public private(set) var posts: [String: PostEnrolment] = [:]
-    /// Sources that are granted to some post.
-    private var granted: Set<String> = []
+    /// Names that are somebody's, by their spelling: of posts, and of sources that are granted.
+    private var names: Set<String> = []
 
     public init() {}
 
@@ -38,8 +38,16 @@ public struct Roster: Sendable, Equatable {
 
     public mutating func put(_ post: PostEnrolment) {
         posts[post.name] = post
-        granted = []
-        for post in posts.values where !post.isRevoked { granted.formUnion(post.sources) }
+        names = []
+        for post in posts.values where !post.isRevoked {
+            names.insert(Roster.key(post.name))
+            for source in post.sources { names.insert(Roster.key(source)) }
+        }
+    }
+
+    /// What tells two names apart: not case, spaces and letters that look alike.
+    private static func key(_ name: String) -> String {
+        PlaceSpelling.key(LookAlike.latin(name.uppercased()))
     }
 
     /// In whose name a line speaks.
@@ -56,12 +64,13 @@ public struct Roster: Sendable, Equatable {
     public func speaker(post: String, source: String?) -> Speaker {
         guard let source, source != post else { return .own(source: nil) }
         if posts.isEmpty { return .own(source: source) }
-        if let known = posts[post], !known.isRevoked, known.sources.contains(source) {
-            return .granted(source)
+        let key = Roster.key(source)
+        if !post.isEmpty, key == Roster.key(post) { return .own(source: nil) }
+        if let known = posts[post], !known.isRevoked,
+            let meant = known.sources.first(where: { Roster.key($0) == key })
+        {
+            return .granted(meant)
         }
-        if granted.contains(source) || posts[source].map({ !$0.isRevoked }) == true {
-            return .foreign(source)
-        }
-        return .own(source: source)
+        return names.contains(key) ? .foreign(source) : .own(source: source)
     }
 }

@@ -27,6 +27,14 @@ public struct PlaceGuide {
         return nil
     }
 
+    /// Where the first plan that names it has a place; behind all others where none does.
+    func position(_ place: UInt32) -> Int {
+        for chain in chains {
+            if let at = chain.firstIndex(where: { $0.place == place }) { return at }
+        }
+        return .max
+    }
+
     /// The order in which a plan has two codes at one place; nil where none says.
     func order(_ a: EventCode, before b: EventCode, at place: UInt32) -> Bool? {
         for chain in chains {
@@ -73,17 +81,15 @@ public enum ReadingOrder {
         var days: [Int] = []
         var here: UInt32 = 0
         var at = 0
+        var facts: Set<Fact> = []
         while at < events.count {
             var tied: [Int] = []
             let time = events[at].time
+            facts.removeAll(keepingCapacity: true)
             while at < events.count, events[at].time == time {
-                if events[at].counts,
-                    !tied.contains(where: { events[$0].isSameFact(as: events[at]) })
-                {
+                if events[at].counts, facts.insert(Fact(events[at])).inserted {
                     if events[at].flags.contains(.dateOnly) {
-                        if !days.contains(where: { events[$0].isSameFact(as: events[at]) }) {
-                            days.append(at)
-                        }
+                        days.append(at)
                     } else {
                         tied.append(at)
                     }
@@ -96,8 +102,44 @@ public enum ReadingOrder {
                 here = events[index].place
             }
         }
-        for index in sort(days, events) { insert(index, events, into: &order, guide) }
+        let inserts = sort(days, events)
+        if inserts.count > fittedDays { return merge(inserts, events, into: order) }
+        for index in inserts { insert(index, events, into: &order, guide) }
         return order
+    }
+
+    /// What makes two events of one instant one fact.
+    private struct Fact: Hashable {
+        let place: UInt32
+        let code: EventCode
+        let isDay: Bool
+
+        init(_ event: EventRecord) {
+            place = event.place
+            code = event.code
+            isDay = event.flags.contains(.dateOnly)
+        }
+    }
+
+    /// Events of a day alone that are fitted in one by one; more of them stand at the beginning of theirs.
+    private static let fittedDays = 64
+    /// Places of one instant among which legs are looked for; more are sorted by plan and name.
+    private static let comparedPlaces = 16
+
+    private static func merge(
+        _ days: [Int], _ events: [EventRecord], into order: [ReadEvent]
+    ) -> [ReadEvent] {
+        var merged: [ReadEvent] = []
+        merged.reserveCapacity(order.count + days.count)
+        var left = days[...]
+        for read in order {
+            while let next = left.first, events[next].time <= read.time {
+                merged.append(ReadEvent(index: left.removeFirst(), time: events[next].time))
+            }
+            merged.append(read)
+        }
+        for index in left { merged.append(ReadEvent(index: index, time: events[index].time)) }
+        return merged
     }
 
     /// What is done at a place, in the order in which it is usually done.
@@ -126,17 +168,23 @@ public enum ReadingOrder {
     private static func sort(
         _ tied: [Int], _ events: [EventRecord], from here: UInt32, _ guide: PlaceGuide
     ) -> [Int] {
-        var left = tied
-        var here = here
+        var groups = Dictionary(grouping: tied) { events[$0].place }
         var order: [Int] = []
-        while !left.isEmpty {
-            let places = Set(left.map { events[$0].place })
-            let next =
-                places.contains(here)
-                ? here : places.min { comesFirst($0, $1, after: here, guide) } ?? here
-            let group = left.filter { events[$0].place == next }
+        func take(_ place: UInt32) {
+            let group = groups.removeValue(forKey: place) ?? []
             order += group.sorted { precedes(events[$0], events[$1], guide) }
-            left.removeAll { events[$0].place == next }
+        }
+        if groups[here] != nil { take(here) }
+        var here = here
+        if groups.count > comparedPlaces {
+            let ranked = groups.keys.map { place in
+                (guide.position(place), guide.name(place), place)
+            }
+            for (_, _, place) in ranked.sorted(by: { ($0.0, $0.1) < ($1.0, $1.1) }) { take(place) }
+            return order
+        }
+        while let next = groups.keys.min(by: { comesFirst($0, $1, after: here, guide) }) {
+            take(next)
             here = next
         }
         return order

@@ -2,7 +2,9 @@
 public enum Separators {
     @inlinable public static func contains(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.value {
-        case 0x20, 0x09, 0xA0, 0x1680, 0x2000...0x200B, 0x202F, 0x205F, 0x3000, 0xFEFF: true
+        case 0x20, 0x09, 0xA0, 0x1680, 0x2000...0x200A, 0x202F, 0x205F, 0x3000: true
+        // What is not seen: what is copied from elsewhere brings it along.
+        case 0x200B...0x200F, 0x202A...0x202E, 0x2060...0x2064, 0x2066...0x2069, 0xFEFF: true
         case 0x2D, 0xAD, 0x2010...0x2015, 0x2212, 0xFE58, 0xFE63, 0xFF0D: true
         default: false
         }
@@ -22,9 +24,7 @@ public enum PlaceSpelling {
         if isPlain { return text }
         var key = ""
         for scalar in text.uppercased().unicodeScalars {
-            if Separators.contains(scalar) || scalar == "_" || scalar == "." || scalar == "'" {
-                continue
-            }
+            if Separators.contains(scalar) || isMark(scalar) { continue }
             let value = scalar.value
             if value < 0x80 {
                 key.unicodeScalars.append(scalar)
@@ -39,6 +39,14 @@ public enum PlaceSpelling {
             }
         }
         return key.uppercased()
+    }
+
+    /// Punctuation that names have, and that nobody types alike.
+    private static func isMark(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar {
+        case "_", ".", "'", "`", "´", "\u{2018}", "\u{2019}", "\u{2BC}", "\u{2B9}": true
+        default: false
+        }
     }
 
     /// A place that no network knows, as codes are written: five letters and digits that could be a
@@ -95,6 +103,7 @@ public enum LookAlike {
             ("Cyrillic", "авсенікморѕтхуј", "ABCEHIKMOPSTXYJ"),
             ("Greek", "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "ABEZHIKMNOPTYX"),
             ("Greek", "αβεικνορτυχ", "ABEIKNOPTYX"),
+            ("Arabic", "٠١٢٣٤٥٦٧٨٩", "0123456789"), ("Arabic", "۰۱۲۳۴۵۶۷۸۹", "0123456789"),
         ]
         var found: [Unicode.Scalar: (Character, String)] = [:]
         for (alphabet, foreign, latin) in groups {
@@ -126,7 +135,7 @@ public enum LookAlike {
         let digits = String(scalar.value, radix: 16, uppercase: true)
         let code = "U+" + String(repeating: "0", count: max(0, 4 - digits.count)) + digits
         return "\(found.alphabet) \(found.foreign) (\(code)) at \(found.position) looks like "
-            + "the letter \(found.latin)"
+            + (found.latin.isNumber ? "the digit" : "the letter") + " \(found.latin)"
     }
 
     /// The text with each of them replaced.

@@ -121,7 +121,8 @@ struct EventAssignment {
                 stands[plan] = at
             }
             if let last = chain.last(where: { $0.place != Milestone.elsewhere }),
-                last.place == event.place, last.code == event.code
+                last.place == event.place,
+                last.code == event.code || JourneyFold.isKin(last.code, event.code)
             {
                 isDone[plan] = true
             }

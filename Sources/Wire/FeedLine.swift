@@ -212,9 +212,13 @@ public struct FeedParser: Sendable {
         if fields.has(.place) || fields.has(.time) || fields.has(.retract) {
             throw LineReject(.missing, field: "container", detail: "an event names its container")
         }
+        let stray = fields.unknownKeys.first { !KeyNotes.note($0, on: .event).suggest.isEmpty }
+        let hint = stray.map { key in
+            "; is \(KeyNotes.note(key, on: .event).suggest[0]) meant by \(Printable.text(key))?"
+        }
         throw LineReject(
             .unknownLine,
-            detail: "none of container, plan, closure, hello, ping or bye is there")
+            detail: "none of container, plan, closure, hello, ping or bye is there" + (hint ?? ""))
     }
 
     private func hello(_ fields: Fields) throws(LineReject) -> Hello {
@@ -347,9 +351,10 @@ struct Fields {
     /// A field that is needed; a key that nothing reads may be what was meant for it.
     func missing(_ name: String, on kind: KeyNotes.Kind = .event) -> LineReject {
         let stray = unknownKeys.first { KeyNotes.note($0, on: kind).suggest == [name] }
-        return LineReject(
-            .missing, field: name,
-            detail: "\(name) is missing" + (stray.map { "; \($0) is not read" } ?? ""))
+        var detail = "\(name) is missing"
+        if let stray { detail += "; is it meant by \(Printable.text(stray))?" }
+        if kind == .plan, has(.container) { detail += "; a plan names a list of containers" }
+        return LineReject(.missing, field: name, detail: detail)
     }
 
     func time(_ key: FeedKey, _ name: String) throws(LineReject) -> TimeText.Read? {
@@ -487,7 +492,7 @@ struct Fields {
             // A number that looks right is not repeated: what is wrong with it is.
             let detail =
                 LookAlike.words(about: ContainerNumber.plain(text)).map { "\($0)" }
-                ?? "\(text.prefix(40)) is not four letters (the last U, J, Z, A, B, D, E or K) and "
+                ?? "\(Printable.text(String(text.prefix(40)))) is not four letters (the last U, J, Z, A, B, D, E or K) and "
                 + "seven digits"
             throw LineReject(
                 .container, field: name, detail: detail,

@@ -290,7 +290,7 @@ enum EventCodes {
                 let wrong = zip(typed, wanted).filter { $0 != $1 }.count
                 return wrong == 1 || typed.sorted() == wanted.sorted()
             }
-            return typed.count == 3 && Set(typed).isSubset(of: Set(wanted))
+            return Slips.between(text, code.code, atMost: 1) != nil
         }
     }
 }

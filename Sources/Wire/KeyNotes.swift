@@ -47,8 +47,12 @@ public enum KeyNotes {
             "status": "event", "code": "event", "timestamp": "time", "date": "time",
             "at": "time", "eta": "time", "booking": "shipment", "reference": "shipment",
             "comment": "remark", "note": "remark", "seal": "seals", "truck": "vehicle",
-            "wagon": "vehicle", "vessel": "vehicle", "shipments": "shipment",
+            "wagon": "vehicle", "vessel": "vehicle", "shipments": "shipment", "to": "until",
+            "till": "until", "end": "until", "origin": "from", "destination": "to",
+            "due": "promised", "deadline": "promised", "stops": "milestones", "legs": "milestones",
+            "route": "via", "boxes": "containers", "begin": "from", "departure": "start",
         ]
+        if lower == "eta", known.contains("promised") { return "promised" }
         return others[lower].flatMap { known.contains($0) ? $0 : nil }
     }
 }

@@ -100,7 +100,11 @@ public struct OutputLine: Sendable, Equatable {
         out.field("shipment", eta.shipment)
         out.field("place", eta.place)
         if let actual = eta.actual {
-            out.field("actual", actual)
+            if let day = eta.actualDay {
+                out.field("actual", day)
+            } else {
+                out.field("actual", actual)
+            }
             out.field("promised", eta.promised)
             out.field("deviationMinutes", eta.deviationMinutes)
         } else {

@@ -37,7 +37,7 @@ struct JourneyDrawing {
         var parts: [String] = []
         if let promised = journey.promised { parts.append("promised \(local(promised, zone))") }
         if let arrived = journey.arrived {
-            var text = "arrived \(local(arrived, zone))"
+            var text = "arrived \(journey.isDayAlone ? day(arrived, zone) : local(arrived, zone))"
             if let deviation = journey.deviationMinutes {
                 text = "arrived \(Terminal.lateness(Double(deviation))), \(local(arrived, zone))"
                 text = terminal.paint(text, deviation > 0 ? .red : .green)
@@ -146,6 +146,8 @@ struct JourneyDrawing {
         if let reason = report.reason { parts.append("reason \(reason)") }
         if let remark = report.remark { parts.append("“\(remark)”") }
         if !report.seals.isEmpty { parts.append("seals " + report.seals.joined(separator: " ")) }
+        if let shipment = report.shipment { parts.append("shipment \(shipment)") }
+        if report.mode != .unknown { parts.append(report.mode.code) }
         if let vehicle = report.vehicle { parts.append("vehicle \(vehicle)") }
         if let was = report.was { parts.append("moved here from \(was)") }
         if report.eventClass == .act, let source = report.source { parts.append("says \(source)") }

@@ -55,7 +55,7 @@ struct PostCommand: AsyncParsableCommand {
             name: .customLong("source"),
             help: ArgumentHelp(
                 "A source in whose name it may speak, together with other posts that may; may be "
-                    + "given many times."))
+                    + "given many times; '': none. Left out, it stays as it was."))
         var sources: [String] = []
         @OptionGroup var options: DatabaseOptions
 
@@ -92,7 +92,7 @@ struct PostCommand: AsyncParsableCommand {
                 let token = certificate ? nil : try Secrets.token()
                 try await store.enrol(
                     name, places: codes, tokenHash: token.map(Secrets.hash), zone: zone,
-                    sources: sources)
+                    sources: sources.isEmpty ? nil : sources.filter { !$0.isEmpty })
                 Console.error("\(name) may report \(codes.joined(separator: ", "))")
                 if let token {
                     Console.error("its token, shown this once:")

@@ -15,6 +15,8 @@ struct ReportList {
 
     struct Report {
         var time: Instant
+        /// Where it stands among the others.
+        var readAt: Instant = .unset
         var code: EventCode
         var eventClass: EventClass
         var place: String
@@ -61,7 +63,10 @@ struct ReportList {
             return Told(stored: line, event: event, object: object)
         }
         for known in view.reports where known.time != .unset {
-            let at = told.firstIndex { !$0.isTaken && $0.event.content == known.content }
+            let at = told.firstIndex {
+                !$0.isTaken && $0.event.content == known.content
+                    && $0.stored.identity == known.identity
+            }
             if let at { told[at].isTaken = true }
             var report = Report(
                 time: known.time, code: known.code, eventClass: known.eventClass,
@@ -70,24 +75,16 @@ struct ReportList {
                     ? .retracted : known.isSetAside ? .replaced : .stands, flags: known.flags,
                 shipment: known.shipment, mode: known.mode, seals: [])
             if let at { ReportList.fill(&report, told[at]) }
+            report.readAt = known.readAt
             reports.append(report)
         }
-        // A retraction that repeats no facts: what it takes back stands in an earlier line.
-        for known in view.reports where known.time == .unset {
-            let retraction = told.first { $0.event.content == known.content }
-            guard let retraction, let id = retraction.event.id else { continue }
-            for at in told.indices
-            where !told[at].isTaken && !told[at].event.retract && told[at].event.id == id
-                && told[at].stored.post == retraction.stored.post
-            {
-                told[at].isTaken = true
-                add(told[at], standing: .retracted, view)
-            }
-        }
+        // What is in no record any more: a later version, or a retraction, took its place.
         for line in told where !line.isTaken && !line.event.retract && line.event.time != .unset {
-            add(line, standing: .replaced, view)
+            let isGone = view.reports.contains {
+                $0.identity == line.stored.identity && $0.retracted
+            }
+            add(line, standing: isGone ? .retracted : .replaced, view)
         }
-        reports.sort { ($0.time, $0.received ?? .unset) < ($1.time, $1.received ?? .unset) }
     }
 
     private mutating func add(_ line: Told, standing: Standing, _ view: ContainerView) {
@@ -101,7 +98,9 @@ struct ReportList {
             zone: zone, standing: standing, flags: [], shipment: line.event.shipment,
             mode: line.event.mode, seals: [])
         ReportList.fill(&report, line)
-        reports.append(report)
+        report.readAt = time
+        let at = reports.firstIndex { $0.readAt > time } ?? reports.count
+        reports.insert(report, at: at)
     }
 
     private static func fill(_ report: inout Report, _ line: Told) {
@@ -127,14 +126,22 @@ enum JourneyText {
             out.field("shipment", journey.shipment)
             out.field("promised", journey.promised)
             out.share("lateProbability", journey.lateProbability)
-            out.field("actual", journey.arrived)
+            if journey.isDayAlone, let arrived = journey.arrived {
+                out.field("actual", DayText.of(arrived, journey.stops.last?.zone ?? .utc))
+            } else {
+                out.field("actual", journey.arrived)
+            }
             out.field("deviationMinutes", journey.deviationMinutes)
             if !journey.flags.isEmpty { out.list("flags", journey.flags.words) }
             out.objects("milestones", journey.stops) { stop, out in
                 out.field("place", stop.place)
                 out.field("event", stop.code.code)
                 out.field("planned", stop.planned)
-                out.field("actual", stop.reached)
+                if stop.isDayAlone, let reached = stop.reached {
+                    out.field("actual", DayText.of(reached, stop.zone))
+                } else {
+                    out.field("actual", stop.reached)
+                }
                 if stop.reached == nil {
                     out.field("p10", stop.p10)
                     out.field("p50", stop.p50)

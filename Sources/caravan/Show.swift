@@ -64,6 +64,14 @@ struct Show: AsyncParsableCommand {
             }
             // A shipment may be named like a container.
             var containers = engine.containers(of: name) ?? []
+            if containers.isEmpty {
+                // One that only events name.
+                containers = try await store.containers(naming: name)
+                for container in containers {
+                    let more = try await store.snapshot(about: container.description)
+                    try engine.admit(Loaded(journeys: more.journeys, shipments: more.shipments))
+                }
+            }
             if let number = ContainerNumber(ContainerNumber.plain(name)) {
                 containers.removeAll { $0 == number }
                 containers.insert(number, at: 0)

@@ -41,7 +41,7 @@ struct TailPrinter {
 
     private func eta(_ object: FlatObject) -> String {
         let (name, zone) = place(object)
-        if let actual = object.instant("actual") { return arrival(object, actual, name, zone) }
+        if let actual = object.text("actual") { return arrival(object, actual, name, zone) }
         guard let p50 = object.instant("p50"), let p10 = object.instant("p10"),
             let p90 = object.instant("p90"), let time = object.instant("time")
         else { return "" }
@@ -71,13 +71,15 @@ struct TailPrinter {
     }
 
     private func arrival(
-        _ object: FlatObject, _ actual: Instant, _ name: String, _ zone: ZoneRule
+        _ object: FlatObject, _ actual: String, _ name: String, _ zone: ZoneRule
     ) -> String {
-        let time = object.instant("time") ?? actual
-        var text = terminal.paint(Terminal.local(time, zone), .grey) + "  "
+        // Where only the day is known it is said as it is.
+        let shown = TimeText.parse(actual).map { Terminal.local($0.instant, zone) }
+        let time = object.instant("time").map { Terminal.local($0, zone) } ?? ""
+        var text = terminal.paint(time, .grey) + "  "
         text += terminal.paint("eta  ", .cyan) + " "
-        text += terminal.paint(shown(object, "container") ?? "", .bold) + " "
-        text += Terminal.padded(name, 22) + " " + Terminal.local(actual, zone) + "  arrived"
+        text += terminal.paint(self.shown(object, "container") ?? "", .bold) + " "
+        text += Terminal.padded(name, 22) + " " + (shown ?? Printable.text(actual)) + "  arrived"
         if let deviation = object.integer("deviationMinutes") {
             let ink: Terminal.Ink = deviation > 0 ? .red : .green
             text += " " + terminal.paint(Terminal.lateness(Double(deviation)), ink)

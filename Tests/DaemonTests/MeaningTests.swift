@@ -253,6 +253,28 @@ extension [FlatObject] {
         #expect(try noon.draws(box, at: "2027-01-02T00:00:00Z").contains("25 Nov 2026"))
     }
 
+    /// Of an arrival of which only the day is known no hours are told.
+    @Test func aDayIsNoMidnight() throws {
+        let noon = try Noon()
+        let box = "QZTU0000084"
+        try noon.hears([
+            plan(
+                "EA", box,
+                [("DEPA", "KZHOR", "24T10:00:00+05:00"), ("ARRI", "KZALA", "25T10:00:00+05:00")],
+                "25T20:00:00+05:00"),
+            event("1", box, "DEPA", "KZHOR", "24T10:00:00+05:00"),
+        ])
+        try noon.hears([event("2", box, "ARRI", "KZALA", "25")])
+        let last = try #require(try noon.outputs().last { $0.text("kind") == "eta" })
+        #expect(last.text("actual") == "2026-11-25" && !last.has("deviationMinutes"))
+        let journey = try #require(try noon.shows(box).objects("journeys").first)
+        #expect(journey.text("actual") == "2026-11-25" && !journey.has("deviationMinutes"))
+        #expect(journey.objects("milestones").last?.text("actual") == "2026-11-25")
+        let text = try noon.draws(box)
+        #expect(
+            text.contains("arrived 25 Nov") && !text.contains("00:00") && !text.contains("early"))
+    }
+
     @Test func aPlanThatIsHandedInLate() throws {
         let noon = try Noon()
         let box = "QZTU0001305"
@@ -339,6 +361,12 @@ extension [FlatObject] {
         #expect(events[0].text("vehicle") == "1520-88213")
         #expect(events[1].text("reason") == "CIN" && events[1].text("remark") == "opened")
         #expect(events[2].texts("seals") == ["AA111", "AA112"])
+        // A shipment that only events name is shown, too; those of a post as those of nobody.
+        try noon.hears([
+            event("6", box, "RSEA", "KZHOR", "25T14:00:00+05:00", ",\"shipment\":\"BOOKING-7\"")
+        ])
+        #expect(
+            try caravan(["show", "BOOKING-7", "--database", noon.cluster.conninfo]).contains(box))
         let text = try noon.draws(box)
         for part in [
             "picked for inspection", "reason CIN", "“opened”", "seals AA111 AA112", "(retracted)",
@@ -488,6 +516,13 @@ extension [FlatObject] {
         ])
         #expect(moved.codes("warn").isEmpty && moved.codes("reject").isEmpty)
         #expect(try noon.shows(wrong).objects("events").map { $0.bool("retracted") } == [true])
+        // What changes nothing is no reason to warn: a copy of the wrong line, and one that is refused.
+        let copies = try noon.hears([
+            event("77", wrong, "GTIN", "KZHOR", "25T10:00:00Z"),
+            event("88", wrong, "GTIN", "KZHOR", "25T10:00:00Z").replacing("2026-", with: "2007-"),
+            event("88", right, "GTOT", "KZHOR", "25T10:30:00Z"),
+        ])
+        #expect(copies.codes("warn").isEmpty && copies.codes("reject") == ["past"])
         #expect(try noon.shows(right).objects("events").last?.text("was") == wrong)
     }
 }

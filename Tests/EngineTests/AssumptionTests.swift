@@ -152,6 +152,28 @@ extension Effects {
         #expect(known.codes == ["place-unknown"])
     }
 
+    /// The version time, too: a retraction that names no place is on the clock of what it takes back.
+    @Test func versionTimesWithoutOffset() {
+        var engine = freshEngine(now: start)
+        let retraction =
+            "{\"container\":\"\(box)\",\"id\":\"a\",\"retract\":true,\"updated\":\"2026-01-01 12:30\"}"
+        let effects = engine.hears(
+            said(
+                [
+                    event("a", "KZHOR", "2026-01-01T10:00:00+05:00"), retraction,
+                    event(
+                        "a", "KZHOR", "2026-01-01T10:10:00+05:00",
+                        ",\"updated\":\"2026-01-01 13:00\""),
+                ], by: "GATE"))
+        #expect(effects.codes == ["offset-assumed"] && effects.notes[0].field == "updated")
+        let events = engine.records[0].history.events
+        #expect(events.map(\.retracted) == [false])
+        #expect(events[0].updated == at("2026-01-01T13:00:00+05:00"))
+        // Of a day at a place whose zone nobody knows both is said.
+        let day = engine.hears(said([event("d", "XXQQQ", "2026-01-01")]))
+        #expect(day.codes.sorted() == ["date-only", "place-unknown", "zone-unknown"])
+    }
+
     @Test func theHoursThatComeTwiceOrNever() {
         let late = at("2026-11-25T12:00:00Z")
         var engine = freshEngine(now: start)
@@ -194,6 +216,10 @@ extension Effects {
         #expect(near.codes == ["place-near", "place-near", "place-unknown"])
         #expect(near.notes[0].suggest == ["KZHOR"] && near.notes[1].suggest == ["KZHOR"])
         #expect(near.notes[1].detail.contains("Cyrillic"))
+        // The name of the town alone may mean several.
+        let town = engine.hears(said([event("t", "khorgos", "2026-01-01T23:00:00Z")]))
+        #expect(town.codes == ["place-near"])
+        #expect(Set(town.notes[0].suggest).isSuperset(of: ["KZHOR", "CNHRS"]))
         // In plans, too.
         _ = engine.hears(
             said([
@@ -288,6 +314,18 @@ extension Effects {
         #expect(engine.hears(said([versions[0]])).counts.stored == 1)
     }
 
+    /// However it is written: an old copy is an old copy.
+    @Test func aPlanIsKnownByWhatItMeans() {
+        var engine = freshEngine(now: start)
+        let written = plan("P", "2026-01-03T10:00:00+05:00")
+        _ = engine.hears(said([written, plan("P", "2026-01-03T12:00:00+05:00")]))
+        let again = written.replacing("2026-01-03T10:00:00+05:00", with: "2026-01-03 05:00:00Z")
+            .replacing("KZALA", with: "almaty").replacing("QZTU", with: "qztu ")
+            .replacing("2026-01-02T16:00:00", with: "2026-01-02T16:00:00+0500")
+        let effects = engine.hears(said([again]))
+        #expect(effects.codes == ["plan-earlier"] && effects.counts.duplicate == 1)
+    }
+
     @Test func anOffsetThatIsAddedIsAnotherPlan() {
         var engine = freshEngine(now: start)
         _ = engine.hears(said([plan("P", "2026-01-03T04:00:00")]))
@@ -360,6 +398,16 @@ extension Effects {
         step([], 60)
         alerts.removeAll { $0.kind != "alert" }
         #expect(alerts.isEmpty)
+        // Nor does a fresh word among them open the door.
+        var mixed = freshEngine(now: start)
+        let fresh = events[0].replacing("\"1\"", with: "\"9\"").replacing("DEPA", with: "INSP")
+            .replacing("2026-01-01T10:00:00Z", with: "2026-01-02T11:58:00Z")
+        let first = mixed.step([chunk([plan, events[0], fresh])], now: noon)
+        let second = mixed.step([chunk([events[1]])], now: noon.advanced(minutes: 0.5))
+        #expect(
+            ((first.commit?.outputs ?? []) + (second.commit?.outputs ?? [])).allSatisfy {
+                $0.kind == "eta"
+            })
         // Where nothing comes it speaks up after all, and not of a new plan.
         var silent = freshEngine(now: start)
         _ = silent.step([chunk([plan])], now: noon)

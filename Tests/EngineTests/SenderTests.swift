@@ -122,6 +122,10 @@ extension Effects {
             #expect(
                 engine.hears(said([line], by: post)).codes == ["forbidden"], "\(source) by \(post)")
         }
+        for spelled in ["maeu", "MAEU ", "M\u{410}EU"] {
+            let line = event("9", "GTOT", "KZHOR", "18:00", ",\"source\":\"\(spelled)\"")
+            #expect(engine.hears(said([line], by: "C")).codes == ["forbidden"], "\(spelled)")
+        }
         // What it calls a source of its own is nobody else's; its own name is itself.
         let own = event("5", "GTOT", "KZHOR", "18:00", ",\"source\":\"gate system\"")
         #expect(engine.hears(said([own], by: "C")).counts.stored == 1)

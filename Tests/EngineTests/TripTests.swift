@@ -172,6 +172,41 @@ private let back = ["DEPA DEDUI 500", "ARRI KZHOR 800", "ARRI CNXIA 900"]
         }
     }
 
+    /// The end may be reported in other words; once the box has left, it has left.
+    @Test func anEndInOtherWordsIsAnEnd() {
+        let way = plan("P", ["DEPA KZHOR 10", "ARRI KZALA 24"])
+        let trip = [seen("DEPA KZHOR 10"), seen("GTIN KZALA 25")]
+        #expect(
+            story([way] + trip + [seen("GTOT KZALA 27"), seen("ARRI KZALA 39")])["P"]
+                == ["DEPA KZHOR 10", "ARRI KZALA 25"])
+        #expect(
+            story([way] + trip + [seen("INSP KZHOR 30"), seen("ARRI KZALA 39")])["P"]
+                == ["DEPA KZHOR 10", "ARRI KZALA 25"])
+        // In the same stay the exact word counts.
+        #expect(
+            story([way] + trip + [seen("ARRI KZALA 26")])["P"] == [
+                "DEPA KZHOR 10", "ARRI KZALA 26",
+            ])
+    }
+
+    /// A way that comes to one place twice, the first report missing.
+    @Test func aReportBelongsToTheNextMilestoneOfItsName() {
+        let loop = plan(
+            "P",
+            [
+                "DEPA KZHOR 10", "ARRI KZALA 24", "DEPA KZALA 40", "ARRI KZHOR 60", "DEPA KZHOR 80",
+                "ARRI ALTYNKOL 90",
+            ])
+        #expect(
+            story([
+                loop, seen("ARRI KZALA 25"), seen("DEPA KZALA 41"), seen("ARRI KZHOR 61"),
+                seen("DEPA KZHOR 81"),
+            ])["P"] == [
+                "DEPA KZHOR -", "ARRI KZALA 25", "DEPA KZALA 41", "ARRI KZHOR 61", "DEPA KZHOR 81",
+                "ARRI ALTYNKOL -",
+            ])
+    }
+
     @Test func whatComesAfterTheEndFillsNothing() {
         var engine = freshEngine(now: start)
         let lines = [
@@ -228,6 +263,21 @@ private let back = ["DEPA DEDUI 500", "ARRI KZHOR 800", "ARRI CNXIA 900"]
                 == "DEPA CNHRS")
         // At places that nobody knows by their names.
         #expect(order([seen("ARRI QQQ 5"), seen("ARRI PPP 5")]) == ["ARRI PPP", "ARRI QQQ"])
+    }
+
+    /// So many that nobody looks where each fits best: by plan and name, and once through.
+    @Test func veryManyOfOneInstantAreRead() {
+        let many = (0..<1_200).map { seen("INSP ZY\($0 + 10_000) 40") }
+        let days = (0..<300).map { seen("INSP ZX\($0 + 10_000) 40", day: true) }
+        var engine = freshEngine(now: start)
+        _ = engine.step([chunk(many + days)], now: hour(50))
+        let record = engine.records[0]
+        let read = ReadingOrder.read(record.history.events, by: engine.guide(record))
+        #expect(read.count == 1_500)
+        #expect(zip(read, read.dropFirst()).allSatisfy { $0.time <= $1.time })
+        let names = read.map { engine.symbols[record.history.events[$0.index].place] }
+            .filter { $0.hasPrefix("ZY") }
+        #expect(names == names.sorted())
     }
 
     @Test func aDayAloneIsPutWhereItFits() {

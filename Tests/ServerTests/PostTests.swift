@@ -92,6 +92,27 @@ extension LineSocket {
         }
     }
 
+    /// The link ends before a line tells where the sender began: what was sent again is what it was.
+    @Test func whatIsSentAgainAndCutOffMovesNothing() async throws {
+        let server = try await TestServer()
+        let lines = ["{bad1\n", "{bad2\n", event(3)]
+        for count in [3, 2, 1, 3] {
+            let socket = try server.feed()
+            try socket.send(hello("P"))
+            _ = try await socket.next(with: "welcome")
+            try socket.send(lines.prefix(count).joined())
+            _ = try await socket.next(with: "{\"ack\":\(count + 1)}")
+        }
+        let socket = try server.feed()
+        try socket.send(hello("P"))
+        #expect(try await socket.next(with: "welcome").contains("\"resume\":3,"))
+        try socket.send(event(4) + event(5) + "{\"bye\":1}\n")
+        var said = ""
+        while let line = try await socket.next() { said += line + "\n" }
+        #expect(!said.contains("conflict") && said.contains("{\"ack\":3}"), "\(said)")
+        #expect(server.log.commits.flatMap(\.events).count == 3)
+    }
+
     /// The number of a line that is no JSON is read where it can be seen.
     @Test func aNumberThatCanBeSeenCounts() {
         func seq(_ text: String) -> Int64? {

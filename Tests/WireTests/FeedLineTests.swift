@@ -418,6 +418,18 @@ import Wire
                 "Greek \u{396} (U+0396) at 1 looks like the letter Z"
             ),
             (line("").replacing("GTIN", with: "GT\u{406}N"), "looks like the letter I"),
+            (line("").replacing("0000206", with: "000020\u{666}"), "looks like the digit 6"),
+            (line("").replacing("\"container\"", with: "\"contaner\""), "is it meant by contaner?"),
+            (line("").replacing("\"time\"", with: "\"timestamp\""), "is it meant by timestamp?"),
+            (
+                "{\"Container\":\"QZTU0000206\",\"Event\":\"GTIN\"}",
+                "is container meant by Container?"
+            ),
+            (
+                "{\"plan\":\"P\",\"container\":[\"QZTU0000206\"]}",
+                "a plan names a list of containers"
+            ),
+            (line("").replacing("GTIN", with: "GATED-IN"), "is GTIN (GATED_IN) meant?"),
         ] {
             #expect(
                 refusal(typed)?.detail.contains(words) == true,
@@ -432,7 +444,8 @@ import Wire
 
     @Test func whatIsMeantIsTaken() {
         for number in [
-            "qztu0000206", "QZTU 000 020-6", "QZTU\u{A0}0000206", "QZTU\u{2011}000020\u{2009}6",
+            "\u{202A}QZTU0000206", "QZTU000020 6\u{200E}", "qztu0000206", "QZTU 000 020-6",
+            "QZTU\u{A0}0000206", "QZTU\u{2011}000020\u{2009}6",
             "\u{FF31}\u{FF3A}\u{FF34}\u{FF35}0000206",
         ] {
             guard

@@ -10,6 +10,8 @@ struct ReadLine {
     /// Its index in the network.
     var known: Int?
     var flags: EventFlags
+    /// Where its version time came without an offset.
+    var updated: AssumedTime?
 }
 
 /// A time that came without an offset: on whose clock it is read.
@@ -70,10 +72,30 @@ extension Engine {
                 if chunk.meaning >= .meant { flags.formUnion(assumed) }
             }
         }
+        var read = ReadLine(event: event, place: place, known: known, flags: flags)
         if event.isUpdatedCivil, let updated = event.updated, chunk.meaning >= .meant {
-            event.updated = clock(of: chunk.origin.post, at: event.place).instant(updated).instant
+            // A retraction need not say where; the event that it takes back does.
+            let place = event.place.isEmpty ? spokenOf(read, chunk) : event.place
+            let clock = clock(of: chunk.origin.post, at: place)
+            let (instant, assumed) = clock.instant(updated)
+            read.event.updated = instant
+            read.updated = AssumedTime(
+                field: "updated", clock: clock, instant: instant, flags: assumed)
         }
-        return ReadLine(event: event, place: place, known: known, flags: flags)
+        return read
+    }
+
+    /// The place of the event that a line without one speaks of.
+    private func spokenOf(_ read: ReadLine, _ chunk: FeedChunk) -> String? {
+        guard let slot = slots[read.event.container] else { return nil }
+        let named = identity(of: read, chunk)
+        let known = records[slot].history.events.first {
+            $0.place != 0
+                && ($0.identity == named.identity
+                    || named.isWhole && $0.flags.contains(.shared)
+                        && $0.identity.high == named.identity.high)
+        }
+        return known.map { symbols[$0.place] }
     }
 
     /// Places that are spelled nearly so. Each spelling is looked up once and kept while they are few:
@@ -108,6 +130,11 @@ extension Engine {
         _ read: ReadLine, _ line: Int, _ chunk: FeedChunk, _ reply: inout SourceReply,
         _ draft: inout Draft
     ) {
+        if let updated = read.updated {
+            tellClock(
+                updated.clock, updated.field, updated.instant, updated.flags, line, chunk, &reply,
+                &draft)
+        }
         if read.flags.isEmpty { return }
         if read.flags.contains(.placeUnknown) {
             tellPlace(read.event.place, "place", line, chunk, &reply, &draft)
@@ -119,7 +146,9 @@ extension Engine {
                     detail: "a day without a time: kept as some time of that day at "
                         + "\(name(read.place)), and no duration is learned from it")
             }
-        } else if read.flags.contains(.offsetAssumed) {
+        }
+        let isPlainDay = read.flags.contains(.dateOnly) && !read.flags.contains(.zoneUnknown)
+        if read.flags.contains(.offsetAssumed), !isPlainDay {
             tellClock(
                 clock(of: chunk.origin.post, at: read.event.place), "time", read.event.time,
                 read.flags, line, chunk, &reply, &draft)

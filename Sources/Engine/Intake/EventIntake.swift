@@ -40,6 +40,7 @@ extension Engine {
             EventRow(
                 event: event, place: read.place, line: index, post: chunk.origin.post,
                 source: chunk.source, number: line.number))
+        if outcome == .superseded { reply.idle.append(line.number) }
         if outcome != .superseded, !isEcho(record, slot, outcome) {
             draft.touch(slot) {
                 $0.eventID = event.id ?? $0.eventID

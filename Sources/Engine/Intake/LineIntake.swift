@@ -36,8 +36,11 @@ extension Engine {
         draft.counts.received += 1
         switch verdict {
         case .stored: draft.counts.stored += 1
-        case .duplicate: draft.counts.duplicate += 1
+        case .duplicate:
+            draft.counts.duplicate += 1
+            reply.idle.append(line.number)
         case .refused(let reject):
+            reply.idle.append(line.number)
             draft.quarantine(reject, line, bytes, chunk.origin)
             if reject.code == .forbidden { reply.forbidden += 1 }
             var out = JSONWriter()
@@ -72,7 +75,7 @@ extension Engine {
                         updated: read.event.updated ?? .unset)
                 } ?? false
         case .plan(let plan):
-            let version = PlanVersion(timed(plan, chunk).plan)
+            let version = PlanVersion(timed(plan, chunk).plan, network)
             let known = symbols.known(plan.shipment).flatMap { shipments[$0] }
             isKnown =
                 known.map {

@@ -14,7 +14,7 @@ extension Engine {
         let symbol = symbols.number(plan.shipment)
         let known = shipments[symbol]
         if let known {
-            switch compare(PlanVersion(plan), known, line, chunk) {
+            switch compare(PlanVersion(plan, network), known, line, chunk) {
             case .same: return .duplicate
             case .earlier:
                 tellEarlier(

@@ -8,11 +8,35 @@ struct PlanVersion: Sendable, Equatable {
     var civil: UInt16?
     /// `.unset`: it did not say.
     var updated: Instant
+    /// Of what it means, however that is written; 0: not known.
+    var meaning: UInt64 = 0
 
     init(content: UInt64, civil: UInt16?, updated: Instant) {
         self.content = content
         self.civil = civil
         self.updated = updated
+    }
+
+    /// `plan`: with its times on the right clocks.
+    init(_ plan: ShipmentPlan, _ network: Network) {
+        self.init(plan)
+        var hash = StableHasher()
+        for container in plan.containers { hash.combine(container.packed) }
+        hash.combine(plan.origin.map(network.canonical))
+        hash.combine(plan.destination.map(network.canonical))
+        hash.combine(UInt64(plan.mode.rawValue))
+        for place in plan.via { hash.combine(network.canonical(place)) }
+        hash.combine(UInt64(bitPattern: plan.promised?.microseconds ?? -1))
+        hash.combine(UInt64(bitPattern: plan.start?.microseconds ?? -1))
+        for milestone in plan.milestones {
+            hash.combine(network.canonical(milestone.place))
+            hash.combine(UInt64(milestone.event.rawValue))
+            hash.combine(UInt64(bitPattern: milestone.time?.microseconds ?? -1))
+            hash.combine(milestone.id)
+            hash.combine(milestone.container?.packed ?? 0)
+            for earlier in milestone.after ?? ["\u{1F}"] { hash.combine(earlier) }
+        }
+        meaning = hash.identity().low | 1
     }
 
     init(_ plan: ShipmentPlan) {
@@ -36,7 +60,9 @@ struct PlanVersion: Sendable, Equatable {
     }
 
     func isSame(as other: PlanVersion) -> Bool {
-        content == other.content && updated == other.updated
+        guard updated == other.updated else { return false }
+        if meaning != 0, meaning == other.meaning { return true }
+        return content == other.content
             && (civil == nil || other.civil == nil || civil == other.civil)
     }
 }
@@ -63,6 +89,7 @@ struct LineReading: Sendable, Equatable {
                 out.fixed(1, version.content)
                 out.signed(2, version.civil.map { Int64($0) } ?? -1)
                 out.instant(3, version.updated)
+                out.fixed(4, version.meaning)
             }
         }
         return [LineReading.format] + out.bytes
@@ -100,6 +127,7 @@ struct LineReading: Sendable, Equatable {
             case 1: version.content = try reader.fixed(field)
             case 2: version.civil = UInt16(exactly: try reader.signed(field))
             case 3: version.updated = try reader.instant(field)
+            case 4: version.meaning = try reader.fixed(field)
             default: try reader.skip(field)
             }
         }
