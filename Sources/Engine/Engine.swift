@@ -59,6 +59,8 @@ public struct Engine: Sendable {
 
     /// The posts that are enrolled, as of the log.
     var roster = Roster()
+    /// Events may be known that were taken when an id was nobody's.
+    var knowsUnowned = false
     var spellings: [String: [String]] = [:]
 
     struct StandingClosure: Sendable {

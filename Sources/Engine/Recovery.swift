@@ -109,7 +109,8 @@ extension Engine {
         let checkpoint = Checkpoint(
             batch: batch, network: ordinancesDirty ? networkBytes : nil,
             rules: ordinancesDirty ? RulesCoding.encode(rules) : nil,
-            posts: ordinancesDirty ? RosterCoding.encode(roster.all) : nil,
+            posts: ordinancesDirty
+                ? RosterCoding.encode(roster.all, knowsUnowned: knowsUnowned) : nil,
             shipments: lines.sorted { $0.key < $1.key },
             closures: dirtyClosures.sorted().compactMap { id in
                 closures[id].map {
@@ -158,8 +159,12 @@ extension Engine {
             }
         }
         if let bytes = snapshot.rules { install(try RulesCoding.decode(bytes)) }
+        // A checkpoint that says nothing of posts was written when an id was nobody's.
+        knowsUnowned = snapshot.batch > 0
         if let bytes = snapshot.posts, !bytes.isEmpty {
-            for post in try RosterCoding.decode(bytes) { roster.put(post) }
+            let read = try RosterCoding.decode(bytes)
+            for post in read.posts { roster.put(post) }
+            knowsUnowned = read.knowsUnowned
         }
         for line in snapshot.shipments {
             guard case .plan(let plan) = parse(line.line) else {
@@ -192,7 +197,7 @@ extension Engine {
         resting = Set(snapshot.resting)
         restingShipments = Set(snapshot.restingShipments.map(Engine.hash))
         for bytes in snapshot.journeys { place(try RecordCoding.decode(bytes, &symbols)) }
-        ordinancesDirty = snapshot.network == nil
+        ordinancesDirty = snapshot.network == nil || snapshot.posts == nil
     }
 
     func parse(_ line: [UInt8]) -> FeedLine {
@@ -208,7 +213,7 @@ extension Engine {
         let (meaning, entries) = try LogBlob.read(logged.blob)
         for entry in entries {
             switch entry.kind {
-            case .posts: ordinances.append(.posts(try RosterCoding.decode(entry.bytes)))
+            case .posts: ordinances.append(.posts(try RosterCoding.decode(entry.bytes).posts))
             case .network: ordinances.append(.network(entry.bytes))
             case .rules: ordinances.append(.rules(try RulesCoding.decode(entry.bytes)))
             case .line:
@@ -277,7 +282,7 @@ extension Engine {
         out.blob(ScoreCoding.encode(intervals, symbols.texts))
         out.blob(networkBytes)
         out.blob(RulesCoding.encode(rules))
-        out.blob(RosterCoding.encode(roster.all))
+        out.blob(RosterCoding.encode(roster.all, knowsUnowned: knowsUnowned))
         return out.bytes
     }
 

@@ -227,7 +227,7 @@ extension Engine {
         }
         let held = journey.publication.holdUntil > scene.now
         let clock = max(journey.progress.lastTime, shipment.startedAt)
-        let seenFrom = held ? min(scene.now, clock) : scene.now
+        let seenFrom = seenFrom(clock, held: held, scene.now)
         guard
             let (expected, means) = expect(
                 journey, shipment, scene.container, now: seenFrom, &draft)
@@ -263,6 +263,11 @@ extension Engine {
 
     private func isDue(_ journey: Journey, _ now: Instant) -> Bool {
         journey.publication.dueAt <= now
+    }
+
+    /// A backlog is seen from the journey's own time; where only a new plan holds alerts back, now is now.
+    func seenFrom(_ clock: Instant, held: Bool, _ now: Instant) -> Instant {
+        held && now.minutes(since: clock) > rules.backlogMinutes ? clock : now
     }
 
     /// News that was old when it came is backlog: alerts wait until it has all come.

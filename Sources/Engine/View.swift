@@ -184,7 +184,7 @@ extension Engine {
         // As the daemon sees it: news that was old when it came is seen from its own time.
         let held = journey.publication.holdUntil > now
         let clock = max(seen.progress.lastTime, plan.startedAt)
-        let now = held ? min(now, clock) : now
+        let now = seenFrom(clock, held: held, now)
         guard let expected = look(seen, plan, container, now: now) else { return nil }
         let done = seen.progress.reached.count { $0 != .unset }
         let stage = Double(done) / Double(max(plan.chain.count, 1))

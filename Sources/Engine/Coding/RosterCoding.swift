@@ -5,8 +5,10 @@ import Tracking
 enum RosterCoding {
     static let version: UInt8 = 1
 
-    static func encode(_ posts: [PostEnrolment]) -> [UInt8] {
+    /// `knowsUnowned`: of a checkpoint, whether it holds events of when an id was nobody's.
+    static func encode(_ posts: [PostEnrolment], knowsUnowned: Bool = false) -> [UInt8] {
         var out = TaggedEncoder()
+        out.flag(2, knowsUnowned)
         for post in posts {
             out.message(1) { out in
                 out.text(1, post.name)
@@ -27,7 +29,10 @@ enum RosterCoding {
         out.flag(5, zone.europeanSummerTime)
     }
 
-    static func decode(_ bytes: [UInt8]) throws(CodingFlaw) -> [PostEnrolment] {
+    static func decode(
+        _ bytes: [UInt8]
+    ) throws(CodingFlaw) -> (posts: [PostEnrolment], knowsUnowned: Bool) {
+        var knowsUnowned = false
         var decoder = ByteDecoder(bytes)
         try FormatVersion.check(
             try decoder.byte(), "the enrolment of posts", oldest: 1, newest: version)
@@ -36,10 +41,11 @@ enum RosterCoding {
         while let field = try reader.next() {
             switch field.number {
             case 1: posts.append(try post(try reader.message(field)))
+            case 2: knowsUnowned = try reader.flag(field)
             default: try reader.skip(field)
             }
         }
-        return posts
+        return (posts, knowsUnowned)
     }
 
     private static func post(_ fields: TaggedReader) throws(CodingFlaw) -> PostEnrolment {

@@ -10,8 +10,8 @@ struct ReadLine {
     /// Its index in the network.
     var known: Int?
     var flags: EventFlags
-    /// Where its version time came without an offset.
-    var updated: AssumedTime?
+    /// Its version time, where that came without an offset.
+    var updated: [AssumedTime] = []
 }
 
 /// A time that came without an offset: on whose clock it is read.
@@ -79,8 +79,9 @@ extension Engine {
             let clock = clock(of: chunk.origin.post, at: place)
             let (instant, assumed) = clock.instant(updated)
             read.event.updated = instant
-            read.updated = AssumedTime(
-                field: "updated", clock: clock, instant: instant, flags: assumed)
+            read.updated = [
+                AssumedTime(field: "updated", clock: clock, instant: instant, flags: assumed)
+            ]
         }
         return read
     }
@@ -130,7 +131,7 @@ extension Engine {
         _ read: ReadLine, _ line: Int, _ chunk: FeedChunk, _ reply: inout SourceReply,
         _ draft: inout Draft
     ) {
-        if let updated = read.updated {
+        for updated in read.updated {
             tellClock(
                 updated.clock, updated.field, updated.instant, updated.flags, line, chunk, &reply,
                 &draft)

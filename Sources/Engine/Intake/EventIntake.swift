@@ -80,7 +80,7 @@ extension Engine {
             return NamedEvent(identity: event.identity)
         }
         let own = ownIdentity(of: read, chunk)
-        guard let slot = slots[event.container] else { return own }
+        guard knowsUnowned, let slot = slots[event.container] else { return own }
         let unowned = event.identity
         let updated = event.updated ?? .unset
         if records[slot].history.recognises(unowned, content: event.content, updated: updated) {

@@ -6,6 +6,10 @@ import Wire
 extension Engine {
     mutating func take(_ chunk: FeedChunk, _ draft: inout Draft) {
         var reply = SourceReply(source: chunk.source, ack: 0, rejects: [])
+        if chunk.meaning < .meant, !knowsUnowned {
+            knowsUnowned = true
+            ordinancesDirty = true
+        }
         chunk.bytes.withUnsafeBufferPointer { bytes in
             for line in chunk.lines {
                 reply.ack = line.number
