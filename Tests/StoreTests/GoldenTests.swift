@@ -20,7 +20,10 @@ import Wire
         var file: String { packageFolder + "/Tests/Golden/schema-\(schema).sql.gz" }
     }
 
-    static let all = [Golden(schema: 3, meaning: .first), Golden(schema: 4, meaning: .bounded)]
+    static let all = [
+        Golden(schema: 3, meaning: .first), Golden(schema: 4, meaning: .bounded),
+        Golden(schema: 5, meaning: .meant),
+    ]
 
     private func open(_ golden: Golden) throws -> TestCluster {
         let cluster = try TestCluster(migrated: false)
@@ -83,7 +86,8 @@ import Wire
         // All of it again, as the log reads it: nothing is new but a version that is older than what
         // is in force, and without effect.
         let parser = FeedParser(limits: .largest)
-        let again = try lines("before-the-checkpoint") + lines("behind-the-checkpoint")
+        var again = try lines("before-the-checkpoint") + lines("behind-the-checkpoint")
+        if golden.meaning >= .meant { again += try lines("meant") }
         let text = Array(again.joined(separator: "\n").utf8)
         let chunk = FeedChunk(source: 1, origin: Origin(), text: text, parser: parser)
         try engine.admit(try await log.load(engine.missing([chunk])))
@@ -97,6 +101,7 @@ import Wire
             Array(
                 try cluster.rows("select seq, md5(body) from output order by seq")
                     .prefix(said.count)) == said)
+        if golden.meaning >= .meant { try expectMeant(recovered.engine, now) }
         #expect(counted == ["\(try eventRows(cluster) - 1)|\(try distinctEvents(cluster) - 1)"])
     }
 
@@ -119,6 +124,25 @@ import Wire
         #expect(after.replayed == 0)
         let isSame = after.engine.canonicalState() == engine.canonicalState()
         #expect(isSame)
+    }
+
+    /// What was assumed then is assumed still.
+    private func expectMeant(_ recovered: Engine, _ now: Instant) throws {
+        var engine = recovered
+        let box = try #require(ContainerNumber(owner: "QZTU", serial: 6_000))
+        let seen = engine.view(box, now: now)
+        let view = try #require(seen)
+        #expect(view.journeys.map(\.shipment) == ["M-1"])
+        #expect(
+            view.journeys[0].promised == TimeText.parse("2026-11-29T23:59:59+05:00")?.instant)
+        #expect(
+            view.reports.map { "\($0.code.code) \($0.place) \($0.flags.words.count)" } == [
+                "GTIN KZHOR 2", "GTOT KZHOR 2", "INSP XXQQQ 3",
+            ])
+        let left = try #require(ContainerNumber(owner: "QZTU", serial: 6_001))
+        let moved = engine.view(left, now: now)
+        let other = try #require(moved)
+        #expect(other.reports.allSatisfy { $0.retracted })
     }
 
     private func eventRows(_ cluster: TestCluster) throws -> Int {
