@@ -36,9 +36,11 @@ extension Engine {
                     detail: "no event \(event.id ?? "") of \(event.container) is known; "
                         + "should it come, it counts as retracted"))
         }
+        var row = event
+        row.identity = named.identity
         draft.events.append(
             EventRow(
-                event: event, place: read.place, line: index, post: chunk.origin.post,
+                event: row, place: read.place, line: index, post: chunk.origin.post,
                 source: chunk.source, number: line.number))
         if outcome == .superseded { reply.idle.append(line.number) }
         if outcome != .superseded, !isEcho(record, slot, outcome) {
@@ -157,7 +159,9 @@ extension Engine {
         left.place = ""
         left.flags = []
         let slot = slot(of: was)
-        let outcome = records[slot].history.fold(record(of: left, self.identity(of: left, chunk)))
+        let named = identity(of: left, chunk)
+        left.event.identity = named.identity
+        let outcome = records[slot].history.fold(record(of: left, named))
         dirtyRecords.insert(slot)
         switch outcome {
         case .duplicate, .conflict, .superseded: return
