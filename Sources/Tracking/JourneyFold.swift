@@ -139,17 +139,21 @@ public enum JourneyFold {
             progress.eventCount += 1
             // What comes after the end, such as the empty box's return, is another stay.
             if stay.isBehind(event) { continue }
+            let isStill = event.place == progress.lastPlace && !progress.lastCode.isDeparture
             progress.lastTime = read.time
             progress.lastPlace = event.place
             progress.lastCode = event.code
             if event.mode != .unknown { progress.lastMode = event.mode }
-            let from = plan.isChain ? progress.furthest + 1 : 0
-            if let at = exact(event, chain, progress.reached, from: from) {
+            let at =
+                plan.isChain
+                ? next(event, chain, progress, isStill: isStill)
+                : exact(event, chain, progress.reached)
+            if let at {
                 progress.reach(at, read.time, event)
             } else {
                 loose.append(read)
             }
-            stay.note(event)
+            stay.note(event, at, furthest: progress.furthest)
         }
         // A post may say "gated in" where the plan says "arrived": the first such word counts
         // unless the exact one came.
@@ -158,6 +162,7 @@ public enum JourneyFold {
             for (at, milestone) in chain.enumerated()
             where milestone.place == event.place && progress.reached[at] == .unset
                 && isKin(milestone.code, event.code)
+                && isInTime(read.time, at, event.place, chain, progress.reached)
             {
                 progress.reach(at, read.time, event)
                 break
@@ -166,24 +171,55 @@ public enum JourneyFold {
         return progress
     }
 
-    /// The milestone that an event names: of several the next one ahead, else the first that is open.
     @inline(__always)
     private static func exact(
-        _ event: EventRecord, _ chain: [Milestone], _ reached: [Instant], from ahead: Int
+        _ event: EventRecord, _ chain: [Milestone], _ reached: [Instant]
     ) -> Int? {
-        for at in chain.indices.dropFirst(ahead)
-        where chain[at].place == event.place && chain[at].code == event.code
-            && reached[at] == .unset
-        {
-            return at
-        }
-        for at in chain.indices.prefix(ahead)
+        for at in chain.indices
         where chain[at].place == event.place && chain[at].code == event.code
             && reached[at] == .unset
         {
             return at
         }
         return nil
+    }
+
+    /// The milestone of a chain that an event names: the next one ahead, of the stay that the box is in
+    /// or comes to next; else the first that is open. `isStill`: the box has not left the place.
+    @inline(__always)
+    private static func next(
+        _ event: EventRecord, _ chain: [Milestone], _ progress: borrowing Journey.Progress,
+        isStill: Bool
+    ) -> Int? {
+        var isInStay = isStill
+        var at = progress.furthest + 1
+        while at < chain.count {
+            if chain[at].place == event.place {
+                isInStay = true
+                if chain[at].code == event.code, progress.reached[at] == .unset { return at }
+            } else if isInStay {
+                // What the plan does there later is another stay.
+                break
+            }
+            at += 1
+        }
+        for at in chain.indices.prefix(progress.furthest + 1)
+        where chain[at].place == event.place && chain[at].code == event.code
+            && progress.reached[at] == .unset
+        {
+            return at
+        }
+        return nil
+    }
+
+    /// On a way that comes to a place twice: whether nothing before the milestone happened later.
+    private static func isInTime(
+        _ time: Instant, _ at: Int, _ place: UInt32, _ chain: [Milestone], _ reached: [Instant]
+    ) -> Bool {
+        guard let first = chain.firstIndex(where: { $0.place == place }),
+            chain[first..<at].contains(where: { $0.place != place })
+        else { return true }
+        return reached.prefix(at).allSatisfy { $0 == .unset || $0 <= time }
     }
 
     static func isKin(_ a: EventCode, _ b: EventCode) -> Bool {
@@ -202,32 +238,53 @@ extension Journey.Progress {
 
 /// Tells when a box has left the place where its plan ends, or has done there what ends it.
 private struct LastStay {
-    private let last: Milestone?
+    private let chain: [Milestone]
+    /// The first milestone of the stay with which the plan ends.
+    private let begins: Int
+    /// The plan comes to that place before, too.
+    private let comesBefore: Bool
     private var isOver = false
     /// It was reported there in other words than the plan's: the stay goes on until it leaves.
     private var hasCome = false
 
-    init(_ plan: PlanView) { last = plan.isChain ? plan.chain.last : nil }
+    init(_ plan: PlanView) {
+        let chain = plan.isChain ? plan.chain : []
+        let begins = chain.endingStay
+        self.chain = chain
+        self.begins = begins
+        comesBefore = chain.prefix(begins).contains { $0.place == chain.last?.place }
+    }
 
     @inline(__always)
     mutating func isBehind(_ event: EventRecord) -> Bool {
         if isOver { return true }
-        if hasCome, event.place != last?.place {
+        if hasCome, event.place != chain.last?.place {
             isOver = true
             return true
         }
         return false
     }
 
+    /// `at`: the milestone that the event has reached, by its own word.
     @inline(__always)
-    mutating func note(_ event: EventRecord) {
-        guard let last, event.place == last.place else { return }
-        if event.code == last.code {
+    mutating func note(_ event: EventRecord, _ at: Int?, furthest: Int) {
+        guard let last = chain.last, event.place == last.place else { return }
+        if at == chain.count - 1 {
             isOver = true
-        } else if JourneyFold.isKin(last.code, event.code) {
+        } else if at == nil, JourneyFold.isKin(last.code, event.code),
+            !comesBefore || furthest >= begins - 1
+        {
             hasCome = true
         } else if hasCome, event.code.isDeparture {
             isOver = true
         }
+    }
+}
+
+extension [Milestone] {
+    /// The first milestone of the stay with which the way ends.
+    var endingStay: Int {
+        guard let last else { return 0 }
+        return (lastIndex { $0.place != last.place } ?? -1) + 1
     }
 }

@@ -70,7 +70,8 @@ extension EventHistory {
             if events[at].identity != new.identity || outcome == .superseded { changed = true }
         }
         let isAside = events.first { $0.identity == new.identity }?.flags.contains(.setAside)
-        if changed { return .replaced }
+        // Also where what took an event's place does not stand itself.
+        if changed || outcome == .replaced { return .replaced }
         return isAside == true ? .superseded : outcome
     }
 

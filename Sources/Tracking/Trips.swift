@@ -120,8 +120,9 @@ struct EventAssignment {
             }) {
                 stands[plan] = at
             }
-            if let last = chain.last(where: { $0.place != Milestone.elsewhere }),
-                last.place == event.place,
+            let own = chain.filter { $0.place != Milestone.elsewhere }
+            let isAtEnd = own.count < chain.count || stands[plan] >= chain.endingStay
+            if let last = own.last, last.place == event.place, isAtEnd,
                 last.code == event.code || JourneyFold.isKin(last.code, event.code)
             {
                 isDone[plan] = true

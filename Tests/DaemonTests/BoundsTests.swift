@@ -12,16 +12,17 @@ func residentMegabytes(_ pid: Int32) -> Double {
 }
 
 @Suite(.serialized) struct BoundsTests {
-    /// Samples memory while `body` runs, and compares its highest with what it was after a warm-up.
+    /// Samples memory while `body` runs, and compares its highest with what it was after a warm-up:
+    /// a tenth more, or `room` megabytes where more is due.
     private func flat(
-        _ name: String, _ daemon: DaemonProcess, _ body: () throws -> Void
+        _ name: String, _ daemon: DaemonProcess, room: Double = 0, _ body: () throws -> Void
     ) rethrows {
         let before = residentMegabytes(daemon.pid)
         let peak = PeakMeter(daemon.pid)
         try body()
         let highest = peak.stop()
         print("\(name): \(Int(before)) MB before, \(Int(highest)) MB at most")
-        #expect(highest <= before * 1.1, "\(name)")
+        #expect(highest <= before + max(before * 0.1, room), "\(name)")
     }
 
     /// Fills the bounded buffers once, so that what is measured is growth.
@@ -103,7 +104,8 @@ func residentMegabytes(_ pid: Int32) -> Double {
         getrlimit(__rlimit_resource_t(7), &limits)
         limits.rlim_cur = min(limits.rlim_max, 8_192)
         setrlimit(__rlimit_resource_t(7), &limits)
-        try flat("2,000 idle and slow connections", daemon) {
+        // Ten kilobytes each: the sockets' buffers, the handlers, what the allocator keeps of them.
+        try flat("2,000 idle and slow connections", daemon, room: 20) {
             var sockets: [LineSocket] = []
             for number in 0..<2_000 {
                 let socket = try LineSocket(daemon.feed)

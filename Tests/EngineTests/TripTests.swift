@@ -207,6 +207,21 @@ private let back = ["DEPA DEDUI 500", "ARRI KZHOR 800", "ARRI CNXIA 900"]
             ])
     }
 
+    /// A way that ends where it begins is not over before it has begun.
+    @Test func aRoundTripEndsAtItsEnd() {
+        let round = plan(
+            "P",
+            ["GTIN KZHOR 5", "DEPA KZHOR 10", "ARRI KZALA 24", "DEPA KZALA 40", "ARRI KZHOR 60"])
+        #expect(
+            story([
+                round, seen("ARRI KZHOR 4"), seen("GTIN KZHOR 6"), seen("DEPA KZHOR 11"),
+                seen("ARRI KZALA 25"), seen("DEPA KZALA 41"), seen("GTIN KZHOR 61"),
+                seen("GTOT KZHOR 63"), seen("GTIN KZHOR 80"),
+            ])["P"]?.dropFirst() == [
+                "DEPA KZHOR 11", "ARRI KZALA 25", "DEPA KZALA 41", "ARRI KZHOR 61",
+            ])
+    }
+
     @Test func whatComesAfterTheEndFillsNothing() {
         var engine = freshEngine(now: start)
         let lines = [
