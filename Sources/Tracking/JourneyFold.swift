@@ -239,26 +239,31 @@ extension Journey.Progress {
 /// Tells when a box has left the place where its plan ends, or has done there what ends it.
 private struct LastStay {
     private let chain: [Milestone]
-    /// The first milestone of the stay with which the plan ends.
-    private let begins: Int
-    /// The plan comes to that place before, too.
-    private let comesBefore: Bool
+    private let last: Milestone?
     private var isOver = false
     /// It was reported there in other words than the plan's: the stay goes on until it leaves.
     private var hasCome = false
 
+    @inline(__always)
     init(_ plan: PlanView) {
-        let chain = plan.isChain ? plan.chain : []
+        chain = plan.chain
+        last = plan.isChain ? plan.chain.last : nil
+    }
+
+    /// Whether the stay with which the plan ends is the one that the box is in: where the plan comes to
+    /// that place before, too, all up to it has to be behind.
+    private func isLast(furthest: Int) -> Bool {
         let begins = chain.endingStay
-        self.chain = chain
-        self.begins = begins
-        comesBefore = chain.prefix(begins).contains { $0.place == chain.last?.place }
+        guard let last, chain.prefix(begins).contains(where: { $0.place == last.place }) else {
+            return true
+        }
+        return furthest >= begins - 1
     }
 
     @inline(__always)
     mutating func isBehind(_ event: EventRecord) -> Bool {
         if isOver { return true }
-        if hasCome, event.place != chain.last?.place {
+        if hasCome, event.place != last?.place {
             isOver = true
             return true
         }
@@ -268,11 +273,11 @@ private struct LastStay {
     /// `at`: the milestone that the event has reached, by its own word.
     @inline(__always)
     mutating func note(_ event: EventRecord, _ at: Int?, furthest: Int) {
-        guard let last = chain.last, event.place == last.place else { return }
+        guard let last, event.place == last.place else { return }
         if at == chain.count - 1 {
             isOver = true
         } else if at == nil, JourneyFold.isKin(last.code, event.code),
-            !comesBefore || furthest >= begins - 1
+            isLast(furthest: furthest)
         {
             hasCome = true
         } else if hasCome, event.code.isDeparture {
