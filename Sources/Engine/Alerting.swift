@@ -294,10 +294,7 @@ extension Engine {
         Int32(max(-10_000_000, min(10_000_000, minutes.rounded())))
     }
 
-    func placeName(_ symbol: UInt32) -> String {
-        let id = symbols[symbol]
-        return network.place(id).map { network.places[$0].name } ?? id
-    }
+    func placeName(_ symbol: UInt32) -> String { name(symbols[symbol]) }
 
     private func placeName(_ outlook: Outlook) -> String {
         placeName(outlook.chain[outlook.chain.count - 1].place)

@@ -17,20 +17,23 @@ public enum Reply {
     public static func reject(_ line: Int, _ reject: LineReject, to out: inout JSONWriter) {
         out.begin()
         out.field("reject", line)
-        out.field("code", reject.code.rawValue)
-        out.field("field", reject.field)
-        out.field("detail", reject.detail)
-        if !reject.suggest.isEmpty { out.list("suggest", reject.suggest) }
-        out.endLine()
+        remark(reject.code.rawValue, reject.field, reject.detail, reject.suggest, to: &out)
     }
 
     public static func warn(_ line: Int, _ note: LineNote, to out: inout JSONWriter) {
         out.begin()
         out.field("warn", line)
-        out.field("code", note.code.rawValue)
-        out.field("field", note.field)
-        out.field("detail", note.detail)
-        if !note.suggest.isEmpty { out.list("suggest", note.suggest) }
+        remark(note.code.rawValue, note.field, note.detail, note.suggest, to: &out)
+    }
+
+    private static func remark(
+        _ code: String, _ field: String?, _ detail: String, _ suggest: [String],
+        to out: inout JSONWriter
+    ) {
+        out.field("code", code)
+        out.field("field", field)
+        out.field("detail", detail)
+        if !suggest.isEmpty { out.list("suggest", suggest) }
         out.endLine()
     }
 
