@@ -313,7 +313,7 @@ public final class Spool {
     }
 
     /// Looks at the spool in `folder` without changing anything; fails where there is none.
-    public static func glance(_ folder: String) throws(SpoolFailure) -> Glance {
+    public static func status(_ folder: String) throws(SpoolFailure) -> Glance {
         guard let name = read(folder + "/stream") else {
             throw SpoolFailure("there is no spool in \(folder)")
         }

@@ -8,12 +8,12 @@ extension Engine {
     // MARK: Late
 
     mutating func judgeLate(
-        _ journey: inout Journey, _ outlook: Outlook, _ scene: Scene, _ draft: inout Draft
+        _ journey: inout Journey, _ outlook: Outlook, _ context: ReviewContext, _ draft: inout Draft
     ) {
         guard let promised = outlook.promised, let delay = outlook.delayMinutes,
             let probability = outlook.lateProbability
         else {
-            return endLate(&journey, "its plan promises nothing any more", outlook, scene, &draft)
+            return endLate(&journey, "its plan promises nothing any more", outlook, context, &draft)
         }
         let milestone = UInt32(outlook.chain.count - 1)
         let at = journey.publication.alerts.firstIndex {
@@ -30,10 +30,10 @@ extension Engine {
                 type: .late, milestone: milestone, place: outlook.chain[Int(milestone)].place,
                 code: outlook.chain[Int(milestone)].code,
                 episode: nextEpisode(&journey, .late, milestone), since: outlook.seenFrom)
-            episode.confirmAt = scene.now.advanced(minutes: rules.confirmMinutes)
+            episode.confirmAt = context.now.advanced(minutes: rules.confirmMinutes)
             journey.publication.alerts.append(episode)
             confirm(
-                &journey, journey.publication.alerts.count - 1, outlook, promised, scene, &draft)
+                &journey, journey.publication.alerts.count - 1, outlook, promised, context, &draft)
             return
         }
         var episode = journey.publication.alerts[at]
@@ -42,30 +42,30 @@ extension Engine {
         journey.publication.alerts[at] = episode
         if episode.phase == .pending {
             if holds {
-                confirm(&journey, at, outlook, promised, scene, &draft)
+                confirm(&journey, at, outlook, promised, context, &draft)
             } else {
                 journey.publication.alerts.remove(at: at)
             }
             return
         }
-        followLate(&journey, at, outlook, level, scene, &draft)
+        followLate(&journey, at, outlook, level, context, &draft)
     }
 
     /// A pending episode becomes an alert by a second event, by time, or at once where it is far
     /// over or the promise has passed; never while a backlog is coming in.
     private mutating func confirm(
         _ journey: inout Journey, _ at: Int, _ outlook: Outlook, _ promised: Instant,
-        _ scene: Scene, _ draft: inout Draft
+        _ context: ReviewContext, _ draft: inout Draft
     ) {
         var episode = journey.publication.alerts[at]
         let delay = outlook.delayMinutes ?? 0
-        if scene.touch?.eventID != nil || scene.touch?.newest ?? .unset != .unset {
+        if context.touch?.eventID != nil || context.touch?.newest ?? .unset != .unset {
             episode.evidence.countOn()
         }
-        let obvious = delay >= rules.levelMinutes[2] || scene.now > promised
+        let obvious = delay >= rules.levelMinutes[2] || context.now > promised
         let confirmed =
             obvious || Int(episode.evidence) >= rules.confirmEvents
-            || scene.now >= episode.confirmAt
+            || context.now >= episode.confirmAt
         guard confirmed, !outlook.held else {
             if outlook.held { episode.confirmAt = journey.publication.holdUntil }
             journey.publication.alerts[at] = episode
@@ -78,12 +78,12 @@ extension Engine {
         episode.delayMinutes = Engine.clamped(delay)
         episode.probability = Float(outlook.lateProbability ?? 1)
         journey.publication.alerts[at] = episode
-        say(&journey, at, .raised, lateText(journey, outlook, scene), outlook, scene, &draft)
+        say(&journey, at, .raised, lateText(journey, outlook, context), outlook, context, &draft)
     }
 
     /// There is no promise any more that could be broken, or nobody who could say so.
     mutating func endLate(
-        _ journey: inout Journey, _ reason: String, _ outlook: Outlook?, _ scene: Scene,
+        _ journey: inout Journey, _ reason: String, _ outlook: Outlook?, _ context: ReviewContext,
         _ draft: inout Draft
     ) {
         journey.publication.alerts.removeAll { $0.type == .late && $0.phase == .pending }
@@ -92,7 +92,8 @@ extension Engine {
             && journey.publication.alerts[at].phase != .closed
         {
             say(
-                &journey, at, .withdrawn, "\(scene.container): \(reason)", outlook, scene, &draft)
+                &journey, at, .withdrawn, "\(context.container): \(reason)", outlook, context,
+                &draft)
         }
     }
 
@@ -107,34 +108,34 @@ extension Engine {
 
     private mutating func followLate(
         _ journey: inout Journey, _ at: Int, _ outlook: Outlook, _ level: Severity?,
-        _ scene: Scene, _ draft: inout Draft
+        _ context: ReviewContext, _ draft: inout Draft
     ) {
         let delay = outlook.delayMinutes ?? 0
         let probability = outlook.lateProbability ?? 0
         if outlook.isComplete {
             let text =
-                "\(scene.container) reached \(placeName(outlook)) "
+                "\(context.container) reached \(placeName(outlook)) "
                 + (delay.rounded() > 0 ? "\(spoken(delay)) late" : "in time")
-            say(&journey, at, .cleared, text, outlook, scene, &draft)
+            say(&journey, at, .cleared, text, outlook, context, &draft)
             return
         }
         let low = rules.levelMinutes[0] * rules.clearShare
         if probability <= rules.clearProbability || (delay <= low && probability < 0.5) {
-            if scene.touch?.corrected == true || scene.touch?.planChanged == true {
-                let plan = scene.touch?.planChanged == true
+            if context.touch?.corrected == true || context.touch?.planChanged == true {
+                let plan = context.touch?.planChanged == true
                 let text =
                     plan
-                    ? "\(scene.container): the plan was changed"
-                    : "\(scene.container): the report that made it late was corrected"
-                say(&journey, at, plan ? .cleared : .withdrawn, text, outlook, scene, &draft)
+                    ? "\(context.container): the plan was changed"
+                    : "\(context.container): the report that made it late was corrected"
+                say(&journey, at, plan ? .cleared : .withdrawn, text, outlook, context, &draft)
             } else if journey.publication.alerts[at].phase == .open {
                 journey.publication.alerts[at].phase = .clearing
-                journey.publication.alerts[at].since = scene.now
-                journey.publication.alerts[at].confirmAt = scene.now.advanced(
+                journey.publication.alerts[at].since = context.now
+                journey.publication.alerts[at].confirmAt = context.now.advanced(
                     minutes: rules.calmMinutes)
-            } else if scene.now >= journey.publication.alerts[at].confirmAt {
-                let text = "\(scene.container) is expected at \(placeName(outlook)) in time again"
-                say(&journey, at, .cleared, text, outlook, scene, &draft)
+            } else if context.now >= journey.publication.alerts[at].confirmAt {
+                let text = "\(context.container) is expected at \(placeName(outlook)) in time again"
+                say(&journey, at, .cleared, text, outlook, context, &draft)
             }
             return
         }
@@ -146,29 +147,29 @@ extension Engine {
         let floor = rules.levelMinutes[Int(known.rawValue)] * rules.clearShare
         guard level > known || delay < floor else { return }
         journey.publication.alerts[at].severity = level
-        say(&journey, at, .updated, lateText(journey, outlook, scene), outlook, scene, &draft)
+        say(&journey, at, .updated, lateText(journey, outlook, context), outlook, context, &draft)
     }
 
     // MARK: Overdue
 
     mutating func judgeOverdue(
-        _ journey: inout Journey, _ outlook: Outlook, _ scene: Scene, _ draft: inout Draft
+        _ journey: inout Journey, _ outlook: Outlook, _ context: ReviewContext, _ draft: inout Draft
     ) {
         for at in journey.publication.alerts.indices {
             let episode = journey.publication.alerts[at]
             guard episode.type == .overdue, episode.phase != .closed else { continue }
             let waited = Int(episode.milestone)
             guard outlook.expected.next == waited else {
-                closeOverdue(&journey, at, outlook, scene, &draft)
+                closeOverdue(&journey, at, outlook, context, &draft)
                 continue
             }
             journey.publication.overdueAt = .never
-            growOverdue(&journey, at, outlook, scene, &draft)
+            growOverdue(&journey, at, outlook, context, &draft)
         }
         guard let next = outlook.expected.next, !outlook.held,
-            journey.publication.overdueAt <= scene.now
+            journey.publication.overdueAt <= context.now
         else { return }
-        if scene.isOverdueTold {
+        if context.isOverdueTold {
             journey.publication.overdueAt = .never
             return
         }
@@ -179,15 +180,15 @@ extension Engine {
             since: journey.publication.overdueAt)
         episode.phase = .open
         episode.severity = .info
-        episode.delayMinutes = Engine.clamped(scene.now.minutes(since: episode.since))
+        episode.delayMinutes = Engine.clamped(context.now.minutes(since: episode.since))
         journey.publication.overdueAt = .never
         journey.publication.alerts.append(episode)
         let at = journey.publication.alerts.count - 1
-        say(&journey, at, .raised, overdueText(outlook, next, scene), outlook, scene, &draft)
+        say(&journey, at, .raised, overdueText(outlook, next, context), outlook, context, &draft)
     }
 
     private mutating func closeOverdue(
-        _ journey: inout Journey, _ at: Int, _ outlook: Outlook, _ scene: Scene,
+        _ journey: inout Journey, _ at: Int, _ outlook: Outlook, _ context: ReviewContext,
         _ draft: inout Draft
     ) {
         let waited = Int(journey.publication.alerts[at].milestone)
@@ -198,17 +199,17 @@ extension Engine {
         let place = placeName(milestone.place)
         let text =
             reached
-            ? "\(scene.container) was reported: \(milestone.code.prose) \(place)"
-            : "\(scene.container): the reports before \(place) were corrected"
-        say(&journey, at, reached ? .cleared : .withdrawn, text, outlook, scene, &draft)
+            ? "\(context.container) was reported: \(milestone.code.prose) \(place)"
+            : "\(context.container): the reports before \(place) were corrected"
+        say(&journey, at, reached ? .cleared : .withdrawn, text, outlook, context, &draft)
     }
 
     private mutating func growOverdue(
-        _ journey: inout Journey, _ at: Int, _ outlook: Outlook, _ scene: Scene,
+        _ journey: inout Journey, _ at: Int, _ outlook: Outlook, _ context: ReviewContext,
         _ draft: inout Draft
     ) {
         let since = journey.publication.alerts[at].since
-        let minutes = scene.now.minutes(since: since)
+        let minutes = context.now.minutes(since: since)
         journey.publication.alerts[at].delayMinutes = Engine.clamped(minutes)
         guard let level = rules.severity(delayMinutes: minutes),
             level > journey.publication.alerts[at].severity
@@ -216,21 +217,21 @@ extension Engine {
         journey.publication.alerts[at].severity = level
         let waited = Int(journey.publication.alerts[at].milestone)
         say(
-            &journey, at, .updated, overdueText(outlook, waited, scene), outlook, scene, &draft)
+            &journey, at, .updated, overdueText(outlook, waited, context), outlook, context, &draft)
     }
 
     // MARK: Saying it
 
     /// Every open alert of a journey that is gone ends, with the reason.
     mutating func withdrawAll(
-        _ journey: inout Journey, _ reason: String, _ scene: Scene, _ draft: inout Draft
+        _ journey: inout Journey, _ reason: String, _ context: ReviewContext, _ draft: inout Draft
     ) {
         for at in journey.publication.alerts.indices
         where journey.publication.alerts[at].phase == .open
             || journey.publication.alerts[at].phase == .clearing
         {
             say(
-                &journey, at, .withdrawn, "\(scene.container): \(reason)", nil, scene, &draft)
+                &journey, at, .withdrawn, "\(context.container): \(reason)", nil, context, &draft)
         }
     }
 
@@ -259,7 +260,7 @@ extension Engine {
 
     private mutating func say(
         _ journey: inout Journey, _ at: Int, _ state: AlertState, _ text: String,
-        _ outlook: Outlook?, _ scene: Scene, _ draft: inout Draft
+        _ outlook: Outlook?, _ context: ReviewContext, _ draft: inout Draft
     ) {
         journey.publication.alerts[at].rev.countOn()
         if state == .cleared || state == .withdrawn {
@@ -272,22 +273,22 @@ extension Engine {
         let because =
             state == .raised || state == .updated
             ? outlook.map {
-                causes($0, scene, minutes: Int(episode.delayMinutes))
+                causes($0, context, minutes: Int(episode.delayMinutes))
             } ?? [] : []
         draft.notices.append(
             .alert(
-                AlertNotice(
-                    time: scene.now,
+                AlertEvent(
+                    time: context.now,
                     alert: AlertEpisode.identity(
-                        container: scene.container,
+                        container: context.container,
                         journey: name(of: journey) ?? "#\(journey.ordinal)", milestone: key,
                         type: episode.type, episode: episode.episode),
                     rev: Int(episode.rev), state: state, type: episode.type,
-                    severity: episode.severity, container: scene.container,
+                    severity: episode.severity, container: context.container,
                     shipment: name(of: journey), place: place,
                     delayMinutes: Int(episode.delayMinutes),
                     probability: episode.type == .late ? Double(episode.probability) : nil,
-                    because: because, text: text, event: scene.touch?.eventID)))
+                    because: because, text: text, event: context.touch?.eventID)))
     }
 
     static func clamped(_ minutes: Double) -> Int32 {
@@ -308,12 +309,14 @@ extension Engine {
         return "\((whole + 720) / 1_440) days"
     }
 
-    private func lateText(_ journey: Journey, _ outlook: Outlook, _ scene: Scene) -> String {
+    private func lateText(_ journey: Journey, _ outlook: Outlook, _ context: ReviewContext)
+        -> String
+    {
         let delay = outlook.delayMinutes ?? 0
         var text =
-            "\(scene.container) is likely to reach \(placeName(outlook)) "
+            "\(context.container) is likely to reach \(placeName(outlook)) "
             + "\(spoken(delay)) late"
-        if let cause = causes(outlook, scene, minutes: Int(delay)).first {
+        if let cause = causes(outlook, context, minutes: Int(delay)).first {
             let place = symbols.known(cause.place).map { placeName($0) } ?? cause.place
             switch cause.kind {
             case .dwell, .departure: text += ": held at \(place)"
@@ -328,9 +331,9 @@ extension Engine {
         return text
     }
 
-    private func overdueText(_ outlook: Outlook, _ next: Int, _ scene: Scene) -> String {
+    private func overdueText(_ outlook: Outlook, _ next: Int, _ context: ReviewContext) -> String {
         let milestone = outlook.chain[next]
-        return "\(scene.container) should have been reported by now: "
+        return "\(context.container) should have been reported by now: "
             + "\(milestone.code.prose) \(placeName(milestone.place))"
     }
 }

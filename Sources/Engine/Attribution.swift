@@ -13,12 +13,12 @@ extension Engine {
     /// expected to last than when the last forecast was published, and the minutes add up to the
     /// change.
     func split(
-        _ minutes: Int, _ journey: Journey, _ outlook: Outlook, _ scene: Scene
+        _ minutes: Int, _ journey: Journey, _ outlook: Outlook, _ context: ReviewContext
     ) -> [Cause] {
         guard minutes != 0 else { return [] }
         let path = journey.publication.path
-        guard path.count == outlook.means.count, scene.touch?.hasNewPlan != true else {
-            return causes(outlook, scene, minutes: minutes)
+        guard path.count == outlook.means.count, context.touch?.hasNewPlan != true else {
+            return causes(outlook, context, minutes: minutes)
         }
         let offset = journey.publication.p50.minutes(since: outlook.seenFrom)
         var changes: [(step: Int, minutes: Double)] = []
@@ -30,35 +30,36 @@ extension Engine {
             before = now
             if abs(change) >= 0.5 { changes.append((step, change)) }
         }
-        return rounded(changes, minutes, outlook, scene)
+        return rounded(changes, minutes, outlook, context)
     }
 
     /// Whole minutes that add up: small parts, and what the median does not share with the mean, go
     /// to the largest.
     private func rounded(
-        _ changes: [(step: Int, minutes: Double)], _ total: Int, _ outlook: Outlook, _ scene: Scene
+        _ changes: [(step: Int, minutes: Double)], _ total: Int, _ outlook: Outlook,
+        _ context: ReviewContext
     ) -> [Cause] {
         let sorted = changes.sorted {
             (abs($1.minutes), $0.step) < (abs($0.minutes), $1.step)
         }
         guard let largest = sorted.first else {
-            return causes(outlook, scene, minutes: total)
+            return causes(outlook, context, minutes: total)
         }
         let floor = min(abs(largest.minutes), max(1, abs(largest.minutes) * 0.05))
         var parts = sorted.prefix(5).filter { abs($0.minutes) >= floor }
             .map { (step: $0.step, minutes: Int($0.minutes.rounded())) }
         parts[0].minutes += total - parts.reduce(0) { $0 + $1.minutes }
         return parts.filter { $0.minutes != 0 }.map {
-            cause($0.step, $0.minutes, outlook, scene)
+            cause($0.step, $0.minutes, outlook, context)
         }
     }
 
     /// The step that a change is laid on as a whole: the one just finished, or the one that lasts.
-    func causes(_ outlook: Outlook, _ scene: Scene, minutes: Int) -> [Cause] {
+    func causes(_ outlook: Outlook, _ context: ReviewContext, minutes: Int) -> [Cause] {
         guard minutes != 0, let at = outlook.blamed, at >= 0, at < outlook.chain.count else {
             return []
         }
-        return [cause(innocent(at, minutes, outlook) ?? at, minutes, outlook, scene)]
+        return [cause(innocent(at, minutes, outlook) ?? at, minutes, outlook, context)]
     }
 
     /// Where a step that is over ended as planned, the one that lasts is to blame.
@@ -72,7 +73,7 @@ extension Engine {
     }
 
     private func cause(
-        _ at: Int, _ minutes: Int, _ outlook: Outlook, _ scene: Scene
+        _ at: Int, _ minutes: Int, _ outlook: Outlook, _ context: ReviewContext
     ) -> Cause {
         let step = outlook.chain[at]
         let next = outlook.expected.next ?? outlook.chain.count
@@ -81,11 +82,11 @@ extension Engine {
             windows[$0].holds(step) && windows[$0].until > outlook.seenFrom
         }
         let kind: Cause.Kind
-        if scene.touch?.hasNewPlan == true {
+        if context.touch?.hasNewPlan == true {
             kind = .plan
         } else if isClosed && at >= next {
             kind = .closure
-        } else if scene.touch?.corrected == true && at < next {
+        } else if context.touch?.corrected == true && at < next {
             kind = .correction
         } else if at > next {
             kind = .congestion
@@ -101,7 +102,7 @@ extension Engine {
         let place = step.kind == .transit ? step.place : step.fromPlace
         return Cause(
             place: symbols[place], minutes: minutes, kind: kind,
-            reason: at < next ? scene.touch?.reason : nil)
+            reason: at < next ? context.touch?.reason : nil)
     }
 }
 

@@ -11,7 +11,7 @@ enum Verdict {
 }
 
 /// What a batch has done to one container so far.
-struct Touch: Sendable {
+struct Change: Sendable {
     var eventID: String?
     var reason: String?
     var corrected = false
@@ -32,7 +32,7 @@ struct Draft {
     var events: [EventRow] = []
     var quarantined: [QuarantineRow] = []
     var marks: [StreamMark] = []
-    var notices: [Notice] = []
+    var notices: [OutputEvent] = []
     var replies: [SourceReply] = []
     var counts = LineCounts()
     var refused: [LineReject.Code: Int] = [:]
@@ -41,7 +41,7 @@ struct Draft {
     var told: Set<Told> = []
     /// What journeys of the record that is looked at have taught, where it has several.
     var claims: Set<Claim> = []
-    var touched: [Int: Touch] = [:]
+    var touched: [Int: Change] = [:]
     /// Touched slots in order of the first touch.
     var order: [Int] = []
     /// Joined shipments of which something changed.
@@ -53,11 +53,11 @@ struct Draft {
 
     init(now: Instant) { self.now = now }
 
-    mutating func touch(_ slot: Int, _ change: (inout Touch) -> Void) {
+    mutating func touch(_ slot: Int, _ change: (inout Change) -> Void) {
         if let index = touched.index(forKey: slot) {
             change(&touched.values[index])
         } else {
-            var touch = Touch()
+            var touch = Change()
             change(&touch)
             touched[slot] = touch
             order.append(slot)

@@ -34,7 +34,7 @@ struct DueHeap: Sendable {
     }
 
     /// Takes out every slot that is due at `now`.
-    mutating func takeDue(_ now: Instant) -> [Int] {
+    mutating func popDue(_ now: Instant) -> [Int] {
         var found: [Int] = []
         while next <= now, let top = entries.first {
             found.append(Int(top.slot))

@@ -23,7 +23,7 @@ public struct Engine: Sendable {
     var symbols = Symbols()
     var records: [ContainerRecord] = []
     /// For each slot the step that its container waits in, as the pools know of it.
-    var waits: [Wait] = []
+    var waits: [OpenStep] = []
     var slots: [ContainerNumber: Int] = [:]
     var freeSlots: [Int] = []
     /// Containers whose records rest in the store.
@@ -43,7 +43,7 @@ public struct Engine: Sendable {
     var windowsAt: [UInt32: [Int]] = [:]
     var pools = Pools()
     var composer = Composer()
-    public internal(set) var intervals = IntervalGuard()
+    public internal(set) var intervals = IntervalCalibrator()
     var intervalsDirty = false
     var marks = StreamMarks()
     var due = DueHeap()
@@ -53,7 +53,7 @@ public struct Engine: Sendable {
     /// Plans that no checkpoint has yet, with their lines.
     var unsavedPlans: [UInt32: [UInt8]] = [:]
     var dirtyClosures: Set<String> = []
-    var ordinancesDirty = true
+    var configDirty = true
     /// What was forgotten since the last checkpoint.
     var forgotten = Checkpoint.Forgotten()
 
@@ -94,12 +94,12 @@ public struct Engine: Sendable {
 
     /// Decides one batch: what arrived, and what has become due by `now`.
     public mutating func step(
-        _ chunks: [FeedChunk], ordinances: [Ordinance] = [], now: Instant
+        _ chunks: [FeedChunk], changes: [ConfigChange] = [], now: Instant
     ) -> Effects {
         var draft = Draft(now: now)
-        for ordinance in ordinances { take(ordinance, &draft) }
-        for chunk in chunks { take(chunk, &draft) }
-        let dueSlots = due.takeDue(now).sorted {
+        for change in changes { apply(change, &draft) }
+        for chunk in chunks { decide(chunk, &draft) }
+        let dueSlots = due.popDue(now).sorted {
             records[$0].number < records[$1].number
         }
         touchClosed(&draft)
@@ -139,10 +139,10 @@ public struct Engine: Sendable {
         return effects
     }
 
-    // MARK: Ordinances
+    // MARK: ConfigChanges
 
-    private mutating func take(_ ordinance: Ordinance, _ draft: inout Draft) {
-        switch ordinance {
+    private mutating func apply(_ change: ConfigChange, _ draft: inout Draft) {
+        switch change {
         case .network(let bytes):
             guard bytes != networkBytes, let parsed = try? NetworkFile.parse(bytes) else { return }
             bytes.withUnsafeBufferPointer { _ = draft.blob.append(.network, Origin(), $0) }
@@ -176,17 +176,17 @@ public struct Engine: Sendable {
                 plan: old.plan, old.reading, received: old.received, &chains, &symbols, &pools)
         }
         rebuildWindows()
-        ordinancesDirty = true
+        configDirty = true
     }
 
     mutating func install(_ rules: AlertRules) {
         self.rules = rules
-        ordinancesDirty = true
+        configDirty = true
     }
 
     mutating func install(_ posts: [PostEnrolment]) {
         for post in posts { roster.put(post) }
-        ordinancesDirty = true
+        configDirty = true
     }
 
     /// Slots that a plan no longer names, between `put` and the touches.

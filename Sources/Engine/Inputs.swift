@@ -84,7 +84,7 @@ public struct FeedChunk: Sendable {
 }
 
 /// A setting that came into force: part of the log, because it changes decisions.
-public enum Ordinance: Sendable {
+public enum ConfigChange: Sendable {
     case network([UInt8])
     case rules(AlertRules)
     /// Posts as they are enrolled now; those that are as before change nothing.

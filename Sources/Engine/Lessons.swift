@@ -6,13 +6,14 @@ extension Engine {
     /// Teaches the pools what this journey's finished steps say, and takes back what they no
     /// longer do. A step that another journey of the container has taught is not taught again.
     mutating func learn(
-        _ journey: inout Journey, _ shipment: Shipment, _ scene: Scene, _ draft: inout Draft
+        _ journey: inout Journey, _ shipment: Shipment, _ context: ReviewContext,
+        _ draft: inout Draft
     ) {
-        let container = scene.container
+        let container = context.container
         let reached = journey.progress.teachable
         let known = journey.publication.taught
         var elsewhere: [UInt32] = []
-        if scene.isOneOfSeveral {
+        if context.isOneOfSeveral {
             elsewhere = claim(shipment, reached, container, &draft)
         }
         let wasElsewhere = journey.publication.taughtElsewhere
@@ -21,7 +22,7 @@ extension Engine {
             if journey.progress.vague.isEmpty { journey.progress.reached = known }
             return
         }
-        func lesson(_ at: Int, _ reached: [Instant], _ elsewhere: [UInt32]) -> Flow.Passage? {
+        func lesson(_ at: Int, _ reached: [Instant], _ elsewhere: [UInt32]) -> QueuePace.Passage? {
             elsewhere.contains(UInt32(at)) ? nil : shipment.lesson(at, reached)
         }
         // A step's lesson changes where its end did or its beginning: of a chain, the end before.
@@ -70,7 +71,7 @@ extension Engine {
         return elsewhere
     }
 
-    private mutating func unlearn(_ at: Int, _ shipment: Shipment, _ lesson: Flow.Passage) {
+    private mutating func unlearn(_ at: Int, _ shipment: Shipment, _ lesson: QueuePace.Passage) {
         let step = shipment.chain[at]
         pools.unlearn(
             shipment.made.ids[at], step,

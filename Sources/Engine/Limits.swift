@@ -2,7 +2,7 @@ import Tracking
 
 /// What is more than is kept of one thing. What is known already stays what it was: a duplicate.
 extension Engine {
-    func excess(_ event: TrackingEvent, _ identity: Identity, _ slot: Int) -> Verdict? {
+    func exceedsLimit(_ event: TrackingEvent, _ identity: Identity, _ slot: Int) -> Verdict? {
         if let was = event.was, let left = slots[was],
             records[left].history.count >= rules.maxEvents, !records[left].history.knows(identity)
         {
@@ -15,7 +15,7 @@ extension Engine {
         return tooMany("container", "\(rules.maxEvents) events of \(event.container)")
     }
 
-    func excess(_ plan: ShipmentPlan) -> Verdict? {
+    func exceedsLimit(_ plan: ShipmentPlan) -> Verdict? {
         let symbol = symbols.known(plan.shipment)
         for container in plan.containers {
             guard let slot = slots[container], records[slot].plans.count >= rules.maxPlans,
@@ -51,7 +51,7 @@ extension Engine {
         return nil
     }
 
-    func excess(_ closure: Closure, _ now: Instant) -> Verdict? {
+    func exceedsLimit(_ closure: Closure, _ now: Instant) -> Verdict? {
         guard closures.count >= rules.maxClosures, closures[closure.id] == nil,
             closures.values.count(where: { !isLongOver($0, now) }) >= rules.maxClosures
         else { return nil }

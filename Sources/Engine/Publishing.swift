@@ -7,7 +7,7 @@ extension Engine {
     /// Publishes the expectation where it differs enough from what was last said; what the
     /// shortest interval holds back stays owed.
     mutating func publish(
-        _ journey: inout Journey, _ outlook: Outlook, _ scene: Scene, _ draft: inout Draft
+        _ journey: inout Journey, _ outlook: Outlook, _ context: ReviewContext, _ draft: inout Draft
     ) {
         // What was said last is not copied: most of the time there is nothing to say.
         journey.publication.owedAt = .never
@@ -22,17 +22,17 @@ extension Engine {
         }
         let last = journey.publication.publishedAt
         let next =
-            last == .unset ? scene.now : last.advanced(minutes: rules.publishIntervalSeconds / 60)
-        if !first, scene.now < next, !isFreshArrival(outlook, scene.now) {
+            last == .unset ? context.now : last.advanced(minutes: rules.publishIntervalSeconds / 60)
+        if !first, context.now < next, !isFreshArrival(outlook, context.now) {
             journey.publication.owedAt = next
             return
         }
-        draft.notices.append(.eta(notice(journey, outlook, scene, first: first)))
+        draft.notices.append(.eta(notice(journey, outlook, context, first: first)))
         journey.publication.p10 = outlook.p10
         journey.publication.p50 = p50
         journey.publication.p90 = outlook.p90
         journey.publication.path = outlook.partial ? [] : path(outlook)
-        journey.publication.publishedAt = scene.now
+        journey.publication.publishedAt = context.now
         journey.publication.lateVerdict = late
         journey.publication.furthest = stage
     }
@@ -49,20 +49,20 @@ extension Engine {
     }
 
     private func notice(
-        _ journey: Journey, _ outlook: Outlook, _ scene: Scene, first: Bool
-    ) -> EtaNotice {
+        _ journey: Journey, _ outlook: Outlook, _ context: ReviewContext, first: Bool
+    ) -> EtaEvent {
         let last = outlook.chain[outlook.chain.count - 1]
         let said = journey.publication.p50
         let comparable = !first && !outlook.partial
         let change = comparable ? Int(outlook.p50.minutes(since: said).rounded()) : nil
-        var eta = EtaNotice(
-            time: scene.now, container: scene.container, shipment: name(of: journey),
+        var eta = EtaEvent(
+            time: context.now, container: context.container, shipment: name(of: journey),
             place: symbols[last.place], p10: Engine.whole(outlook.p10),
             p50: Engine.whole(outlook.p50), p90: Engine.whole(outlook.p90),
             promised: outlook.promised,
             lateProbability: outlook.lateProbability, changeMinutes: change,
-            because: change.map { split($0, journey, outlook, scene) } ?? [],
-            event: scene.touch?.eventID, partial: outlook.partial)
+            because: change.map { split($0, journey, outlook, context) } ?? [],
+            event: context.touch?.eventID, partial: outlook.partial)
         if outlook.isComplete {
             let actual = Engine.whole(outlook.p50)
             eta.actual = actual

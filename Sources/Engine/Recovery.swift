@@ -20,9 +20,9 @@ public struct Checkpoint: Sendable {
     public let revived: [String]
     let records: [ContainerRecord]
     let live: [Bool]
-    let pools: [(key: PoolKey, pool: Pool, flow: Flow)]
+    let pools: [(key: PoolKey, pool: Pool, flow: QueuePace)]
     /// nil where no arrival was judged since the last checkpoint.
-    let intervals: IntervalGuard?
+    let intervals: IntervalCalibrator?
     let texts: [String]
 
     /// Lines of plans and closures.
@@ -91,7 +91,7 @@ extension Engine {
     /// Cuts a checkpoint at the last stepped batch. Everything in it counts as saved from here on:
     /// whoever takes it must write it, or stop.
     public mutating func cut(now: Instant) -> Checkpoint {
-        for slot in restDue.takeDue(now) { dirtyRecords.insert(slot) }
+        for slot in restDue.popDue(now) { dirtyRecords.insert(slot) }
         let slots = dirtyRecords.slots.map { Int($0) }
             .sorted { records[$0].number < records[$1].number }
         let cutRecords = slots.map { records[$0] }
@@ -107,9 +107,9 @@ extension Engine {
         let quiet = zip(cutRecords, live).filter { !$0.1 }.map(\.0)
         let atRest = restingShipments(quiet)
         let checkpoint = Checkpoint(
-            batch: batch, network: ordinancesDirty ? networkBytes : nil,
-            rules: ordinancesDirty ? RulesCoding.encode(rules) : nil,
-            posts: ordinancesDirty
+            batch: batch, network: configDirty ? networkBytes : nil,
+            rules: configDirty ? RulesCoding.encode(rules) : nil,
+            posts: configDirty
                 ? RosterCoding.encode(roster.all, knowsUnowned: knowsUnowned) : nil,
             shipments: lines.sorted { $0.key < $1.key },
             closures: dirtyClosures.sorted().compactMap { id in
@@ -121,14 +121,14 @@ extension Engine {
             },
             forgotten: forgotten, resting: atRest, revived: revived.subtracting(atRest).sorted(),
             records: cutRecords, live: live,
-            pools: pools.takeChanged(), intervals: intervalsDirty ? intervals : nil,
+            pools: pools.drainChanged(), intervals: intervalsDirty ? intervals : nil,
             texts: symbols.texts)
         dirtyRecords.removeAll()
         unsavedPlans = [:]
         dirtyClosures = []
         forgotten = Checkpoint.Forgotten()
         revived = []
-        ordinancesDirty = false
+        configDirty = false
         intervalsDirty = false
         return checkpoint
     }
@@ -197,7 +197,7 @@ extension Engine {
         resting = Set(snapshot.resting)
         restingShipments = Set(snapshot.restingShipments.map(Engine.hash))
         for bytes in snapshot.journeys { place(try RecordCoding.decode(bytes, &symbols)) }
-        ordinancesDirty = snapshot.network == nil || snapshot.posts == nil
+        configDirty = snapshot.network == nil || snapshot.posts == nil
     }
 
     func parse(_ line: [UInt8]) -> FeedLine {
@@ -207,15 +207,15 @@ extension Engine {
     /// A logged batch as `step` takes it.
     public func inputs(
         of logged: LoggedBatch
-    ) throws(CodingFlaw) -> (chunks: [FeedChunk], ordinances: [Ordinance]) {
+    ) throws(CodingFlaw) -> (chunks: [FeedChunk], changes: [ConfigChange]) {
         var chunks: [FeedChunk] = []
-        var ordinances: [Ordinance] = []
+        var changes: [ConfigChange] = []
         let (meaning, entries) = try LogBlob.read(logged.blob)
         for entry in entries {
             switch entry.kind {
-            case .posts: ordinances.append(.posts(try RosterCoding.decode(entry.bytes).posts))
-            case .network: ordinances.append(.network(entry.bytes))
-            case .rules: ordinances.append(.rules(try RulesCoding.decode(entry.bytes)))
+            case .posts: changes.append(.posts(try RosterCoding.decode(entry.bytes).posts))
+            case .network: changes.append(.network(entry.bytes))
+            case .rules: changes.append(.rules(try RulesCoding.decode(entry.bytes)))
             case .line:
                 var chunk = FeedChunk(
                     source: 0, origin: Origin(post: entry.origin.post), bytes: entry.bytes,
@@ -228,15 +228,15 @@ extension Engine {
                 chunks.append(chunk)
             }
         }
-        return (chunks, ordinances)
+        return (chunks, changes)
     }
 
     /// Steps through a logged batch again, publishing nothing. What was written then stands:
     /// `agrees` is false where a newer program would have written something else.
     public mutating func replay(
-        _ logged: LoggedBatch, _ inputs: (chunks: [FeedChunk], ordinances: [Ordinance])
+        _ logged: LoggedBatch, _ inputs: (chunks: [FeedChunk], changes: [ConfigChange])
     ) -> (effects: Effects, agrees: Bool) {
-        let effects = step(inputs.chunks, ordinances: inputs.ordinances, now: logged.now)
+        let effects = step(inputs.chunks, changes: inputs.changes, now: logged.now)
         batch = logged.batch
         let agrees = seq == logged.lastSeq
         seq = logged.lastSeq

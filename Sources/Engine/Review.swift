@@ -56,20 +56,20 @@ extension Engine {
         swap(&record, &records[slot])
         draft.claims.removeAll(keepingCapacity: true)
         for index in record.journeys.indices {
-            var scene = Scene(record: record, touch: touch, now: draft.now)
-            scene.isOneOfSeveral = record.journeys.count > 1
-            scene.isOverdueTold =
-                scene.isOneOfSeveral && Engine.isOverdueTold(record.journeys, besides: index)
+            var context = ReviewContext(record: record, touch: touch, now: draft.now)
+            context.isOneOfSeveral = record.journeys.count > 1
+            context.isOverdueTold =
+                context.isOneOfSeveral && Engine.isOverdueTold(record.journeys, besides: index)
             let shipment = plan(
                 record.journeys[index].shipment, record.plans,
                 milestones: record.journeys[index].progress.reached.count)
             var journey = Journey(shipment: 0, ordinal: 0)
             swap(&journey, &record.journeys[index])
             if let shipment {
-                attend(&journey, shipment, &scene, &draft)
+                attend(&journey, shipment, &context, &draft)
             } else {
-                withdrawAll(&journey, "no plan names it any more", scene, &draft)
-                attendUnplanned(&journey, record.history, &scene, &draft)
+                withdrawAll(&journey, "no plan names it any more", context, &draft)
+                attendUnplanned(&journey, record.history, &context, &draft)
             }
             journey.publication.lookLater(than: draft.now)
             swap(&journey, &record.journeys[index])
@@ -86,7 +86,7 @@ extension Engine {
     mutating func noteWait(
         _ slot: Int, _ record: borrowing ContainerRecord, dueAt: Instant, isNews: Bool
     ) {
-        var now = Wait()
+        var now = OpenStep()
         // Of one that is quiet nothing is expected.
         if dueAt != .never {
             for index in record.journeys.indices.reversed() {
@@ -98,7 +98,7 @@ extension Engine {
                         record.number, record.journeys[index].progress)
                 else { continue }
                 if Pools.queues(shipment.made.milestones[at]) {
-                    now = Wait(step: shipment.made.ids[at], since: since)
+                    now = OpenStep(step: shipment.made.ids[at], since: since)
                 }
                 break
             }
@@ -126,16 +126,16 @@ extension Engine {
     }
 
     /// The circumstances of a review.
-    struct Scene {
+    struct ReviewContext {
         let container: ContainerNumber
-        let touch: Touch?
+        let touch: Change?
         let now: Instant
         /// The container has other journeys.
         var isOneOfSeveral = false
         /// Another plan of the same trip has said that a report is overdue.
         var isOverdueTold = false
 
-        init(record: ContainerRecord, touch: Touch?, now: Instant) {
+        init(record: ContainerRecord, touch: Change?, now: Instant) {
             container = record.number
             self.touch = touch
             self.now = now
@@ -172,7 +172,7 @@ extension Engine {
 
     /// Cuts the history into journeys anew; each keeps what was said about it.
     private mutating func refold(
-        _ record: inout ContainerRecord, _ touch: Touch?, _ draft: inout Draft
+        _ record: inout ContainerRecord, _ touch: Change?, _ draft: inout Draft
     ) {
         if record.plans.count == 1, record.journeys.count == 1,
             record.journeys[0].shipment == record.plans[0],
@@ -195,11 +195,11 @@ extension Engine {
             folded[index].publication = old.remove(at: same).publication
         }
         for var gone in old {
-            let scene = Scene(record: record, touch: touch, now: draft.now)
+            let context = ReviewContext(record: record, touch: touch, now: draft.now)
             if let shipment = shipments[gone.shipment] {
                 forgetLessons(&gone, shipment, record.number)
             }
-            withdrawAll(&gone, "the journey is no longer known", scene, &draft)
+            withdrawAll(&gone, "the journey is no longer known", context, &draft)
         }
         record.journeys = folded
     }
@@ -207,7 +207,8 @@ extension Engine {
     // MARK: Planned journeys
 
     private mutating func attend(
-        _ journey: inout Journey, _ shipment: Shipment, _ scene: inout Scene, _ draft: inout Draft
+        _ journey: inout Journey, _ shipment: Shipment, _ context: inout ReviewContext,
+        _ draft: inout Draft
     ) {
         let chain = shipment.chain
         guard !chain.isEmpty else { return }
@@ -215,50 +216,51 @@ extension Engine {
         let own = shipment.graph == nil ? nil : journey.progress
         if let own {
             journey.progress = together(
-                own, shipment, scene.container, journey.shipment, &draft)
+                own, shipment, context.container, journey.shipment, &draft)
         }
         defer { if let own { journey.progress = own } }
-        if scene.touch != nil {
-            learn(&journey, shipment, scene, &draft)
+        if context.touch != nil {
+            learn(&journey, shipment, context, &draft)
             judgeNext(&journey, shipment)
-            settle(&journey, shipment, scene)
-        } else if !isDue(journey, scene.now) {
+            settle(&journey, shipment, context)
+        } else if !isDue(journey, context.now) {
             return
         }
-        let held = journey.publication.holdUntil > scene.now
+        let held = journey.publication.holdUntil > context.now
         let clock = max(journey.progress.lastTime, shipment.startedAt)
-        let seenFrom = seenFrom(clock, held: held, scene.now)
+        let seenFrom = seenFrom(clock, held: held, context.now)
         guard
             let (expected, means) = expect(
-                journey, shipment, scene.container, now: seenFrom, &draft)
+                journey, shipment, context.container, now: seenFrom, &draft)
         else {
             journey.publication.reviewAt = .never
             journey.publication.overdueAt = .never
             journey.publication.owedAt = .never
-            endLate(&journey, "nothing is known of its way any more", nil, scene, &draft)
+            endLate(&journey, "nothing is known of its way any more", nil, context, &draft)
             return
         }
-        let stance = intervals.stance(
+        let calibrated = intervals.calibrated(
             expected, now: seenFrom, isLastStep: expected.next == chain.count - 1)
         var outlook = Outlook(
             expected: expected, chain: chain, promised: shipment.plan.promised,
-            seenFrom: seenFrom, held: held, horizon: stance.horizon, p10: stance.quantile(0.1),
-            p50: stance.quantile(0.5), p90: stance.quantile(0.9))
+            seenFrom: seenFrom, held: held, horizon: calibrated.horizon,
+            p10: calibrated.quantile(0.1),
+            p50: calibrated.quantile(0.5), p90: calibrated.quantile(0.9))
         let finished = journey.progress.furthest > journey.publication.furthest
         outlook.blamed = finished ? journey.progress.furthest : expected.next
         outlook.means = means
         outlook.graph = shipment.graph
-        setTimers(&journey, outlook, scene, clock)
-        outlook.lateProbability = shipment.plan.promised.map { stance.probability(after: $0) }
-        if shipment.speaks(scene.container) {
-            publish(&journey, outlook, scene, &draft)
-            judgeLate(&journey, outlook, scene, &draft)
-            if scene.touch != nil { keepScore(&journey, outlook, &draft) }
+        setTimers(&journey, outlook, context, clock)
+        outlook.lateProbability = shipment.plan.promised.map { calibrated.probability(after: $0) }
+        if shipment.speaks(context.container) {
+            publish(&journey, outlook, context, &draft)
+            judgeLate(&journey, outlook, context, &draft)
+            if context.touch != nil { keepScore(&journey, outlook, &draft) }
         } else {
             journey.publication.owedAt = .never
-            endLate(&journey, "another box of the shipment speaks for it", outlook, scene, &draft)
+            endLate(&journey, "another box of the shipment speaks for it", outlook, context, &draft)
         }
-        judgeOverdue(&journey, outlook, scene, &draft)
+        judgeOverdue(&journey, outlook, context, &draft)
     }
 
     private func isDue(_ journey: Journey, _ now: Instant) -> Bool {
@@ -271,17 +273,17 @@ extension Engine {
     }
 
     /// News that was old when it came is backlog: alerts wait until it has all come.
-    private func settle(_ journey: inout Journey, _ shipment: Shipment, _ scene: Scene) {
-        guard let touch = scene.touch else { return }
+    private func settle(_ journey: inout Journey, _ shipment: Shipment, _ context: ReviewContext) {
+        guard let touch = context.touch else { return }
         // A plan that comes while the box is under way: its events are coming, too.
-        if touch.planIsNew, journey.progress.eventCount == 0, isUnderWay(shipment, scene.now) {
-            journey.publication.holdUntil = scene.now.advanced(minutes: rules.settleMinutes)
+        if touch.planIsNew, journey.progress.eventCount == 0, isUnderWay(shipment, context.now) {
+            journey.publication.holdUntil = context.now.advanced(minutes: rules.settleMinutes)
             return
         }
         guard touch.newest != .unset else { return }
         // Fresh news does not end a hold: what was held back for may still be coming.
-        guard scene.now.minutes(since: touch.newest) > rules.backlogMinutes else { return }
-        journey.publication.holdUntil = scene.now.advanced(minutes: rules.settleMinutes)
+        guard context.now.minutes(since: touch.newest) > rules.backlogMinutes else { return }
+        journey.publication.holdUntil = context.now.advanced(minutes: rules.settleMinutes)
     }
 
     /// By its plan something should have happened already.
@@ -321,13 +323,13 @@ extension Engine {
     private static let giveUpMinutes = 365.0 * 1_440
 
     private func setTimers(
-        _ journey: inout Journey, _ outlook: Outlook, _ scene: Scene, _ clock: Instant
+        _ journey: inout Journey, _ outlook: Outlook, _ context: ReviewContext, _ clock: Instant
     ) {
         var at = outlook.expected.reviewAt
         if outlook.held { at = at == .never ? .never : max(at, journey.publication.holdUntil) }
         if at != .never, at.minutes(since: clock) > Engine.giveUpMinutes { at = .never }
         journey.publication.reviewAt = at
-        guard scene.touch != nil else { return }
+        guard context.touch != nil else { return }
         journey.publication.overdueAt = .never
         journey.publication.next = nil
         guard let next = outlook.expected.next, !outlook.partial,
@@ -361,11 +363,11 @@ extension Engine {
 
     /// Without a plan only the network's next place can be forecast, and the line says so.
     private mutating func attendUnplanned(
-        _ journey: inout Journey, _ history: EventHistory, _ scene: inout Scene,
+        _ journey: inout Journey, _ history: EventHistory, _ context: inout ReviewContext,
         _ draft: inout Draft
     ) {
         journey.publication.reviewAt = .never
-        guard scene.touch != nil || journey.publication.owedAt <= scene.now,
+        guard context.touch != nil || journey.publication.owedAt <= context.now,
             let chain = nextPlaceChain(journey, history)
         else {
             journey.publication.owedAt = .never
@@ -374,8 +376,8 @@ extension Engine {
         var open = Journey.Progress()
         open.reached = Array(repeating: .unset, count: chain.count)
         let from = journey.progress.lastTime
-        let late = scene.now.minutes(since: from) > rules.backlogMinutes
-        let seenFrom = late ? from : scene.now
+        let late = context.now.minutes(since: from) > rules.backlogMinutes
+        let seenFrom = late ? from : context.now
         guard
             let expected = composer.expect(
                 Composer.Steps(chain, &pools, closures: closures(along: chain)), open, start: from,
@@ -385,7 +387,7 @@ extension Engine {
             expected: expected, chain: chain, promised: nil, seenFrom: seenFrom, held: false,
             partial: true, horizon: 0, p10: expected.quantile(0.1), p50: expected.quantile(0.5),
             p90: expected.quantile(0.9))
-        publish(&journey, outlook, scene, &draft)
+        publish(&journey, outlook, context, &draft)
     }
 
     /// The step (or two) to the nearest onward place by the mode last seen; nil where the network
@@ -397,7 +399,7 @@ extension Engine {
         guard progress.lastPlace != 0, let here = network.place(symbols[progress.lastPlace])
         else { return nil }
         let before = history.events.last {
-            $0.counts && $0.place != progress.lastPlace && $0.time <= progress.lastTime
+            $0.isEvidence && $0.place != progress.lastPlace && $0.time <= progress.lastTime
         }
         let came = before.flatMap { network.place(symbols[$0.place]) }
         var best: Leg?
@@ -427,7 +429,7 @@ extension Engine {
 }
 
 /// The step that a container waits in, and since when.
-struct Wait: Equatable, Sendable {
+struct OpenStep: Equatable, Sendable {
     var step: StepID?
     var since: Instant = .unset
 }

@@ -3,7 +3,8 @@ import Tracking
 /// A sender that is enrolled for some places speaks of those only, and takes back or replaces only
 /// what was said of them.
 extension Engine {
-    mutating func trespass(_ read: ReadLine, _ identity: Identity, _ chunk: FeedChunk) -> Verdict? {
+    mutating func authorize(_ read: ReadLine, _ identity: Identity, _ chunk: FeedChunk) -> Verdict?
+    {
         guard let scope = chunk.scope else { return nil }
         let place = read.place
         if !place.isEmpty, !scope.contains(place) {
@@ -21,7 +22,7 @@ extension Engine {
     }
 
     /// A plan concerns a post where it passes one of its places.
-    mutating func trespass(_ plan: ShipmentPlan, _ chunk: FeedChunk) -> Verdict? {
+    mutating func authorize(_ plan: ShipmentPlan, _ chunk: FeedChunk) -> Verdict? {
         guard let scope = chunk.scope else { return nil }
         let known = symbols.known(plan.shipment).flatMap { shipments[$0]?.plan }
         for plan in [plan] + (known.map { [$0] } ?? []) {
@@ -36,7 +37,7 @@ extension Engine {
         return nil
     }
 
-    mutating func trespass(_ closure: Closure, _ chunk: FeedChunk) -> Verdict? {
+    mutating func authorize(_ closure: Closure, _ chunk: FeedChunk) -> Verdict? {
         guard let scope = chunk.scope else { return nil }
         let known = closures[closure.id]?.closure
         for place in [closure.place, known?.place].compactMap({ $0 })

@@ -87,11 +87,11 @@ final class Shipment: Sendable {
     }
 
     /// What a finished step taught, or would teach: when it began and ended.
-    func lesson(_ index: Int, _ reached: [Instant]) -> Flow.Passage? {
+    func lesson(_ index: Int, _ reached: [Instant]) -> QueuePace.Passage? {
         guard index < reached.count, reached[index] != .unset,
             let began = began(index, reached), began <= reached[index]
         else { return nil }
-        return Flow.Passage(start: began, end: reached[index])
+        return QueuePace.Passage(start: began, end: reached[index])
     }
 
     /// The step that a container waits in, as far as its own reports tell: its index and when it

@@ -217,26 +217,26 @@ extension Engine {
         guard intervals.scoredDay != 0, day > intervals.scoredDay else { return }
         let horizons = intervals.byHorizon.enumerated().filter { $0.element.count > 0 }
         guard !horizons.isEmpty else { return }
-        func row(_ tally: IntervalGuard.Tally, upTo minutes: Int?) -> ScoreNotice.Row {
-            ScoreNotice.Row(
+        func row(_ tally: IntervalCalibrator.Tally, upTo minutes: Int?) -> ScoreEvent.Row {
+            ScoreEvent.Row(
                 uptoMinutes: minutes, arrivals: tally.count, coverage: tally.coverage,
                 widthMinutes: tally.meanWidthMinutes, errorMinutes: tally.meanErrorMinutes)
         }
         func most(
-            _ scores: [(place: String, tally: IntervalGuard.Tally)]
-        ) -> [(place: String, row: ScoreNotice.Row)] {
+            _ scores: [(place: String, tally: IntervalCalibrator.Tally)]
+        ) -> [(place: String, row: ScoreEvent.Row)] {
             scores.sorted { ($1.tally.count, $0.place) < ($0.tally.count, $1.place) }
                 .prefix(Engine.placesInScore).map { ($0.place, row($0.tally, upTo: nil)) }
         }
         draft.notices.append(
             .score(
-                ScoreNotice(
+                ScoreEvent(
                     time: draft.now,
                     horizons: horizons.map { index, tally in
                         row(
                             tally,
-                            upTo: index < IntervalGuard.horizons.count
-                                ? Int(IntervalGuard.horizons[index]) : nil)
+                            upTo: index < IntervalCalibrator.horizons.count
+                                ? Int(IntervalCalibrator.horizons[index]) : nil)
                     }, places: most(placeScores), steps: most(stepScores))))
     }
 

@@ -2,7 +2,7 @@ import Forecast
 import Tracking
 
 /// A container as people look at it: its journeys, what happened and what is expected.
-public struct ContainerView: Sendable {
+public struct ContainerTimeline: Sendable {
     public struct Stop: Sendable {
         public var place: String
         public var name: String
@@ -67,16 +67,16 @@ extension Engine {
     }
 
     /// Everything about one container, seen at `now`; nil where nothing is known.
-    public mutating func view(_ container: ContainerNumber, now: Instant) -> ContainerView? {
+    public mutating func view(_ container: ContainerNumber, now: Instant) -> ContainerTimeline? {
         guard let slot = slots[container] else { return nil }
         let record = records[slot]
-        var journeys: [ContainerView.JourneyView] = []
+        var journeys: [ContainerTimeline.JourneyView] = []
         for journey in record.journeys {
             guard let shipment = plan(of: journey, record) else { continue }
             let chain = shipment.chain
             let progress = together(journey.progress, shipment, container, journey.shipment)
             let points = timeline(shipment, progress, now: now)
-            var view = ContainerView.JourneyView(
+            var view = ContainerTimeline.JourneyView(
                 shipment: symbols[journey.shipment], promised: shipment.plan.promised, stops: [],
                 lateProbability: nil, alerts: [])
             for (index, milestone) in chain.enumerated() {
@@ -84,7 +84,7 @@ extension Engine {
                 stop.isDayAlone =
                     progress.vague.contains(index)
                     && record.history.events.contains {
-                        $0.flags.contains(.dateOnly) && $0.place == milestone.place && $0.counts
+                        $0.flags.contains(.dateOnly) && $0.place == milestone.place && $0.isEvidence
                     }
                 view.stops.append(stop)
             }
@@ -121,7 +121,7 @@ extension Engine {
         let reports = inReadingOrder(record).map { index, readAt in
             let event = record.history.events[index]
             let (name, zone) = describe(event.place)
-            return ContainerView.Report(
+            return ContainerTimeline.Report(
                 time: event.time, code: event.code, place: symbols[event.place], name: name,
                 zone: zone, shipment: event.shipment == 0 ? nil : symbols[event.shipment],
                 mode: event.mode,
@@ -130,7 +130,7 @@ extension Engine {
                 flags: event.flags.subtracting([.shared, .setAside]), content: event.content,
                 identity: event.identity, updated: event.updated, readAt: readAt)
         }
-        return ContainerView(container: container, journeys: journeys, reports: reports)
+        return ContainerTimeline(container: container, journeys: journeys, reports: reports)
     }
 
     /// All events of a record, those that count in the order in which they read.
@@ -159,9 +159,9 @@ extension Engine {
 
     private func stop(
         _ milestone: Milestone, _ reached: Instant, _ points: [Instant]?
-    ) -> ContainerView.Stop {
+    ) -> ContainerTimeline.Stop {
         let (name, zone) = describe(milestone.place)
-        return ContainerView.Stop(
+        return ContainerTimeline.Stop(
             place: symbols[milestone.place], name: name, zone: zone, code: milestone.code,
             planned: milestone.planned == .unset ? nil : milestone.planned,
             reached: reached == .unset ? nil : reached,
@@ -188,13 +188,13 @@ extension Engine {
         guard let expected = look(seen, plan, container, now: now) else { return nil }
         let done = seen.progress.reached.count { $0 != .unset }
         let stage = Double(done) / Double(max(plan.chain.count, 1))
-        let stance = intervals.stance(
+        let calibrated = intervals.calibrated(
             expected, now: now, isLastStep: expected.next == plan.chain.count - 1)
         return ShipmentOutlook(
             expected: expected, promised: plan.plan.promised, stage: stage,
-            lateProbability: plan.plan.promised.map { stance.probability(after: $0) },
+            lateProbability: plan.plan.promised.map { calibrated.probability(after: $0) },
             naive: naive(plan, seen.progress),
-            shares: (1...9).map { stance.quantile(Double($0) / 10) })
+            shares: (1...9).map { calibrated.quantile(Double($0) / 10) })
     }
 
     /// The steps of a shipment and what of them is known, for those who forecast by other means;
@@ -253,12 +253,12 @@ extension Engine {
     }
 
     /// The scores kept so far, by the name of the place.
-    public var placeScores: [(place: String, tally: IntervalGuard.Tally)] {
+    public var placeScores: [(place: String, tally: IntervalCalibrator.Tally)] {
         intervals.places.map { (symbols[$0.key], $0.value) }.sorted { $0.0 < $1.0 }
     }
 
     /// The scores of the milestones that were next, by the name of their place.
-    public var stepScores: [(place: String, tally: IntervalGuard.Tally)] {
+    public var stepScores: [(place: String, tally: IntervalCalibrator.Tally)] {
         intervals.steps.map { (symbols[$0.key], $0.value) }.sorted { $0.0 < $1.0 }
     }
 

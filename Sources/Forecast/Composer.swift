@@ -244,7 +244,7 @@ public struct Composer: Sendable {
         _ pools: inout Pools
     ) -> Bool {
         let step = steps.milestones[index]
-        let lead = Memories.lead(minutes: Double(minutes))
+        let lead = HorizonWeights.lead(minutes: Double(minutes))
         guard let blend = pools.blend(steps.ids[index], step, start: .unset, lead: lead) else {
             return false
         }

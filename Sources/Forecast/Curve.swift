@@ -41,16 +41,16 @@ public struct Curve: Sendable {
 
     /// Standard normal quantiles at the 64 points.
     static let normalPoints: [Double] = (0..<count).map {
-        Elementary.normalQuantile((Double($0) + 0.5) / Double(count))
+        PortableMath.normalQuantile((Double($0) + 0.5) / Double(count))
     }
 
     /// A log-normal with these quantiles, moved by `shift` minutes.
     public static func logNormal(p50: Double, p90: Double, shift: Double = 0) -> Curve {
         let low = max(p50, 0.01)
-        let sigma = Elementary.ln(max(p90, low * 1.02) / low) / 1.2815515655446004
-        let mu = Elementary.ln(low)
+        let sigma = PortableMath.ln(max(p90, low * 1.02) / low) / 1.2815515655446004
+        let mu = PortableMath.ln(low)
         return Curve(
-            values: normalPoints.map { Float(Elementary.exp(mu + sigma * $0) + shift) })
+            values: normalPoints.map { Float(PortableMath.exp(mu + sigma * $0) + shift) })
     }
 
     /// The 64 points of a sample, sorted already; needs at least one value.
@@ -134,7 +134,7 @@ public struct Curve: Sendable {
     private func tail(_ share: Double) -> Float {
         let last = 0.5 / Double(Curve.count)
         if share >= last { return points[Curve.count - 1] }
-        return points[Curve.count - 1] + Float(spread * Elementary.ln(last / max(share, 1e-9)))
+        return points[Curve.count - 1] + Float(spread * PortableMath.ln(last / max(share, 1e-9)))
     }
 }
 
@@ -223,10 +223,10 @@ public struct Pace: Equatable, Sendable {
     init(step: Int) { self.step = min(max(step, Pace.lowest), Pace.highest) }
 
     public init(factor: Double) {
-        self.init(step: Int((Elementary.ln(max(factor, 1e-3)) * 10).rounded()))
+        self.init(step: Int((PortableMath.ln(max(factor, 1e-3)) * 10).rounded()))
     }
 
-    public var factor: Double { Elementary.exp(Double(step) / 10) }
+    public var factor: Double { PortableMath.exp(Double(step) / 10) }
 
     /// (1 - u)^(1 / factor) at the 64 points, and its logarithm.
     var shares: [Double] { Pace.tables[step - Pace.lowest].shares }
@@ -234,14 +234,14 @@ public struct Pace: Equatable, Sendable {
 
     private static let tables: [(shares: [Double], logarithms: [Double])] = (lowest...highest).map {
         step in
-        let factor = Elementary.exp(Double(step) / 10)
+        let factor = PortableMath.exp(Double(step) / 10)
         let logarithms = (0..<Curve.count).map { j in
-            Elementary.ln(1 - (Double(j) + 0.5) / Double(Curve.count)) / factor
+            PortableMath.ln(1 - (Double(j) + 0.5) / Double(Curve.count)) / factor
         }
         return (
             step == 0
                 ? (0..<Curve.count).map { 1 - (Double($0) + 0.5) / Double(Curve.count) }
-                : logarithms.map { Elementary.exp($0) },
+                : logarithms.map { PortableMath.exp($0) },
             logarithms
         )
     }

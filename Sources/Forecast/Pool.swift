@@ -19,7 +19,7 @@ public struct Pool: Sendable, Equatable {
     /// Observations since one was kept for long.
     public private(set) var skipped = 0
     private var isLongNew = false
-    public private(set) var memories = Memories()
+    public private(set) var memories = HorizonWeights()
     /// Observations learned or taken back since the curve was drawn.
     public private(set) var pending: Int
     /// Counts the curves drawn, for caches.
@@ -41,7 +41,8 @@ public struct Pool: Sendable, Equatable {
 
     public init(
         values: [Float], head: Int, curve: Curve?, recent: Curve?, longValues: [Float],
-        long: Curve?, skipped: Int, memories: Memories, pending: Int, version: UInt32, drawn: Int
+        long: Curve?, skipped: Int, memories: HorizonWeights, pending: Int, version: UInt32,
+        drawn: Int
     ) {
         self.recent = recent
         self.longValues = longValues
@@ -78,7 +79,7 @@ public struct Pool: Sendable, Equatable {
     ) {
         if start != .unset { memories.judge(value, start: start, planned: planned) }
         skipped.countOn()
-        if skipped >= Memories.thinning || longValues.isEmpty {
+        if skipped >= HorizonWeights.thinning || longValues.isEmpty {
             skipped = 0
             longValues.append(value)
             longAscending.insert(value, at: longAscending.rank(value))
@@ -104,10 +105,10 @@ public struct Pool: Sendable, Equatable {
         guard let curve, lead < memories.weights.count else { return }
         let weights = memories.weights[lead]
         mixer.add(recent ?? curve, weight * Double(weights[0]))
-        mixer.add(curve, weight * Double(weights[Memories.late]))
+        mixer.add(curve, weight * Double(weights[HorizonWeights.late]))
         mixer.add(long ?? curve, weight * Double(weights[2]))
-        if weights[Memories.lateShare] > 0 {
-            mixer.add(planned ?? curve, weight * Double(weights[Memories.lateShare]))
+        if weights[HorizonWeights.lateShare] > 0 {
+            mixer.add(planned ?? curve, weight * Double(weights[HorizonWeights.lateShare]))
         }
     }
 

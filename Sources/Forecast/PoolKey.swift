@@ -50,7 +50,7 @@ public struct PoolKey: Hashable, Sendable {
 
     static func plannedClass(_ minutes: Double) -> Int16 {
         guard minutes == minutes, minutes >= 1 else { return -1 }
-        return Int16((Elementary.ln(minutes) * 9).rounded())
+        return Int16((PortableMath.ln(minutes) * 9).rounded())
     }
 
     /// Hours in one part of the day.

@@ -23,8 +23,8 @@ public struct Pools: Sendable {
     public private(set) var keys: [PoolKey] = []
     public private(set) var pools: [Pool] = []
     /// Beside each pool of one step at one place; elsewhere empty.
-    public private(set) var flows: [Flow] = []
-    /// Slots changed since `takeChanged`.
+    public private(set) var flows: [QueuePace] = []
+    /// Slots changed since `drainChanged`.
     private var changed: Set<Int> = []
 
     private var numbers: [Identity: Int32] = [:]
@@ -50,7 +50,7 @@ public struct Pools: Sendable {
             let minutes = step.plannedMinutes
             plannedClass =
                 minutes == minutes
-                ? Int32((Elementary.ln(max(minutes, 1)) * Identity.classes).rounded()) : -1
+                ? Int32((PortableMath.ln(max(minutes, 1)) * Identity.classes).rounded()) : -1
             p50 = step.priorMinutesP50 == step.priorMinutesP50 ? step.priorMinutesP50 : -1
             p90 = step.priorMinutesP90 == step.priorMinutesP90 ? step.priorMinutesP90 : -1
             isTimed = step.planned != .unset
@@ -60,7 +60,7 @@ public struct Pools: Sendable {
 
         /// The middle of the class; NaN: no plan.
         var plannedMinutes: Double {
-            plannedClass < 0 ? .nan : Elementary.exp(Double(plannedClass) / Identity.classes)
+            plannedClass < 0 ? .nan : PortableMath.exp(Double(plannedClass) / Identity.classes)
         }
     }
 
@@ -104,7 +104,7 @@ public struct Pools: Sendable {
     }
 
     /// Puts a pool back as a snapshot kept it.
-    public mutating func restore(_ key: PoolKey, _ pool: Pool, _ flow: Flow) {
+    public mutating func restore(_ key: PoolKey, _ pool: Pool, _ flow: QueuePace) {
         let slot = slot(key)
         pools[slot] = pool
         versions[slot] = pool.version
@@ -114,7 +114,7 @@ public struct Pools: Sendable {
     }
 
     /// The pools changed since the last call.
-    public mutating func takeChanged() -> [(key: PoolKey, pool: Pool, flow: Flow)] {
+    public mutating func drainChanged() -> [(key: PoolKey, pool: Pool, flow: QueuePace)] {
         let taken = changed.sorted().map { (keys[$0], pools[$0], flows[$0]) }
         changed = []
         return taken
@@ -126,7 +126,7 @@ public struct Pools: Sendable {
         keys.append(key)
         pools.append(Pool())
         versions.append(0)
-        flows.append(Flow())
+        flows.append(QueuePace())
         return pools.count - 1
     }
 
@@ -163,7 +163,7 @@ public struct Pools: Sendable {
                 shareAt: keys.firstIndex { $0.level == .share }, planned: typical.plannedMinutes,
                 calendar: calendar,
                 prior: StepValue.prior(typical),
-                variants: Array(repeating: -1, count: variants * Memories.leadMinutes.count)))
+                variants: Array(repeating: -1, count: variants * HorizonWeights.leadMinutes.count)))
         return StepID(number: number)
     }
 
@@ -217,7 +217,7 @@ public struct Pools: Sendable {
         }
         guard Pools.queues(step), end != .unset, start != .unset else { return }
         let place = slot(id, models[Int(id.number)].placeAt)
-        flows[place].add(Flow.Passage(start: start, end: end))
+        flows[place].add(QueuePace.Passage(start: start, end: end))
         flows[place].heard(at: end, pools[place].curve)
     }
 
@@ -231,7 +231,7 @@ public struct Pools: Sendable {
         }
         guard Pools.queues(step), end != .unset, start != .unset else { return }
         let place = slot(id, models[Int(id.number)].placeAt)
-        flows[place].remove(Flow.Passage(start: start, end: end))
+        flows[place].remove(QueuePace.Passage(start: start, end: end))
     }
 
     private mutating func each(
@@ -300,7 +300,7 @@ public struct Pools: Sendable {
         _ step: Milestone, start: Instant = .unset, leadMinutes: Double = 0
     ) -> Curve? {
         let id = id(step)
-        let lead = Memories.lead(minutes: leadMinutes)
+        let lead = HorizonWeights.lead(minutes: leadMinutes)
         return blend(id, step, start: start, lead: lead).map { curve($0) }
     }
 
@@ -343,7 +343,7 @@ public struct Pools: Sendable {
     /// The number of the blend for a step, brought up to date; nil where nothing is known.
     mutating func blend(_ id: StepID, _ step: Milestone, start: Instant, lead: Int) -> Int? {
         let model = Int(id.number)
-        let leads = Memories.leadMinutes.count
+        let leads = HorizonWeights.leadMinutes.count
         var variant = lead
         switch models[model].calendar {
         case .none: break
@@ -401,7 +401,7 @@ public struct Pools: Sendable {
         var rest = 1.0
         if models[model].calendar != .none {
             for key in calendarKeys(id, step, start) {
-                take(slots[key], Pools.generalWeight, -1, &made, &rest, in: model)
+                mixIn(slots[key], Pools.generalWeight, -1, &made, &rest, in: model)
             }
         }
         for key in models[model].keys.indices {
@@ -411,7 +411,7 @@ public struct Pools: Sendable {
                 note(existing(id, key), &made)
                 continue
             }
-            take(
+            mixIn(
                 existing(id, key), level == .planned ? Pools.specificWeight : Pools.generalWeight,
                 level == .place ? lead : -1, &made, &rest, in: model)
         }
@@ -439,7 +439,7 @@ public struct Pools: Sendable {
 
     /// Adds what one pool knows to the mixture, by how much it knows. `lead`: of the pool of one step
     /// at one place, the class of how far ahead; else -1.
-    private mutating func take(
+    private mutating func mixIn(
         _ slot: Int?, _ k: Double, _ lead: Int, _ made: inout Blend, _ rest: inout Double,
         in model: Int
     ) {

@@ -55,11 +55,11 @@ final class ConnectionCaps: Sendable {
             // Of one address as many may wait as may speak without a name: no more keep others out.
             let ofAddress = state.waiting.values.count { $0.address == address }
             if !address.isEmpty, ofAddress >= limits.perAddress {
-                gone = ConnectionCaps.takeOldest(&state, of: address)
+                gone = ConnectionCaps.evictOldest(&state, of: address)
             } else if state.waiting.count >= limits.unauthenticated
                 || state.all - state.ofPosts >= limits.all - limits.reserve
             {
-                gone = ConnectionCaps.takeOldest(&state, of: nil)
+                gone = ConnectionCaps.evictOldest(&state, of: nil)
                 if gone == nil {
                     return (.refused("\(limits.all) connections are open already"), nil)
                 }
@@ -77,7 +77,7 @@ final class ConnectionCaps: Sendable {
 
     /// Of those that wait, from one address or from those that have most of them, the one that came
     /// first. It counts as gone, though its socket takes a moment longer.
-    private static func takeOldest(_ state: inout State, of address: String?) -> Waiting? {
+    private static func evictOldest(_ state: inout State, of address: String?) -> Waiting? {
         var counts: [String: Int] = [:]
         for waiting in state.waiting.values { counts[waiting.address, default: 0] += 1 }
         let most = counts.values.max() ?? 0

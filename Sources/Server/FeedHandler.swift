@@ -33,7 +33,7 @@ public struct FeedOptions: Sendable {
 
 /// Who may speak on a listener.
 struct FeedAccess: Sendable {
-    let book: PostBook
+    let book: PostRegistry
     let caps: ConnectionCaps
     /// Whether senders are let in that do not say who they are.
     let allowsAnonymous: Bool
@@ -85,7 +85,7 @@ final class FeedHandler: ChannelDuplexHandler {
     let inbox: Inbox
     let access: FeedAccess
     let id: Int
-    let status: FeedStatus
+    let status: DaemonStatus
     let generation: Int
     private var framer: LineFramer
     var context: ChannelHandlerContext?
@@ -148,7 +148,7 @@ final class FeedHandler: ChannelDuplexHandler {
     var silentBeats = 0
 
     init(
-        id: Int, options: FeedOptions, inbox: Inbox, status: FeedStatus, access: FeedAccess,
+        id: Int, options: FeedOptions, inbox: Inbox, status: DaemonStatus, access: FeedAccess,
         address: String? = nil, number: Int = 0
     ) {
         self.number = number
@@ -241,7 +241,7 @@ final class FeedHandler: ChannelDuplexHandler {
         buffer.readableBytesView.withUnsafeBytes { raw in
             framer.feed(raw.bindMemory(to: UInt8.self)) {
                 completed = true
-                self.take($0, context)
+                self.receive($0, context)
             }
         }
         self.framer = framer
@@ -265,7 +265,7 @@ final class FeedHandler: ChannelDuplexHandler {
         var framer = framer
         self.framer = LineFramer(maxLine: options.limits.maxLine)
         // Of a session the end may be the link's, and what is not complete was torn: it comes again.
-        if !inSession, !awaitsWelcome { framer.finish { self.take($0, context) } }
+        if !inSession, !awaitsWelcome { framer.finish { self.receive($0, context) } }
         if isHolding {
             endsAfterHolding = true
         } else {
@@ -300,7 +300,7 @@ final class FeedHandler: ChannelDuplexHandler {
         lineTimer = context.eventLoop.scheduleTask(in: left) { bound.value.checkLine() }
     }
 
-    func take(_ framed: LineFramer.Framed, _ context: ChannelHandlerContext) {
+    func receive(_ framed: LineFramer.Framed, _ context: ChannelHandlerContext) {
         if isEnding || isClosed { return }
         if isHolding { return held.append(Held(framed)) }
         silentBeats = 0
@@ -334,11 +334,11 @@ final class FeedHandler: ChannelDuplexHandler {
             }
             guard hasEntered || enter(framed, context) else { return }
             lineCount += 1
-            take(value, bytes, context)
+            receive(value, bytes, context)
         }
     }
 
-    private func take(
+    private func receive(
         _ value: FeedLine, _ bytes: UnsafeBufferPointer<UInt8>, _ context: ChannelHandlerContext
     ) {
         switch value {

@@ -86,7 +86,7 @@ extension FeedHandler {
         chunk.origin = origin
         let waiting = held
         held = []
-        for framed in waiting { framed.with { self.take($0, context) } }
+        for framed in waiting { framed.with { self.receive($0, context) } }
         if endsAfterHolding { end(at: lineCount, context) }
         handOver(context)
         resume()

@@ -82,7 +82,7 @@ public final class Inbox: Sendable {
             state.queue.append(intake)
             state.lines += intake.lineCount
             if case .lines(let chunk) = intake.content { state.bytes += chunk.bytes.count }
-            let wake = state.lines >= state.threshold ? Inbox.takeWaiter(&state) : nil
+            let wake = state.lines >= state.threshold ? Inbox.popWaiter(&state) : nil
             return (wake, isFull(state))
         }
         wake?.resume()
@@ -93,7 +93,7 @@ public final class Inbox: Sendable {
         state.lines >= highLines || state.bytes >= highBytes
     }
 
-    private static func takeWaiter(_ state: inout State) -> CheckedContinuation<Void, Never>? {
+    private static func popWaiter(_ state: inout State) -> CheckedContinuation<Void, Never>? {
         defer { state.waiter = nil }
         return state.waiter
     }
@@ -128,13 +128,13 @@ public final class Inbox: Sendable {
     public func poke() {
         let wake = state.withLockedValue { state -> CheckedContinuation<Void, Never>? in
             if state.waiter == nil { state.isFlushed = true }
-            return Inbox.takeWaiter(&state)
+            return Inbox.popWaiter(&state)
         }
         wake?.resume()
     }
 
     /// Takes chunks in order, up to about `limit` lines.
-    func take(limit: Int) -> [Intake] {
+    func drain(limit: Int) -> [Intake] {
         let (taken, resumes) = state.withLockedValue {
             state -> ([Intake], [@Sendable () -> Void]) in
             var count = 0

@@ -38,7 +38,7 @@ public final class Listeners: Sendable {
     private let channels = NIOLockedValueBox<[any Channel]>([])
     private let counter = NIOLockedValueBox(0)
     private let connections = NIOLockedValueBox<[ObjectIdentifier: Connection]>([:])
-    private let tls: TLSKeeper?
+    private let tls: TLSContextHolder?
     private let tailConnections = NIOLockedValueBox(TailCounts())
 
     private struct TailCounts {
@@ -52,7 +52,7 @@ public final class Listeners: Sendable {
     }
 
     /// `tls`: what encrypted listeners show; they cannot be opened without.
-    public init(group: any EventLoopGroup, logger: Logger, tls: TLSKeeper? = nil) {
+    public init(group: any EventLoopGroup, logger: Logger, tls: TLSContextHolder? = nil) {
         self.group = group
         self.logger = logger
         self.tls = tls
@@ -66,8 +66,8 @@ public final class Listeners: Sendable {
     /// Opens the feed at `addresses`, under common caps. `allowsAnonymous`: whether senders are
     /// let in there that do not say who they are.
     public func feed(
-        _ addresses: [ListenAddress], options: FeedOptions, inbox: Inbox, status: FeedStatus,
-        book: PostBook, allowsAnonymous: @Sendable (ListenAddress) -> Bool = \.isLocal
+        _ addresses: [ListenAddress], options: FeedOptions, inbox: Inbox, status: DaemonStatus,
+        book: PostRegistry, allowsAnonymous: @Sendable (ListenAddress) -> Bool = \.isLocal
     ) async throws {
         let caps = ConnectionCaps(
             ConnectionCaps.Limits(

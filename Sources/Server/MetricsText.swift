@@ -15,9 +15,9 @@ public struct WriterReport: Sendable {
     public var seq = 0
     public var containers = 0
     public var waiting = 0
-    public var scores: IntervalGuard
-    public var places: [(place: String, tally: IntervalGuard.Tally)]
-    public var steps: [(place: String, tally: IntervalGuard.Tally)]
+    public var scores: IntervalCalibrator
+    public var places: [(place: String, tally: IntervalCalibrator.Tally)]
+    public var steps: [(place: String, tally: IntervalCalibrator.Tally)]
 }
 
 /// The figures in the text form that Prometheus and its kin read: a gauge or counter per line.
@@ -76,30 +76,32 @@ public enum MetricsText {
         return out
     }
 
-    private static let measures: [(String, String, @Sendable (IntervalGuard.Tally) -> String)] = [
-        ("caravan_forecast_judged", "Forecasts that were judged.", { "\($0.count)" }),
-        (
-            "caravan_forecast_coverage", "Share of them in which it happened between p10 and p90.",
-            { "\($0.coverage)" }
-        ),
-        (
-            "caravan_forecast_width_minutes", "Mean width of p10 to p90.",
-            { "\($0.meanWidthMinutes)" }
-        ),
-        (
-            "caravan_forecast_error_minutes", "Mean error of the p50.",
-            { "\($0.meanErrorMinutes)" }
-        ),
-    ]
+    private static let measures:
+        [(String, String, @Sendable (IntervalCalibrator.Tally) -> String)] = [
+            ("caravan_forecast_judged", "Forecasts that were judged.", { "\($0.count)" }),
+            (
+                "caravan_forecast_coverage",
+                "Share of them in which it happened between p10 and p90.",
+                { "\($0.coverage)" }
+            ),
+            (
+                "caravan_forecast_width_minutes", "Mean width of p10 to p90.",
+                { "\($0.meanWidthMinutes)" }
+            ),
+            (
+                "caravan_forecast_error_minutes", "Mean error of the p50.",
+                { "\($0.meanErrorMinutes)" }
+            ),
+        ]
 
     private static func scores(
         _ report: WriterReport
-    ) -> [([(String, String)], IntervalGuard.Tally)] {
-        var rows: [([(String, String)], IntervalGuard.Tally)] = []
+    ) -> [([(String, String)], IntervalCalibrator.Tally)] {
+        var rows: [([(String, String)], IntervalCalibrator.Tally)] = []
         for (index, tally) in report.scores.byHorizon.enumerated() where tally.count > 0 {
             let upTo =
-                index < IntervalGuard.horizons.count
-                ? "\(Int(IntervalGuard.horizons[index]))" : "beyond"
+                index < IntervalCalibrator.horizons.count
+                ? "\(Int(IntervalCalibrator.horizons[index]))" : "beyond"
             rows.append(([("horizon_minutes", upTo)], tally))
         }
         for (place, tally) in report.places { rows.append(([("delivery", place)], tally)) }

@@ -6,7 +6,7 @@ import TLS
 
 /// The context in force. A reload puts another one in its place; connections that are open keep
 /// the one that they began with.
-public final class TLSKeeper: Sendable {
+public final class TLSContextHolder: Sendable {
     private let files: TLSFiles
     private let current: NIOLockedValueBox<TLSContext>
     /// Handshakes are computed on one thread of their own, so that a storm of them delays no
@@ -89,7 +89,7 @@ final class TLSHandler: ChannelDuplexHandler {
     /// may once it has had its last word, waits for its turn.
     private static let handshakeBytes = 128 << 10
 
-    private let keeper: TLSKeeper
+    private let keeper: TLSContextHolder
     private let box: Box
     private let logger: Logger
     private let handshakeSeconds: Int
@@ -102,7 +102,7 @@ final class TLSHandler: ChannelDuplexHandler {
     private var hasSaidEnd = false
     private var timer: Scheduled<Void>?
 
-    init(_ keeper: TLSKeeper, handshakeSeconds: Int, logger: Logger) throws(TLSFailure) {
+    init(_ keeper: TLSContextHolder, handshakeSeconds: Int, logger: Logger) throws(TLSFailure) {
         self.keeper = keeper
         box = Box(try keeper.session())
         self.handshakeSeconds = handshakeSeconds

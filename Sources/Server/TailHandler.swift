@@ -118,7 +118,7 @@ final class TailHandler: ChannelDuplexHandler {
         buffer.readableBytesView.withUnsafeBytes { raw in
             framer.feed(raw.bindMemory(to: UInt8.self)) { framed in
                 switch framed {
-                case .line(let bytes): self.take(Array(bytes))
+                case .line(let bytes): self.receive(Array(bytes))
                 case .tooLong: self.refuse("a request is one line of at most 64 kB", .protocol)
                 }
             }
@@ -132,7 +132,7 @@ final class TailHandler: ChannelDuplexHandler {
         context.fireUserInboundEventTriggered(event)
     }
 
-    private func take(_ line: [UInt8]) {
+    private func receive(_ line: [UInt8]) {
         if request == nil { return accept(line) }
         guard let name = request?.name, let object = FlatObject(line),
             let seq = object.integer("ack"), seq >= 0, seq <= hub.last

@@ -18,7 +18,7 @@ public final class TailHub: Sendable {
     }
 
     /// What a tail finds at its place.
-    enum Glimpse: Sendable {
+    enum ReadResult: Sendable {
         case lines([OutputLine])
         /// The ring has moved on: read the store.
         case behind
@@ -83,7 +83,7 @@ public final class TailHub: Sendable {
         for loop in loops { loop.wake() }
     }
 
-    func look(after seq: Int, limit: Int) -> Glimpse {
+    func look(after seq: Int, limit: Int) -> ReadResult {
         state.withLockedValue { state in
             if seq >= state.last { return .upToDate }
             if seq + 1 < state.first { return .behind }

@@ -54,12 +54,12 @@ public struct WriterLoop<Store: LogStore> {
     private let store: Store
     private let inbox: Inbox
     private let hub: TailHub
-    private let status: FeedStatus
+    private let status: DaemonStatus
     private let clock: DaemonClock
     private let options: WriterOptions
     private let logger: Logger
-    private var ordinances: [Ordinance] = []
-    private let book: PostBook?
+    private var changes: [ConfigChange] = []
+    private let book: PostRegistry?
     /// The reading of the book that the log knows of.
     private var bookVersion: Int?
     /// Streams that may go on where their spools begin.
@@ -81,9 +81,9 @@ public struct WriterLoop<Store: LogStore> {
     private var lastWork: Instant
 
     public init(
-        recovered: Recovery.Result, store: Store, inbox: Inbox, hub: TailHub, status: FeedStatus,
+        recovered: Recovery.Result, store: Store, inbox: Inbox, hub: TailHub, status: DaemonStatus,
         clock: DaemonClock, options: WriterOptions, logger: Logger, notBefore: Instant = .unset,
-        dismissed: SharedFlag = SharedFlag(), book: PostBook? = nil
+        dismissed: SharedFlag = SharedFlag(), book: PostRegistry? = nil
     ) {
         self.book = book
         self.dismissed = dismissed
@@ -104,9 +104,9 @@ public struct WriterLoop<Store: LogStore> {
 
     /// Runs until the inbox is stopped and empty, or the log has gone to another writer. Leaves
     /// nothing under way: a commit that went on by itself would write under the next one's name.
-    public mutating func run(ordinances: [Ordinance]) async throws(StoreFailure) {
+    public mutating func run(changes: [ConfigChange]) async throws(StoreFailure) {
         do throws(StoreFailure) {
-            try await lead(ordinances: ordinances)
+            try await lead(changes: changes)
         } catch {
             inFlight?.running.cancel()
             checkpointing?.cancel()
@@ -116,18 +116,18 @@ public struct WriterLoop<Store: LogStore> {
         }
     }
 
-    private mutating func lead(ordinances: [Ordinance]) async throws(StoreFailure) {
+    private mutating func lead(changes: [ConfigChange]) async throws(StoreFailure) {
         base = engine.counts
         status.set("ok")
-        self.ordinances = ordinances
-        try await turn([], ordinances: ordinances)
+        self.changes = changes
+        try await turn([], changes: changes)
         while !(inbox.isStopped && inbox.isEmpty) {
             await wait()
             if dismissed.isSet {
                 throw StoreFailure(.fenced, "leading", "another daemon holds the lease now")
             }
             if let flight = inFlight, flight.running.isDone { try await finishCommit() }
-            let intakes = inbox.take(limit: options.batchLines)
+            let intakes = inbox.drain(limit: options.batchLines)
             try await work(intakes)
             try await settleCheckpoint()
             report()
@@ -213,22 +213,22 @@ public struct WriterLoop<Store: LogStore> {
     /// One step and the start of its commit.
     private mutating func turn(
         _ chunks: [FeedChunk], _ connections: [Int: any FeedSink] = [:],
-        ordinances: [Ordinance] = []
+        changes: [ConfigChange] = []
     ) async throws(StoreFailure) {
         var effects: Effects
         repeat {
-            effects = try await decide(chunks, ordinances)
+            effects = try await decide(chunks, changes)
             // Where the batch before had to be taken apart, this one was decided on sand.
         } while try await finishCommit()
         inFlight = launch(effects, chunks, connections)
     }
 
     private mutating func decide(
-        _ chunks: [FeedChunk], _ ordinances: [Ordinance]
+        _ chunks: [FeedChunk], _ changes: [ConfigChange]
     ) async throws(StoreFailure) -> Effects {
         try await fetch(chunks)
         lastNow = tick()
-        let effects = engine.step(chunks, ordinances: ordinances + enrolments(), now: lastNow)
+        let effects = engine.step(chunks, changes: changes + enrolments(), now: lastNow)
         lastWork = clock.wall()
         for (code, count) in effects.warned { warned[code, default: 0] += count }
         for (code, count) in effects.refused {
@@ -240,7 +240,7 @@ public struct WriterLoop<Store: LogStore> {
 
     /// The posts as they are enrolled, where that is not what the log knows. A sender is let in by the
     /// book, so whatever it sends comes behind the enrolment by which it was.
-    private mutating func enrolments() -> [Ordinance] {
+    private mutating func enrolments() -> [ConfigChange] {
         guard let book, book.version != bookVersion, let (version, posts) = book.enrolments() else {
             return []
         }
@@ -335,7 +335,7 @@ public struct WriterLoop<Store: LogStore> {
 
     /// Tries the same commit until it is durable; returns only failures that no trying mends.
     private static func makeDurable(
-        _ commit: Commit, _ store: Store, _ status: FeedStatus, _ logger: Logger, _ inbox: Inbox
+        _ commit: Commit, _ store: Store, _ status: DaemonStatus, _ logger: Logger, _ inbox: Inbox
     ) async -> StoreFailure? {
         var attempt = 0
         while true {
@@ -370,12 +370,12 @@ public struct WriterLoop<Store: LogStore> {
         inFlight = nil
         guard let failure = await flight.running.value() else { return false }
         guard failure.kind == .data, let commit = flight.effects.commit else { throw failure }
-        return try await takeApart(flight, commit, failure)
+        return try await bisect(flight, commit, failure)
     }
 
     /// The database does not take the data itself: finds the lines at fault, puts them into the
     /// quarantine instead, and decides the batch anew from what the log says.
-    private mutating func takeApart(
+    private mutating func bisect(
         _ flight: Flight, _ commit: Commit, _ failure: StoreFailure
     ) async throws(StoreFailure) -> Bool {
         logger.error(
@@ -430,7 +430,7 @@ public struct WriterLoop<Store: LogStore> {
                     LineReject(.type, detail: "the database refuses it: \(cause)"))
             }
         }
-        let effects = try await decide(chunks, ordinances)
+        let effects = try await decide(chunks, changes)
         inFlight = launch(effects, chunks, flight.connections)
         try await finishCommit()
         return true

@@ -48,11 +48,11 @@ public struct Backtest {
 
     public init(network: [UInt8] = NetworkFile.shippedBytes, rules: AlertRules = AlertRules()) {
         engine = Engine()
-        _ = engine.step([], ordinances: [.rules(rules), .network(network)], now: .unset)
+        _ = engine.step([], changes: [.rules(rules), .network(network)], now: .unset)
     }
 
     /// Takes one line, after the timers that fall due before it.
-    public mutating func take(_ line: [UInt8], sink: Sink? = nil) {
+    public mutating func replay(_ line: [UInt8], sink: Sink? = nil) {
         let value = line.withUnsafeBufferPointer { parser.parse($0) }
         guard let time = Backtest.time(of: value) else {
             if case .reject = value { refused += 1 }
@@ -139,10 +139,12 @@ public struct Backtest {
     }
 
     /// The score that the engine kept itself, by class of horizon.
-    public var ownScores: IntervalGuard { engine.intervals }
+    public var ownScores: IntervalCalibrator { engine.intervals }
 
     /// The same for the milestones that were next, by place.
-    public var ownStepScores: [(place: String, tally: IntervalGuard.Tally)] { engine.stepScores }
+    public var ownStepScores: [(place: String, tally: IntervalCalibrator.Tally)] {
+        engine.stepScores
+    }
 
     /// One forecast as the line of `--forecasts`.
     public static func line(_ prediction: Prediction) -> [UInt8] {

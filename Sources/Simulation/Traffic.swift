@@ -208,7 +208,7 @@ public struct Traffic: Sendable {
             let relation = Traffic.relations[index]
             let isRoad = relation.mode == .road
             // A train that is not full leaves all the same, where there is a box for it.
-            let trains = (1 - Elementary.exp(-boxes)) / Traffic.trainEvery(index, options)
+            let trains = (1 - PortableMath.exp(-boxes)) / Traffic.trainEvery(index, options)
             for step in chain where step.code == .cusr || step.code == .disc {
                 world.expect(
                     World.Gate(place: symbols[step.fromPlace], isRoad: isRoad),
@@ -305,9 +305,9 @@ public struct Traffic: Sendable {
 
     /// A log-normal factor around one, `share` as wide as the network says.
     private mutating func noise(_ ratio: Double, _ share: Double) -> Double {
-        let normal = Elementary.normalQuantile(min(max(random.share(), 1e-6), 1 - 1e-6))
-        let sigma = Elementary.ln(max(ratio, 1.05)) / 1.2816 * share
-        return Elementary.exp(sigma * normal)
+        let normal = PortableMath.normalQuantile(min(max(random.share(), 1e-6), 1 - 1e-6))
+        let sigma = PortableMath.ln(max(ratio, 1.05)) / 1.2816 * share
+        return PortableMath.exp(sigma * normal)
     }
 
     /// What is held at this step goes on by itself, days later.

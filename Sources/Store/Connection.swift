@@ -4,7 +4,7 @@ import Engine
 import Glibc
 
 /// A result that is cleared when it goes.
-struct Answer: ~Copyable {
+struct QueryResult: ~Copyable {
     let raw: OpaquePointer?
 
     deinit { PQclear(raw) }
@@ -130,7 +130,7 @@ struct Connection: ~Copyable {
                 .unavailable, "connecting to PostgreSQL",
                 cause.split(separator: "\n").joined(separator: "; "))
         }
-        let settings = Answer(
+        let settings = QueryResult(
             raw: PQexec(found, Connection.serverSettings(idleSeconds: idleSeconds)))
         guard settings.status == PGRES_COMMAND_OK else {
             let cause = String(cString: PQerrorMessage(found))
@@ -166,18 +166,18 @@ struct Connection: ~Copyable {
     }
 
     private func watched<R>(_ body: () -> R) -> R {
-        let number = Watch.shared.begin(PQsocket(raw), seconds: deadlineSeconds)
-        defer { Watch.shared.end(number) }
+        let number = QueryDeadline.shared.begin(PQsocket(raw), seconds: deadlineSeconds)
+        defer { QueryDeadline.shared.end(number) }
         return body()
     }
 
     /// Warnings since the last call.
-    func takeWarnings() -> [String] {
+    func drainWarnings() -> [String] {
         defer { notices.warnings = [] }
         return notices.warnings
     }
 
-    private func failure(_ operation: String, _ answer: borrowing Answer) -> StoreFailure {
+    private func failure(_ operation: String, _ answer: borrowing QueryResult) -> StoreFailure {
         let state = answer.sqlState
         if PQstatus(raw) != CONNECTION_OK || state == nil {
             return StoreFailure(
@@ -201,7 +201,7 @@ struct Connection: ~Copyable {
 
     /// Runs statements without parameters.
     func run(_ sql: String, _ operation: String) throws(StoreFailure) {
-        let answer = Answer(raw: watched { PQexec(raw, sql) })
+        let answer = QueryResult(raw: watched { PQexec(raw, sql) })
         switch answer.status {
         case PGRES_COMMAND_OK, PGRES_TUPLES_OK, PGRES_EMPTY_QUERY: return
         default: throw failure(operation, answer)
@@ -209,15 +209,15 @@ struct Connection: ~Copyable {
     }
 
     func prepare(_ name: String, _ sql: String) throws(StoreFailure) {
-        let answer = Answer(raw: watched { PQprepare(raw, name, sql, 0, nil) })
+        let answer = QueryResult(raw: watched { PQprepare(raw, name, sql, 0, nil) })
         guard answer.status == PGRES_COMMAND_OK else { throw failure("preparing \(name)", answer) }
     }
 
     /// Runs a prepared statement; parameters and results are binary.
     func execute(
         _ name: String, _ parameters: [Parameter] = []
-    ) throws(StoreFailure) -> Answer {
-        let answer = Answer(
+    ) throws(StoreFailure) -> QueryResult {
+        let answer = QueryResult(
             raw: Connection.withParameters(parameters) { values, lengths, formats in
                 watched {
                     PQexecPrepared(
@@ -233,8 +233,8 @@ struct Connection: ~Copyable {
     /// Runs one statement with parameters; results are binary.
     func query(
         _ sql: String, _ parameters: [Parameter] = [], _ operation: String
-    ) throws(StoreFailure) -> Answer {
-        let answer = Answer(
+    ) throws(StoreFailure) -> QueryResult {
+        let answer = QueryResult(
             raw: Connection.withParameters(parameters) { values, lengths, formats in
                 watched {
                     PQexecParams(
@@ -281,17 +281,17 @@ struct Connection: ~Copyable {
     func copy(
         _ sql: String, _ parts: [[UInt8]], _ operation: String
     ) throws(StoreFailure) {
-        var answer = Answer(raw: watched { PQexec(raw, sql) })
+        var answer = QueryResult(raw: watched { PQexec(raw, sql) })
         for part in parts {
             guard answer.status == PGRES_COPY_IN else { throw failure(operation, answer) }
             let sent = watched { send(part) }
-            answer = Answer(raw: watched { PQgetResult(raw) })
+            answer = QueryResult(raw: watched { PQgetResult(raw) })
             guard sent, answer.status == PGRES_COMMAND_OK else {
                 let failure = failure(operation, answer)
                 drain()
                 throw failure
             }
-            answer = Answer(raw: watched { PQgetResult(raw) })
+            answer = QueryResult(raw: watched { PQgetResult(raw) })
         }
         if answer.raw != nil { drain() }
     }
@@ -316,13 +316,13 @@ struct Connection: ~Copyable {
 
     /// COMMIT; anything but a clean one leaves the outcome unknown.
     func commit() throws(StoreFailure) {
-        _ = takeWarnings()
-        let answer = Answer(raw: watched { PQexec(raw, "COMMIT") })
+        _ = drainWarnings()
+        let answer = QueryResult(raw: watched { PQexec(raw, "COMMIT") })
         guard answer.status == PGRES_COMMAND_OK else { throw failure("COMMIT", answer) }
         guard String(cString: PQcmdStatus(answer.raw)) == "COMMIT" else {
             throw StoreFailure(.unavailable, "COMMIT", "the transaction was rolled back")
         }
-        let warnings = takeWarnings()
+        let warnings = drainWarnings()
         guard warnings.isEmpty else {
             throw StoreFailure(
                 .unavailable, "COMMIT", "with a warning: \(warnings.joined(separator: "; "))")

@@ -34,24 +34,24 @@ public struct StoreOptions: Sendable {
 /// The log in PostgreSQL: one writer session and, for snapshots and readers, one beside it.
 public final class PostgresLog: LogStore {
     private let writer: Writer
-    let side: Side
+    let side: ReaderSession
     /// What the writer waits for must not wait behind snapshots and history.
-    private let loader: Side
-    private let reader: Side
-    let keeper: Keeper
+    private let loader: ReaderSession
+    private let reader: ReaderSession
+    let keeper: AdminSession
 
     public init(_ options: StoreOptions) {
         let fence = Fence()
         writer = Writer(options, fence)
-        side = Side(options, fence)
-        loader = Side(options, fence, deadlineSeconds: 12)
-        reader = Side(options, fence)
-        keeper = Keeper(options, fence)
+        side = ReaderSession(options, fence)
+        loader = ReaderSession(options, fence, deadlineSeconds: 12)
+        reader = ReaderSession(options, fence)
+        keeper = AdminSession(options, fence)
     }
 
     /// Ends every exchange with the database that is under way, and makes no more: a stop waits for
     /// nothing that is away.
-    public func abandon() { Watch.shared.abandon() }
+    public func abandon() { QueryDeadline.shared.abandon() }
 
     public func takeOver() async throws(StoreFailure) -> LogHead { try await writer.takeOver() }
 

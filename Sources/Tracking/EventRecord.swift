@@ -34,7 +34,7 @@ public struct EventRecord: Sendable, Equatable {
     }
 
     /// True where it says something about where the container is.
-    @inlinable public var counts: Bool {
+    @inlinable public var isEvidence: Bool {
         !retracted && eventClass == .act && !flags.contains(.setAside)
     }
 

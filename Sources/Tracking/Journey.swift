@@ -137,7 +137,7 @@ public struct IssuedInterval: Sendable, Equatable {
     /// Minutes from p10 to p50, and from p50 to p90.
     public var before: Float
     public var behind: Float
-    /// Class of the horizon (`IntervalGuard`).
+    /// Class of the horizon (`IntervalCalibrator`).
     public var horizon: UInt8
 
     public init(horizon: UInt8, p10: Instant, p50: Instant, p90: Instant) {

@@ -53,14 +53,14 @@ public enum JourneyFold {
         }
         return progress(
             history.events, plan,
-            history.events.indices.lazy.filter { history.events[$0].counts }
+            history.events.indices.lazy.filter { history.events[$0].isEvidence }
                 .map { ReadEvent(index: $0, time: history.events[$0].time) })
     }
 
     /// No event says otherwise.
     private static func allBelong(_ history: EventHistory, to plan: PlanView) -> Bool {
         let reachBack = plan.anchor.microseconds &- leadMicroseconds
-        for event in history.events where event.counts {
+        for event in history.events where event.isEvidence {
             if event.shipment == plan.shipment { continue }
             if event.shipment != 0 || event.time.microseconds < reachBack { return false }
             if event.code == .pick || event.code == .stuf { return false }

@@ -68,7 +68,7 @@ public enum ReadingOrder {
     /// Whether the order of the list is not already the one that makes sense.
     @inlinable public static func isOpen(_ events: [EventRecord]) -> Bool {
         var last = Instant.unset
-        for event in events where event.counts {
+        for event in events where event.isEvidence {
             if event.time == last || event.flags.contains(.dateOnly) { return true }
             last = event.time
         }
@@ -87,7 +87,7 @@ public enum ReadingOrder {
             let time = events[at].time
             facts.removeAll(keepingCapacity: true)
             while at < events.count, events[at].time == time {
-                if events[at].counts, facts.insert(Fact(events[at])).inserted {
+                if events[at].isEvidence, facts.insert(Fact(events[at])).inserted {
                     if events[at].flags.contains(.dateOnly) {
                         days.append(at)
                     } else {
@@ -170,21 +170,23 @@ public enum ReadingOrder {
     ) -> [Int] {
         var groups = Dictionary(grouping: tied) { events[$0].place }
         var order: [Int] = []
-        func take(_ place: UInt32) {
+        func append(_ place: UInt32) {
             let group = groups.removeValue(forKey: place) ?? []
             order += group.sorted { precedes(events[$0], events[$1], guide) }
         }
-        if groups[here] != nil { take(here) }
+        if groups[here] != nil { append(here) }
         var here = here
         if groups.count > comparedPlaces {
             let ranked = groups.keys.map { place in
                 (guide.position(place), guide.name(place), place)
             }
-            for (_, _, place) in ranked.sorted(by: { ($0.0, $0.1) < ($1.0, $1.1) }) { take(place) }
+            for (_, _, place) in ranked.sorted(by: { ($0.0, $0.1) < ($1.0, $1.1) }) {
+                append(place)
+            }
             return order
         }
         while let next = groups.keys.min(by: { comesFirst($0, $1, after: here, guide) }) {
-            take(next)
+            append(next)
             here = next
         }
         return order

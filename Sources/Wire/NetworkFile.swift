@@ -62,7 +62,7 @@ public struct NetworkFile {
             let parts = String(decoding: statement, as: UTF8.self)
                 .split(separator: "|", omittingEmptySubsequences: false)
                 .map { NetworkFile.trimmed($0) }
-            try take(parts)
+            try add(parts)
         }
     }
 
@@ -73,7 +73,7 @@ public struct NetworkFile {
 
     private func flaw(_ detail: String) -> NetworkFlaw { NetworkFlaw(line: line, detail: detail) }
 
-    private mutating func take(_ parts: [String]) throws(NetworkFlaw) {
+    private mutating func add(_ parts: [String]) throws(NetworkFlaw) {
         switch parts[0] {
         case "network": name = try part(parts, 1, "name")
         case "include":
@@ -85,13 +85,13 @@ public struct NetworkFile {
             try read(NetworkFile.shippedBytes)
             line = here
             name = own
-        case "zone": try takeZone(parts)
-        case "place": try takePlace(parts)
-        case "leg": try takeLeg(parts, both: false)
-        case "way": try takeLeg(parts, both: true)
-        case "dwell": try takeDwell(parts)
-        case "hours": try takeHours(parts)
-        case "corridor": try takeCorridor(parts)
+        case "zone": try addZone(parts)
+        case "place": try addPlace(parts)
+        case "leg": try addLeg(parts, both: false)
+        case "way": try addLeg(parts, both: true)
+        case "dwell": try addDwell(parts)
+        case "hours": try addHours(parts)
+        case "corridor": try addCorridor(parts)
         default: throw flaw("'\(parts[0])' is no statement of a network file")
         }
     }
@@ -136,7 +136,7 @@ public struct NetworkFile {
         return Int(offset)
     }
 
-    private mutating func takeZone(_ parts: [String]) throws(NetworkFlaw) {
+    private mutating func addZone(_ parts: [String]) throws(NetworkFlaw) {
         let name = try part(parts, 1, "name")
         var zone = ZoneRule(name: name, offsetMinutes: try offset(try part(parts, 2, "offset")))
         for extra in parts.dropFirst(3) where !extra.isEmpty {
@@ -155,7 +155,7 @@ public struct NetworkFile {
         zones[name] = zone
     }
 
-    private mutating func takePlace(_ parts: [String]) throws(NetworkFlaw) {
+    private mutating func addPlace(_ parts: [String]) throws(NetworkFlaw) {
         let id = try part(parts, 1, "id")
         let zoneName = try part(parts, 7, "zone")
         guard let zone = zones[zoneName] else { throw flaw("no zone \(zoneName) above this line") }
@@ -179,7 +179,7 @@ public struct NetworkFile {
         }
     }
 
-    private mutating func takeLeg(_ parts: [String], both: Bool) throws(NetworkFlaw) {
+    private mutating func addLeg(_ parts: [String], both: Bool) throws(NetworkFlaw) {
         let p50 = try number(parts, 7, "hours p50", 0.01...10_000)
         let leg = Leg(
             from: try place(parts, 1), to: try place(parts, 2),
@@ -209,7 +209,7 @@ public struct NetworkFile {
         if let same { legs[same] = leg } else { legs.append(leg) }
     }
 
-    private mutating func takeDwell(_ parts: [String]) throws(NetworkFlaw) {
+    private mutating func addDwell(_ parts: [String]) throws(NetworkFlaw) {
         guard let kind = Dwell.Kind(rawValue: try part(parts, 3, "kind")) else {
             throw flaw("\(parts[3]) is none of terminal, border, gauge, transfer")
         }
@@ -240,7 +240,7 @@ public struct NetworkFile {
         return (ends[0], ends[1])
     }
 
-    private mutating func takeHours(_ parts: [String]) throws(NetworkFlaw) {
+    private mutating func addHours(_ parts: [String]) throws(NetworkFlaw) {
         let months = try span(parts, 3, "months", 1...12)
         let day = try span(parts, 4, "hours", 0...24)
         hours.append(
@@ -250,7 +250,7 @@ public struct NetworkFile {
                 certainty: optional(parts, 5), source: optional(parts, 6)))
     }
 
-    private mutating func takeCorridor(_ parts: [String]) throws(NetworkFlaw) {
+    private mutating func addCorridor(_ parts: [String]) throws(NetworkFlaw) {
         let name = try part(parts, 1, "name")
         var modes: [TransportMode] = []
         for text in try part(parts, 2, "modes").split(separator: ",") {

@@ -27,7 +27,7 @@ public struct OutputLine: Sendable, Equatable {
         self.bytes = bytes
     }
 
-    public init(seq: Int, _ notice: Notice) {
+    public init(seq: Int, _ notice: OutputEvent) {
         switch notice {
         case .eta(let eta):
             self.init(
@@ -60,13 +60,13 @@ public struct OutputLine: Sendable, Equatable {
             place: nil, bytes: Array(out.bytes.dropLast()))
     }
 
-    private static func encode(_ seq: Int, _ score: ScoreNotice) -> [UInt8] {
+    private static func encode(_ seq: Int, _ score: ScoreEvent) -> [UInt8] {
         var out = JSONWriter(reserving: 400)
         out.begin()
         out.field("seq", seq)
         out.field("kind", "score")
         out.field("time", score.time)
-        func put(_ row: ScoreNotice.Row, _ out: inout JSONWriter) {
+        func put(_ row: ScoreEvent.Row, _ out: inout JSONWriter) {
             out.field("arrivals", row.arrivals)
             out.share("coverage", row.coverage)
             out.field("widthMinutes", Int(row.widthMinutes.rounded()))
@@ -78,7 +78,7 @@ public struct OutputLine: Sendable, Equatable {
         }
         for (name, rows) in [("places", score.places), ("steps", score.steps)]
             as [(
-                StaticString, [(place: String, row: ScoreNotice.Row)]
+                StaticString, [(place: String, row: ScoreEvent.Row)]
             )] where !rows.isEmpty
         {
             out.objects(name, rows) { entry, out in
@@ -90,7 +90,7 @@ public struct OutputLine: Sendable, Equatable {
         return out.bytes
     }
 
-    private static func encode(_ seq: Int, _ eta: EtaNotice) -> [UInt8] {
+    private static func encode(_ seq: Int, _ eta: EtaEvent) -> [UInt8] {
         var out = JSONWriter(reserving: 400)
         out.begin()
         out.field("seq", seq)
@@ -122,7 +122,7 @@ public struct OutputLine: Sendable, Equatable {
         return out.bytes
     }
 
-    private static func encode(_ seq: Int, _ alert: AlertNotice) -> [UInt8] {
+    private static func encode(_ seq: Int, _ alert: AlertEvent) -> [UInt8] {
         var out = JSONWriter(reserving: 480)
         out.begin()
         out.field("seq", seq)

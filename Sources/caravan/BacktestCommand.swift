@@ -92,7 +92,7 @@ struct BacktestCommand: AsyncParsableCommand {
         var start = 0
         while start < input.count {
             let end = input[start...].firstIndex(of: 0x0A) ?? input.count
-            backtest.take(Array(input[start..<end])) { prediction in
+            backtest.replay(Array(input[start..<end])) { prediction in
                 if sink != nil { pending.append(contentsOf: Backtest.line(prediction)) }
             }
             start = end + 1
@@ -175,8 +175,8 @@ struct BacktestCommand: AsyncParsableCommand {
         }
         for (index, tally) in backtest.ownScores.byHorizon.enumerated() where tally.count > 0 {
             let name =
-                index < IntervalGuard.horizons.count
-                ? "up to " + Terminal.span(IntervalGuard.horizons[index]) + " ahead" : "beyond"
+                index < IntervalCalibrator.horizons.count
+                ? "up to " + Terminal.span(IntervalCalibrator.horizons[index]) + " ahead" : "beyond"
             print(
                 Terminal.padded(name, 18)
                     + String(

@@ -95,7 +95,7 @@ struct BareSender {
                 guard try socket.fill() else {
                     throw SocketFailure(message: "\(servers.current) hung up")
                 }
-                while let line = socket.bufferedLine() { try take(line) }
+                while let line = socket.bufferedLine() { try handleReply(line) }
             }
             if ready.canWrite, wantsWrite {
                 pendingAt += try socket.sendSome(pending, from: pendingAt, wait: false)
@@ -108,7 +108,7 @@ struct BareSender {
         }
     }
 
-    private mutating func take(_ line: String) throws {
+    private mutating func handleReply(_ line: String) throws {
         switch ReadReply(line: line) {
         case .ack(let number):
             let total = base + number
@@ -150,14 +150,14 @@ struct BareSender {
         }
         guard count > 0 else {
             isInputAtEnd = true
-            take(line: rest)
+            send(line: rest)
             rest = []
             return
         }
         if unacknowledged.isEmpty { lastProgress = LineSocket.now() }
         var start = 0
         for at in 0..<count where space[at] == 0x0A {
-            take(line: rest + space[start..<at])
+            send(line: rest + space[start..<at])
             rest = []
             start = at + 1
         }
@@ -165,7 +165,7 @@ struct BareSender {
     }
 
     /// Lines that the server does not acknowledge by themselves are not sent.
-    private mutating func take(line: [UInt8]) {
+    private mutating func send(line: [UInt8]) {
         if LinkTalk.isBlank(line) { return }
         if LinkTalk.isMeant(line) { dropped += 1 } else { unacknowledged.append(line) }
     }

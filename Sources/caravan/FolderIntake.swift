@@ -86,7 +86,7 @@ struct FolderIntake {
                 continue
             }
             left[name] = nil
-            guard try take(path, state, keep) else {
+            guard try takeFile(path, state, keep) else {
                 isSettled = false
                 break
             }
@@ -126,7 +126,7 @@ struct FolderIntake {
     }
 
     /// Takes a complete file into the spool; false where there is no room for it yet, or it changed.
-    private func take(
+    private func takeFile(
         _ path: String, _ state: FileState, _ keep: ([[UInt8]]) -> [[UInt8]]
     ) throws -> Bool {
         if state.size == 0 {

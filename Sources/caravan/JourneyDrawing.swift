@@ -10,7 +10,7 @@ struct JourneyDrawing {
 
     init(now: Instant) { self.now = now }
 
-    func draw(_ view: ContainerView, _ reports: ReportList) {
+    func draw(_ view: ContainerTimeline, _ reports: ReportList) {
         for journey in view.journeys {
             var head = terminal.paint(view.container.description, .bold)
             if let shipment = journey.shipment { head += "  \(Printable.text(shipment))" }
@@ -32,7 +32,7 @@ struct JourneyDrawing {
         drawReports(reports)
     }
 
-    private func drawVerdict(_ journey: ContainerView.JourneyView) {
+    private func drawVerdict(_ journey: ContainerTimeline.JourneyView) {
         let zone = journey.stops.last?.zone ?? .utc
         var parts: [String] = []
         if let promised = journey.promised { parts.append("promised \(local(promised, zone))") }
@@ -69,7 +69,7 @@ struct JourneyDrawing {
     }
 
     /// A timeline: dots for what happened, bars from p10 to p90 for what is expected.
-    private func drawStops(_ journey: ContainerView.JourneyView) {
+    private func drawStops(_ journey: ContainerTimeline.JourneyView) {
         let known = journey.stops.compactMap { $0.reached ?? $0.p10 }
         let ends = journey.stops.compactMap { $0.reached ?? $0.p90 } + [now]
         guard let first = known.min(), let last = ends.max() else { return }

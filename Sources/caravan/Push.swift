@@ -165,7 +165,7 @@ struct Push: AsyncParsableCommand {
     }
 
     private func showStatus() throws {
-        let found = try Spool.glance(spool ?? "")
+        let found = try Spool.status(spool ?? "")
         var out = JSONWriter()
         out.begin()
         out.field("waiting", found.waiting)

@@ -48,7 +48,7 @@ struct ReportList {
         var isTaken = false
     }
 
-    init(_ view: ContainerView, lines: [StoredLine]) {
+    init(_ view: ContainerTimeline, lines: [StoredLine]) {
         let parser = FeedParser(limits: .largest)
         var told: [Told] = lines.compactMap { line in
             let value = line.bytes.withUnsafeBufferPointer { parser.parse($0) }
@@ -87,7 +87,7 @@ struct ReportList {
         }
     }
 
-    private mutating func add(_ line: Told, standing: Standing, _ view: ContainerView) {
+    private mutating func add(_ line: Told, standing: Standing, _ view: ContainerTimeline) {
         let like = view.reports.first { $0.place == line.event.place }
         var time = line.event.time
         let zone = like?.zone ?? .utc
@@ -118,7 +118,7 @@ struct ReportList {
 
 /// A container in a pipe: one line of JSON.
 enum JourneyText {
-    static func write(_ view: ContainerView, _ reports: ReportList) {
+    static func write(_ view: ContainerTimeline, _ reports: ReportList) {
         var out = JSONWriter()
         out.begin()
         out.field("container", view.container)

@@ -99,7 +99,7 @@ struct Show: AsyncParsableCommand {
     }
 
     private func showScores(_ engine: Engine) {
-        func row(_ kind: StaticString, _ name: String, _ tally: IntervalGuard.Tally) {
+        func row(_ kind: StaticString, _ name: String, _ tally: IntervalCalibrator.Tally) {
             if Terminal.isTerminal {
                 print(
                     Terminal.padded(Printable.text(name), 22)
@@ -122,8 +122,8 @@ struct Show: AsyncParsableCommand {
         }
         for (index, tally) in engine.intervals.byHorizon.enumerated() {
             let name =
-                index < IntervalGuard.horizons.count
-                ? "up to " + Terminal.span(IntervalGuard.horizons[index]) + " ahead" : "beyond"
+                index < IntervalCalibrator.horizons.count
+                ? "up to " + Terminal.span(IntervalCalibrator.horizons[index]) + " ahead" : "beyond"
             row("horizon", name, tally)
         }
         for score in engine.placeScores { row("place", score.place, score.tally) }

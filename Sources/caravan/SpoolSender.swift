@@ -269,7 +269,7 @@ struct SpoolSender {
                 guard try link.socket.fill() else {
                     throw SocketFailure(message: "\(servers.current) hung up")
                 }
-                while let line = link.socket.bufferedLine() { try take(line, &link) }
+                while let line = link.socket.bufferedLine() { try handleReply(line, &link) }
             }
             if ready.canWrite, wantsWrite {
                 link.at += try link.socket.sendSome(link.pending, from: link.at, wait: false)
@@ -363,7 +363,7 @@ struct SpoolSender {
         }
     }
 
-    private mutating func take(_ line: String, _ link: inout Link) throws {
+    private mutating func handleReply(_ line: String, _ link: inout Link) throws {
         link.lastHeard = LineSocket.now()
         switch ReadReply(line: line) {
         case .ack(let number):

@@ -66,7 +66,7 @@ struct Up: AsyncParsableCommand {
         let stop = StopFlag()
         stop.install()
         try PrivateFolder.makeOwn(folder.root)
-        let lock = try take(folder)
+        let lock = try lock(folder)
         defer { close(lock) }
         // Within our own folder others may look; elsewhere they may not.
         if folder.run.hasPrefix(folder.root + "/") {
@@ -113,7 +113,7 @@ struct Up: AsyncParsableCommand {
     }
 
     /// One at a time in a folder: whoever comes second changes nothing.
-    private func take(_ folder: UpFolder) throws -> Int32 {
+    private func lock(_ folder: UpFolder) throws -> Int32 {
         let file = open(folder.lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard file >= 0 else {
             throw Failure("\(folder.lock) cannot be opened: \(String(cString: strerror(errno)))")

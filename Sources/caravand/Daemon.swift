@@ -33,11 +33,11 @@ struct Daemon: Service {
             StoreOptions(
                 conninfo: plan.conninfo, clock: wall, known: { run.known },
                 remember: { run.remember($0) }, notice: { logger.warning("\($0)") }))
-        let tls = try plan.tls.map { try TLSKeeper($0) }
-        let house = House(
+        let tls = try plan.tls.map { try TLSContextHolder($0) }
+        let house = Services(
             store: store, inbox: Inbox(highLines: plan.inboxLines),
-            hub: TailHub(capacity: plan.ringLines), status: FeedStatus(clock: wall),
-            book: PostBook(source: store, network: plan.network, clock: wall),
+            hub: TailHub(capacity: plan.ringLines), status: DaemonStatus(clock: wall),
+            book: PostRegistry(source: store, network: plan.network, clock: wall),
             listeners: Listeners(group: group, logger: logger, tls: tls), wall: wall)
         try await open(house)
         let beside = Task { await lookAfter(house, tls) }
@@ -59,7 +59,7 @@ struct Daemon: Service {
 
     /// A stop waits for nothing that is away: what is not acknowledged is sent again, and what no
     /// checkpoint has is replayed.
-    private func endInTime(_ house: House, isAway: Bool) {
+    private func endInTime(_ house: Services, isAway: Bool) {
         let logger = logger
         Task {
             try? await Task.sleep(for: .seconds(isAway ? 1 : Daemon.drainSeconds))
@@ -91,17 +91,17 @@ struct Daemon: Service {
     }
 
     /// What lives as long as the process.
-    struct House: Sendable {
+    struct Services: Sendable {
         let store: PostgresLog
         let inbox: Inbox
         let hub: TailHub
-        let status: FeedStatus
-        let book: PostBook
+        let status: DaemonStatus
+        let book: PostRegistry
         let listeners: Listeners
         let wall: @Sendable () -> Instant
     }
 
-    private func open(_ house: House) async throws {
+    private func open(_ house: Services) async throws {
         let anonymous = plan.anonymous
         try await house.listeners.feed(
             plan.feeds, options: plan.feed, inbox: house.inbox, status: house.status,
@@ -120,7 +120,7 @@ struct Daemon: Service {
 
     /// Leads where nobody else does, stands by where somebody does; comes back from whatever the
     /// database does. Returns when the daemon is told to stop.
-    private func serve(_ house: House) async throws {
+    private func serve(_ house: Services) async throws {
         var attempt = 0
         while !Task.isShuttingDownGracefully {
             do throws(StoreFailure) {
@@ -154,7 +154,7 @@ struct Daemon: Service {
 
     /// Lines were taken that will not be answered: whoever sent them has to begin anew, and whoever
     /// comes in between as well. Tails go on: the log is the same whoever writes it.
-    private func startOver(_ house: House, _ prose: String) async {
+    private func startOver(_ house: Services, _ prose: String) async {
         await house.listeners.sayFarewell(prose, feedsOnly: true)
         house.inbox.reset()
         await house.listeners.sayFarewell(prose, feedsOnly: true)
@@ -170,7 +170,7 @@ struct Daemon: Service {
 
     /// Serves tails from the log that another daemon writes, and tells posts where that is.
     private func standBy(
-        _ house: House, _ writer: LeaseHolder
+        _ house: Services, _ writer: LeaseHolder
     ) async throws(StoreFailure) {
         if house.status.writer != writer.address {
             logger.notice(
@@ -197,7 +197,7 @@ struct Daemon: Service {
     }
 
     /// Writes the log until told to stop or fenced off.
-    private func lead(_ house: House) async throws(StoreFailure) {
+    private func lead(_ house: Services) async throws(StoreFailure) {
         let dismissed = SharedFlag()
         let log = LeadingLog()
         let renewing = Task { await renew(house, log, dismissed) }
@@ -221,7 +221,7 @@ struct Daemon: Service {
                 "replayed": "\(recovered.replayed)",
             ])
         let maintenance = Task { await maintain(house.store) }
-        let desk = ReplayDesk(
+        let desk = QuarantineReplayer(
             source: house.store, inbox: house.inbox, book: house.book,
             limits: plan.feed.limits, logger: logger)
         let replaying = Task { await desk.run() }
@@ -234,7 +234,7 @@ struct Daemon: Service {
             status: house.status, clock: clock, options: plan.writer, logger: logger,
             notBefore: lastStep ?? .unset, dismissed: dismissed, book: house.book)
         do throws(StoreFailure) {
-            try await loop.run(ordinances: [.rules(plan.rules), .network(plan.networkBytes)])
+            try await loop.run(changes: [.rules(plan.rules), .network(plan.networkBytes)])
         } catch {
             house.status.set("no-database")
             await startOver(house, "the log is opened anew; what is not acknowledged, send again")
@@ -242,7 +242,7 @@ struct Daemon: Service {
         }
     }
 
-    private func clock(_ house: House, _ lastStep: Instant?) -> DaemonClock {
+    private func clock(_ house: Services, _ lastStep: Instant?) -> DaemonClock {
         var clock = DaemonClock(wall: house.wall)
         clock.speedup = plan.speedup
         let wall = house.wall()
@@ -256,7 +256,7 @@ struct Daemon: Service {
 
     /// Shows that this daemon lives, three times as often as it must, and steps down where another
     /// one has taken the lease meanwhile.
-    private func renew(_ house: House, _ log: LeadingLog, _ dismissed: SharedFlag) async {
+    private func renew(_ house: Services, _ log: LeadingLog, _ dismissed: SharedFlag) async {
         var wasAway = false
         while !Task.isCancelled {
             try? await Task.sleep(for: .seconds(plan.leaseSeconds / 3))
@@ -282,7 +282,7 @@ struct Daemon: Service {
     }
 
     /// Reads the posts again now and then, and certificates on SIGHUP.
-    private func lookAfter(_ house: House, _ tls: TLSKeeper?) async {
+    private func lookAfter(_ house: Services, _ tls: TLSContextHolder?) async {
         await withTaskGroup(of: Void.self) { tasks in
             tasks.addTask {
                 while !Task.isCancelled {

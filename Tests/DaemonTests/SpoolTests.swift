@@ -71,13 +71,13 @@ private func caravan(_ words: [String], status: Int32 = 0, input: String? = nil)
     @Test func aLookAtASpoolDisturbsNobody() throws {
         let folder = ScratchFolder()
         let path = folder.path + "/spool"
-        #expect(throws: SpoolFailure.self) { try Spool.glance(path) }
+        #expect(throws: SpoolFailure.self) { try Spool.status(path) }
         #expect(!FileManager.default.fileExists(atPath: path))
         let spool = try Spool(path)
         try spool.append([[0x61], [0x62], [0x63]])
         try spool.acknowledge(1)
         try spool.save()
-        let seen = try Spool.glance(path)
+        let seen = try Spool.status(path)
         #expect(seen.waiting == 2 && seen.acknowledged == 1 && seen.bytes == 6)
         #expect(seen.stream == spool.stream)
         #expect(seen.oldestSeconds.map { $0 < 60 } == true)

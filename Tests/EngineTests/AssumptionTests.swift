@@ -85,7 +85,7 @@ extension Effects {
         var engine = freshEngine(now: start)
         let zone = try #require(NetworkFile.shipped.zone(named: "Asia/Shanghai"))
         let enrolled = engine.step(
-            [], ordinances: [.posts([PostEnrolment(name: "GATE", places: ["*"], zone: zone)])],
+            [], changes: [.posts([PostEnrolment(name: "GATE", places: ["*"], zone: zone)])],
             now: now)
         #expect(enrolled.commit != nil)
         _ = engine.hears(
@@ -97,11 +97,11 @@ extension Effects {
         // Said once more it is no news; said otherwise it counts from the next line on.
         #expect(
             engine.step(
-                [], ordinances: [.posts([PostEnrolment(name: "GATE", places: ["*"], zone: zone)])],
+                [], changes: [.posts([PostEnrolment(name: "GATE", places: ["*"], zone: zone)])],
                 now: now
             ).commit == nil)
         _ = engine.step(
-            [], ordinances: [.posts([PostEnrolment(name: "GATE", places: ["*"])])], now: now)
+            [], changes: [.posts([PostEnrolment(name: "GATE", places: ["*"])])], now: now)
         _ = engine.hears(said([plan("T2", "2026-01-03T04:00:00")], by: "GATE"))
         #expect(engine.times("T1").first == at("2026-01-03T04:00:00+08:00"))
         #expect(engine.times("T2").first == at("2026-01-03T04:00:00+05:00"))
@@ -112,7 +112,7 @@ extension Effects {
         let log = MemoryLog()
         var engine = try await Recovery.run(log).engine
         let zone = try #require(NetworkFile.shipped.zone(named: "+03:00"))
-        let steps: [([FeedChunk], [Ordinance])] = [
+        let steps: [([FeedChunk], [ConfigChange])] = [
             ([], [.rules(AlertRules()), .network(NetworkFile.shippedBytes)]),
             ([], [.posts([PostEnrolment(name: "GATE", zone: zone, sources: ["X"])])]),
             ([said([plan("A", "2026-01-03T04:00:00"), plan("B", "2026-01-04")], by: "GATE")], []),
@@ -129,8 +129,8 @@ extension Effects {
                 ], []
             ),
         ]
-        for (index, (chunks, ordinances)) in steps.enumerated() {
-            let effects = engine.step(chunks, ordinances: ordinances, now: now)
+        for (index, (chunks, changes)) in steps.enumerated() {
+            let effects = engine.step(chunks, changes: changes, now: now)
             try await log.commit(try #require(effects.commit))
             if index == 3 { try await log.checkpoint(engine.cut(now: now)) }
             let recovered = try await Recovery.run(log)

@@ -21,9 +21,9 @@ import Wire
             let name = PoolCoding.key(key, texts)
             var out: [UInt8] = [format, UInt8(name.count)] + name
             out += Array(repeating: 0, count: 10) + [0]
-            for _ in Memories.leadMinutes { out += Array(repeating: 0, count: spans * 4 + 1) }
+            for _ in HorizonWeights.leadMinutes { out += Array(repeating: 0, count: spans * 4 + 1) }
             var pace = ByteEncoder()
-            pace.signed(Int64(Flow().paceStep))
+            pace.signed(Int64(QueuePace().paceStep))
             return out + [0, 0, 0] + pace.bytes + [0, 0]
         }
         var symbols = Symbols()
@@ -31,7 +31,7 @@ import Wire
             let read = try PoolCoding.decode(bytes, &symbols)
             #expect(read.1.memories == Pool().memories && read.1.values.isEmpty)
             #expect(read.0.level == .place && symbols[read.0.toPlace] == "KZHOR")
-            #expect(read.2 == Flow())
+            #expect(read.2 == QueuePace())
         }
         #expect(throws: CodingFlaw.self) {
             try PoolCoding.decode([1] + earlier(2, spans: 3)[1...], &symbols)
@@ -44,15 +44,15 @@ import Wire
         let pool = Pool(
             values: [1, -2, 3], head: 1, curve: Curve(values: (0..<64).map { Float($0) }),
             recent: nil, longValues: [4, 5], long: nil, skipped: 7,
-            memories: Memories(
-                past: [Memories.Medians(at: Instant(seconds: 5), minutes: SIMD4(1, 2, 3, 4))],
-                errors: Memories.leadMinutes.map { SIMD4(Float($0), 0, 1, 2) },
-                counts: Memories.leadMinutes.map { Int($0) },
+            memories: HorizonWeights(
+                past: [HorizonWeights.Medians(at: Instant(seconds: 5), minutes: SIMD4(1, 2, 3, 4))],
+                errors: HorizonWeights.leadMinutes.map { SIMD4(Float($0), 0, 1, 2) },
+                counts: HorizonWeights.leadMinutes.map { Int($0) },
                 weights: [SIMD4(0.25, 0.25, 0.25, 0.25)]),
             pending: 2, version: 9, drawn: 3)
-        let flow = Flow(
-            ended: [Flow.Passage(start: Instant(seconds: 1), end: Instant(seconds: 2))],
-            frontier: Instant(seconds: 3), paceStep: Flow().paceStep + 1, pending: 3,
+        let flow = QueuePace(
+            ended: [QueuePace.Passage(start: Instant(seconds: 1), end: Instant(seconds: 2))],
+            frontier: Instant(seconds: 3), paceStep: QueuePace().paceStep + 1, pending: 3,
             takenAt: Instant(seconds: 4))
         let read = try PoolCoding.decode(
             PoolCoding.encode(key, pool, flow, symbols.texts), &symbols)

@@ -81,7 +81,7 @@ private func plan(_ promised: String, version: Int) -> String {
     }
 
     @Test func whatIsLearnedOutlivesTheEndOfItsCounters() {
-        var tally = IntervalGuard()
+        var tally = IntervalCalibrator()
         for at in tally.tallies.indices {
             tally.tallies[at].count = .max
             tally.tallies[at].covered = .max
@@ -97,17 +97,17 @@ private func plan(_ promised: String, version: Int) -> String {
             priorMinutesP50: 60, priorMinutesP90: 120)
         let id = pools.id(step)
         for key in PoolKey.usual(step) {
-            let memories = Memories(
-                past: [Memories.Medians(at: .unset, minutes: SIMD4(1, 1, 1, 1))],
-                errors: Memories.leadMinutes.map { _ in .zero },
-                counts: Memories.leadMinutes.map { _ in .max }, weights: [])
+            let memories = HorizonWeights(
+                past: [HorizonWeights.Medians(at: .unset, minutes: SIMD4(1, 1, 1, 1))],
+                errors: HorizonWeights.leadMinutes.map { _ in .zero },
+                counts: HorizonWeights.leadMinutes.map { _ in .max }, weights: [])
             pools.restore(
                 key,
                 Pool(
                     values: [1], head: 0, curve: nil, recent: nil, longValues: [1], long: nil,
                     skipped: .max, memories: memories, pending: .max, version: .max, drawn: .max),
-                Flow(
-                    ended: [], frontier: .unset, paceStep: Flow().paceStep, pending: .max,
+                QueuePace(
+                    ended: [], frontier: .unset, paceStep: QueuePace().paceStep, pending: .max,
                     takenAt: .unset))
         }
         for round in 0..<40 {

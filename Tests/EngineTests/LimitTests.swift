@@ -60,7 +60,7 @@ private func closure(_ name: String) -> String {
             over: ["\"field\":\"container\",\"detail\":\"3 events of MSKU0308961 are known"])
         var wider = rules
         wider.maxEvents = 4
-        _ = engine.step([], ordinances: [.rules(wider)], now: start.advanced(minutes: 601))
+        _ = engine.step([], changes: [.rules(wider)], now: start.advanced(minutes: 601))
         expect(&engine, [event(3)], stored: 1, over: [])
     }
 

@@ -79,7 +79,7 @@ private func lineChunk(_ lines: some Collection<TimedLine>) -> FeedChunk {
             let log = MemoryLog()
             var engine = try await Recovery.run(log).engine
             let first = engine.step(
-                [], ordinances: [.rules(AlertRules()), .network(NetworkFile.shippedBytes)],
+                [], changes: [.rules(AlertRules()), .network(NetworkFile.shippedBytes)],
                 now: start)
             if let commit = first.commit { try await log.commit(commit) }
             var now = start
@@ -125,13 +125,13 @@ private func lineChunk(_ lines: some Collection<TimedLine>) -> FeedChunk {
         let log = MemoryLog()
         var engine = try await Recovery.run(log).engine
         var plain = engine
-        let ordinances: [Ordinance] = [.rules(AlertRules()), .network(NetworkFile.shippedBytes)]
+        let changes: [ConfigChange] = [.rules(AlertRules()), .network(NetworkFile.shippedBytes)]
         for half in [lines.prefix(lines.count / 2), lines.suffix(lines.count - lines.count / 2)] {
             let work = lineChunk(half)
             let missing = engine.missing([work])
             try engine.admit(try await log.load(missing))
-            let effects = engine.step([work], ordinances: ordinances, now: late)
-            let expected = plain.step([work], ordinances: ordinances, now: late)
+            let effects = engine.step([work], changes: changes, now: late)
+            let expected = plain.step([work], changes: changes, now: late)
             #expect(
                 effects.commit?.outputs.map(\.bytes) == expected.commit?.outputs.map(\.bytes))
             if let commit = effects.commit { try await log.commit(commit) }

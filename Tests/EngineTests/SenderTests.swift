@@ -100,7 +100,7 @@ extension Effects {
         var engine = freshEngine(now: start)
         _ = engine.step(
             [],
-            ordinances: [
+            changes: [
                 .posts([
                     PostEnrolment(name: "A", places: ["*"], sources: ["MAEU"]),
                     PostEnrolment(name: "B", places: ["*"], sources: ["MAEU"]),

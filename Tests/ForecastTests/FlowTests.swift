@@ -84,7 +84,7 @@ private let border = Milestone(
     }
 
     @Test func leavingTakesBackWhatWaitingSaid() {
-        var flow = Flow()
+        var flow = QueuePace()
         for hour in 0..<20 { flow.wait(from: at(Double(hour))) }
         let before = flow
         flow.wait(from: at(7.5))
@@ -164,7 +164,7 @@ private let border = Milestone(
         }
         let place = try #require(zip(pools.keys, pools.pools).first { $0.0.level == .place })
         let weights = place.1.memories.weights
-        #expect(weights.count == Memories.leadMinutes.count)
+        #expect(weights.count == HorizonWeights.leadMinutes.count)
         #expect(weights[0][0] > 0.7, "\(weights)")
         #expect(weights[4][0] < weights[0][0])
         for weight in weights { #expect(abs(weight.sum() - 1) < 1e-3) }
@@ -184,7 +184,7 @@ private let border = Milestone(
         var random = SeededGenerator(seed: 12)
         var pools = Pools()
         for number in 0..<300 {
-            let step = planned(300 * Elementary.exp(2.3 * random.share()))
+            let step = planned(300 * PortableMath.exp(2.3 * random.share()))
             let value = actual(step.plannedMinutes) * (0.8 + 0.4 * random.share())
             let came = at(Double(number) * 360)
             pools.learn(
@@ -207,7 +207,7 @@ private let border = Milestone(
         for (pools, isTelling) in [(telling, true), (silent, false)] {
             let place = try #require(zip(pools.keys, pools.pools).first { $0.0.level == .place })
             let weights = place.1.memories.weights
-            #expect((weights[0][Memories.lateShare] > 0.8) == isTelling, "\(weights)")
+            #expect((weights[0][HorizonWeights.lateShare] > 0.8) == isTelling, "\(weights)")
             for weight in weights { #expect(abs(weight.sum() - 1) < 1e-3) }
         }
     }
@@ -241,7 +241,7 @@ private let border = Milestone(
     }
 
     @Test func anOldSnapshotIsJudgedByWhatWasKnownThen() {
-        var memories = Memories()
+        var memories = HorizonWeights()
         memories.keep(SIMD4(100, 200, 300, 0), at: at(0))
         memories.keep(SIMD4(900, 900, 900, 0), at: at(10))
         #expect(memories.past.count == 1)
@@ -256,7 +256,7 @@ private let border = Milestone(
 
 @Suite struct MarginTests {
     @Test func alertsThatDoNotComeTrueAskForMoreCertainty() {
-        var intervals = IntervalGuard()
+        var intervals = IntervalCalibrator()
         for number in 0..<300 { intervals.learn(alert: 3, cameTrue: number % 2 == 0) }
         #expect(intervals.tallies[3].margin > 0.3)
         #expect(intervals.tallies[2].margin == 0)

@@ -14,14 +14,14 @@ private let now = Instant(seconds: 1_767_225_600)
             reviewAt: .never)
     }
 
-    private func forecast(_ intervals: IntervalGuard, _ expected: Forecast.Expectation)
+    private func forecast(_ intervals: IntervalCalibrator, _ expected: Forecast.Expectation)
         -> IssuedInterval
     {
         let quantile = { (share: Double) in
-            intervals.stance(expected, now: now, isLastStep: false).quantile(share)
+            intervals.calibrated(expected, now: now, isLastStep: false).quantile(share)
         }
         let middle = expected.quantile(0.5)
-        let horizon = IntervalGuard.horizonClass(
+        let horizon = IntervalCalibrator.horizonClass(
             minutes: middle.minutes(since: now), isLastStep: false)
         return IssuedInterval(
             horizon: UInt8(horizon), p10: quantile(0.1), p50: quantile(0.5), p90: quantile(0.9))
@@ -31,7 +31,8 @@ private let now = Instant(seconds: 1_767_225_600)
         let expected = expectation()
         for share in stride(from: 0.05, through: 0.95, by: 0.05) {
             #expect(
-                IntervalGuard().stance(expected, now: now, isLastStep: true).quantile(share)
+                IntervalCalibrator().calibrated(expected, now: now, isLastStep: true).quantile(
+                    share)
                     == expected.quantile(share))
         }
     }
@@ -42,7 +43,7 @@ private let now = Instant(seconds: 1_767_225_600)
     @Test(arguments: [(2.0, 2.0), (0.5, 0.5), (1.0, 3.0)])
     func eightInTenFallInside(_ stretch: (lower: Double, upper: Double)) {
         var random = SeededGenerator(seed: 11)
-        var intervals = IntervalGuard()
+        var intervals = IntervalCalibrator()
         let expected = expectation()
         let middle = expected.quantile(0.5)
         var underWay: [IssuedInterval] = []
@@ -67,19 +68,19 @@ private let now = Instant(seconds: 1_767_225_600)
 
     @Test func quantilesStayInOrderAndTheProbabilityIsTheirInverse() {
         var random = SeededGenerator(seed: 5)
-        var intervals = IntervalGuard()
+        var intervals = IntervalCalibrator()
         let expected = expectation()
         for _ in 0..<500 {
             let arrival = now.advanced(minutes: 4_000 * random.share())
             intervals.learn([forecast(intervals, expected)], arrival: arrival, place: 1)
         }
         let shares = stride(from: 0.05, through: 0.95, by: 0.05).map {
-            intervals.stance(expected, now: now, isLastStep: false).quantile($0)
+            intervals.calibrated(expected, now: now, isLastStep: false).quantile($0)
         }
         #expect(shares == shares.sorted())
         for (index, instant) in shares.enumerated() {
             let share = 0.05 * Double(index + 1)
-            let later = intervals.stance(expected, now: now, isLastStep: false)
+            let later = intervals.calibrated(expected, now: now, isLastStep: false)
                 .probability(after: instant)
             #expect(abs(later - (1 - share)) < 0.03)
         }

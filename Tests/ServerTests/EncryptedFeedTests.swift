@@ -16,7 +16,7 @@ private let gate = EnrolledPost(name: "GATE", places: ["*"], tokenHash: nil, isR
 /// A server that asks for certificates and checks them against a list of revoked ones.
 private struct Rig {
     let authority: TestAuthority
-    let keeper: TLSKeeper
+    let keeper: TLSContextHolder
     let server: TestServer
 
     init(listFrom: Double = -1, listUntil: Double = 1, revoked: [String] = []) async throws {
@@ -28,7 +28,7 @@ private struct Rig {
         var files = try authority.issue("server", names: "DNS:localhost")
         files.clientAuthorities = authority.authorities
         files.revocations = try authority.revocations(from: listFrom, until: listUntil)
-        keeper = try TLSKeeper(files)
+        keeper = try TLSContextHolder(files)
         server = try await TestServer(posts: [gate], tls: keeper, allowsAnonymous: false)
     }
 

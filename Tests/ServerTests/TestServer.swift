@@ -52,19 +52,20 @@ final class TestServer: Sendable {
     let log = MemoryLog()
     let inbox = Inbox()
     let posts: MemoryPosts
-    let book: PostBook
+    let book: PostRegistry
     private let listeners: Listeners
 
     init(
         feed: FeedOptions = FeedOptions(), tail: TailOptions = TailOptions(),
         writer: WriterOptions = WriterOptions(), ring: Int = 65_536,
-        posts enrolled: [EnrolledPost] = [], tls: TLSKeeper? = nil, allowsAnonymous: Bool = true
+        posts enrolled: [EnrolledPost] = [], tls: TLSContextHolder? = nil,
+        allowsAnonymous: Bool = true
     ) async throws {
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let hub = TailHub(capacity: ring)
-        let status = FeedStatus(clock: wallNow)
+        let status = DaemonStatus(clock: wallNow)
         posts = MemoryPosts(enrolled)
-        book = PostBook(source: posts, network: NetworkFile.shipped, clock: wallNow)
+        book = PostRegistry(source: posts, network: NetworkFile.shipped, clock: wallNow)
         listeners = Listeners(
             group: MultiThreadedEventLoopGroup.singleton, logger: logger, tls: tls)
         var addresses = [ListenAddress.unix(path: folder.path + "/feed")]
@@ -84,7 +85,7 @@ final class TestServer: Sendable {
                 recovered: recovered, store: log, inbox: inbox, hub: hub, status: status,
                 clock: DaemonClock(wall: wallNow), options: writer, logger: logger, book: book)
             try? await loop.run(
-                ordinances: [.rules(AlertRules()), .network(NetworkFile.shippedBytes)])
+                changes: [.rules(AlertRules()), .network(NetworkFile.shippedBytes)])
         }
     }
 

@@ -250,7 +250,7 @@ private struct FreightWorld {
     @Test func freightOfUnknownPlacesIsForecastNearlyAsWellAsCanBe() throws {
         var world = FreightWorld(seed: 5, shipments: 900)
         var backtest = Backtest()
-        for line in world.lines { backtest.take(line) }
+        for line in world.lines { backtest.replay(line) }
         #expect(backtest.refused == 0)
         let byName = Dictionary(uniqueKeysWithValues: world.shipments.map { ($0.name, $0) })
         struct Sums {

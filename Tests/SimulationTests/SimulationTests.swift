@@ -45,7 +45,7 @@ private let start = Instant(seconds: 1_767_225_600)
             uniqueKeysWithValues: traffic.truths.map { ($0.plan, $0.delivered) })
         func run() -> BacktestScores {
             var backtest = Backtest()
-            for line in traffic.lines { backtest.take(line.line) }
+            for line in traffic.lines { backtest.replay(line.line) }
             return backtest.scores(truth: truth)
         }
         let scores = run()
@@ -66,7 +66,7 @@ private let start = Instant(seconds: 1_767_225_600)
         var backtest = Backtest()
         var text = ""
         for line in Traffic(options).lines {
-            backtest.take(line.line) { prediction in
+            backtest.replay(line.line) { prediction in
                 let shown = [prediction.p10, prediction.p50, prediction.p90].map {
                     TimeText.string(Instant(seconds: $0.microseconds / 1_000_000))
                 }
@@ -114,7 +114,7 @@ private let start = Instant(seconds: 1_767_225_600)
                     source: 1, origin: Origin(),
                     text: Array(part.map(\.line).joined(separator: [0x0A])), parser: FeedParser())
                 let effects = engine.step(
-                    [chunk], ordinances: [.network(NetworkFile.shippedBytes)], now: now)
+                    [chunk], changes: [.network(NetworkFile.shippedBytes)], now: now)
                 if random.chance(0.2) {
                     log.inject([random.chance(0.5) ? .refused : .unknownOutcome])
                 }

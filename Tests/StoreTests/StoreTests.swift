@@ -48,9 +48,9 @@ private func traffic(_ seed: UInt64) -> FeedChunk {
         #expect(recovered.head.batch == 0)
         var engine = recovered.engine
         let late = start.advanced(minutes: 100 * 1_440)
-        let ordinances: [Ordinance] = [.rules(AlertRules()), .network(NetworkFile.shippedBytes)]
+        let changes: [ConfigChange] = [.rules(AlertRules()), .network(NetworkFile.shippedBytes)]
         let first = try #require(
-            engine.step([traffic(1)], ordinances: ordinances, now: late).commit)
+            engine.step([traffic(1)], changes: changes, now: late).commit)
         try await log.commit(first)
         // The same again does nothing.
         try await log.commit(first)
@@ -126,7 +126,7 @@ private func traffic(_ seed: UInt64) -> FeedChunk {
             "rub\u{0}bish",
         ]
         let effects = engine.step(
-            [chunk(lines)], ordinances: [.network(NetworkFile.shippedBytes)],
+            [chunk(lines)], changes: [.network(NetworkFile.shippedBytes)],
             now: start.advanced(minutes: 600))
         try await log.commit(try #require(effects.commit))
         #expect(

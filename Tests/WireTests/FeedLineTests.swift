@@ -315,7 +315,7 @@ import Wire
     @Test func outputLinesAreTheContracts() throws {
         let time = try #require(TimeText.parse("2026-11-24T10:00:00Z")).instant
         let number = try #require(ContainerNumber("MSKU0308961"))
-        let eta = EtaNotice(
+        let eta = EtaEvent(
             time: time, container: number, shipment: "SHP-1", place: "DEDUI", p10: time, p50: time,
             p90: time, promised: time, lateProbability: 0.83, changeMinutes: 310,
             because: [Cause(place: "KZHOR", minutes: 290, kind: .dwell)], event: "khg-000812")

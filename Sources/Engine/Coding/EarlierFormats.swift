@@ -149,7 +149,7 @@ enum EarlierRecord {
 enum EarlierPool {
     static func decode(
         _ bytes: [UInt8], _ symbols: inout Symbols
-    ) throws(CodingFlaw) -> (PoolKey, Pool, Flow) {
+    ) throws(CodingFlaw) -> (PoolKey, Pool, QueuePace) {
         var decoder = ByteDecoder(bytes)
         let format = try decoder.byte()
         var inner = ByteDecoder(try decoder.blob())
@@ -174,13 +174,13 @@ enum EarlierPool {
         for _ in 0..<(try decoder.count()) { longValues.append(try decoder.float()) }
         let long = try self.curve(&decoder)
         let skipped = Int(try decoder.unsigned())
-        let memories = try memories(&decoder, spans: format > 2 ? Memories.spans : 3)
-        var ended: [Flow.Passage] = []
+        let memories = try memories(&decoder, spans: format > 2 ? HorizonWeights.spans : 3)
+        var ended: [QueuePace.Passage] = []
         for _ in 0..<(try decoder.count()) {
             ended.append(
-                Flow.Passage(start: try decoder.instant(), end: try decoder.instant()))
+                QueuePace.Passage(start: try decoder.instant(), end: try decoder.instant()))
         }
-        let flow = Flow(
+        let flow = QueuePace(
             ended: ended, frontier: try decoder.instant(),
             paceStep: Int(try decoder.signed()), pending: Int(try decoder.unsigned()),
             takenAt: try decoder.instant())
@@ -194,25 +194,25 @@ enum EarlierPool {
 
     private static func memories(
         _ decoder: inout ByteDecoder, spans: Int
-    ) throws(CodingFlaw) -> Memories {
+    ) throws(CodingFlaw) -> HorizonWeights {
         func vector() throws(CodingFlaw) -> SIMD4<Float> {
             var vector = SIMD4<Float>.zero
             for span in 0..<spans { vector[span] = try decoder.float() }
             return vector
         }
-        var past: [Memories.Medians] = []
+        var past: [HorizonWeights.Medians] = []
         for _ in 0..<(try decoder.count()) {
-            past.append(Memories.Medians(at: try decoder.instant(), minutes: try vector()))
+            past.append(HorizonWeights.Medians(at: try decoder.instant(), minutes: try vector()))
         }
         var errors: [SIMD4<Float>] = []
         var counts: [Int] = []
-        for _ in Memories.leadMinutes {
+        for _ in HorizonWeights.leadMinutes {
             errors.append(try vector())
             counts.append(Int(try decoder.unsigned()))
         }
         var weights: [SIMD4<Float>] = []
         for _ in 0..<(try decoder.count()) { weights.append(try vector()) }
-        return Memories(past: past, errors: errors, counts: counts, weights: weights)
+        return HorizonWeights(past: past, errors: errors, counts: counts, weights: weights)
     }
 
     private static func curve(_ decoder: inout ByteDecoder) throws(CodingFlaw) -> Curve? {
@@ -227,11 +227,11 @@ enum EarlierPool {
 enum EarlierScores {
     static func decode(
         _ bytes: [UInt8], _ symbols: inout Symbols
-    ) throws(CodingFlaw) -> IntervalGuard {
+    ) throws(CodingFlaw) -> IntervalCalibrator {
         var decoder = ByteDecoder(bytes)
         _ = try decoder.byte()
-        func tally() throws(CodingFlaw) -> IntervalGuard.Tally {
-            var tally = IntervalGuard.Tally()
+        func tally() throws(CodingFlaw) -> IntervalCalibrator.Tally {
+            var tally = IntervalCalibrator.Tally()
             tally.lower = Double(bitPattern: try decoder.fixed())
             tally.upper = Double(bitPattern: try decoder.fixed())
             tally.margin = Double(bitPattern: try decoder.fixed())
@@ -241,7 +241,7 @@ enum EarlierScores {
             tally.errorMinutes = Double(bitPattern: try decoder.fixed())
             return tally
         }
-        var intervals = IntervalGuard()
+        var intervals = IntervalCalibrator()
         intervals.scoredDay = try decoder.signed()
         for index in intervals.tallies.indices { intervals.tallies[index] = try tally() }
         for _ in 0..<(try decoder.count()) {

@@ -23,7 +23,7 @@ enum PoolCoding {
     }
 
     static func encode(
-        _ key: PoolKey, _ pool: Pool, _ flow: Flow, _ texts: [String]
+        _ key: PoolKey, _ pool: Pool, _ flow: QueuePace, _ texts: [String]
     ) -> [UInt8] {
         var out = TaggedEncoder()
         out.message(1) { out in
@@ -50,15 +50,15 @@ enum PoolCoding {
         encode(pool.memories, &out)
         out.list(16, flow.ended.flatMap { [$0.start.microseconds, $0.end.microseconds] })
         out.instant(17, flow.frontier)
-        out.signed(18, flow.paceStep, default: Int64(Flow().paceStep))
+        out.signed(18, flow.paceStep, default: Int64(QueuePace().paceStep))
         out.unsigned(19, UInt64(flow.pending))
         out.instant(20, flow.takenAt)
         return [version] + out.bytes
     }
 
-    private static func encode(_ memories: Memories, _ out: inout TaggedEncoder) {
+    private static func encode(_ memories: HorizonWeights, _ out: inout TaggedEncoder) {
         func flat(_ vectors: [SIMD4<Float>]) -> [Float] {
-            vectors.flatMap { vector in (0..<Memories.spans).map { vector[$0] } }
+            vectors.flatMap { vector in (0..<HorizonWeights.spans).map { vector[$0] } }
         }
         out.list(12, memories.past.map(\.at.microseconds))
         out.floats(13, flat(memories.past.map(\.minutes)))
@@ -72,7 +72,7 @@ enum PoolCoding {
 
     static func decode(
         _ bytes: [UInt8], _ symbols: inout Symbols
-    ) throws(CodingFlaw) -> (PoolKey, Pool, Flow) {
+    ) throws(CodingFlaw) -> (PoolKey, Pool, QueuePace) {
         var decoder = ByteDecoder(bytes)
         let format = try decoder.byte()
         try FormatVersion.check(format, "a pool", oldest: 2, newest: PoolCoding.version)
@@ -162,25 +162,28 @@ enum PoolCoding {
         var weights: [Float] = []
         var ended: [Int64] = []
         var frontier = Instant.unset
-        var paceStep = Flow().paceStep
+        var paceStep = QueuePace().paceStep
         var flowPending = 0
         var takenAt = Instant.unset
 
         private func vectors(_ flat: [Float]) -> [SIMD4<Float>] {
-            stride(from: 0, to: flat.count - flat.count % Memories.spans, by: Memories.spans).map {
+            stride(
+                from: 0, to: flat.count - flat.count % HorizonWeights.spans,
+                by: HorizonWeights.spans
+            ).map {
                 var vector = SIMD4<Float>.zero
-                for span in 0..<Memories.spans { vector[span] = flat[$0 + span] }
+                for span in 0..<HorizonWeights.spans { vector[span] = flat[$0 + span] }
                 return vector
             }
         }
 
         func pool() -> Pool {
-            let usual = Memories()
-            let leads = Memories.leadMinutes.count
+            let usual = HorizonWeights()
+            let leads = HorizonWeights.leadMinutes.count
             let errors = vectors(errors)
-            let memories = Memories(
+            let memories = HorizonWeights(
                 past: zip(pastAt, vectors(past)).map {
-                    Memories.Medians(at: Instant(microseconds: $0), minutes: $1)
+                    HorizonWeights.Medians(at: Instant(microseconds: $0), minutes: $1)
                 },
                 errors: errors.count == leads ? errors : usual.errors,
                 counts: counts.count == leads ? counts.map { Int($0) } : usual.counts,
@@ -191,13 +194,13 @@ enum PoolCoding {
                 version: version, drawn: drawn)
         }
 
-        func flow() -> Flow {
+        func flow() -> QueuePace {
             let passages = stride(from: 0, to: ended.count - ended.count % 2, by: 2).map {
-                Flow.Passage(
+                QueuePace.Passage(
                     start: Instant(microseconds: ended[$0]),
                     end: Instant(microseconds: ended[$0 + 1]))
             }
-            return Flow(
+            return QueuePace(
                 ended: passages, frontier: frontier, paceStep: paceStep, pending: flowPending,
                 takenAt: takenAt)
         }

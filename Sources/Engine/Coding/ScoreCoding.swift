@@ -14,7 +14,7 @@ enum ScoreCoding {
         bytes.first == mark || bytes.first == earlierMark
     }
 
-    static func encode(_ intervals: IntervalGuard, _ texts: [String]) -> [UInt8] {
+    static func encode(_ intervals: IntervalCalibrator, _ texts: [String]) -> [UInt8] {
         var out = TaggedEncoder()
         out.signed(1, intervals.scoredDay)
         for horizon in intervals.tallies { out.message(2) { tally(horizon, &$0) } }
@@ -30,7 +30,7 @@ enum ScoreCoding {
         return [mark, version] + out.bytes
     }
 
-    private static func tally(_ tally: IntervalGuard.Tally, _ out: inout TaggedEncoder) {
+    private static func tally(_ tally: IntervalCalibrator.Tally, _ out: inout TaggedEncoder) {
         out.double(1, tally.lower)
         out.double(2, tally.upper)
         out.double(3, tally.margin)
@@ -42,13 +42,13 @@ enum ScoreCoding {
 
     static func decode(
         _ bytes: [UInt8], _ symbols: inout Symbols
-    ) throws(CodingFlaw) -> IntervalGuard {
+    ) throws(CodingFlaw) -> IntervalCalibrator {
         if bytes.first == earlierMark { return try EarlierScores.decode(bytes, &symbols) }
         var decoder = ByteDecoder(bytes)
         _ = try decoder.byte()
         try FormatVersion.check(try decoder.byte(), "the scores", oldest: 1, newest: version)
         var reader = TaggedReader(decoder)
-        var intervals = IntervalGuard()
+        var intervals = IntervalCalibrator()
         var horizon = 0
         while let field = try reader.next() {
             switch field.number {
@@ -71,10 +71,10 @@ enum ScoreCoding {
 
     private static func named(
         _ fields: TaggedReader
-    ) throws(CodingFlaw) -> (place: String, score: IntervalGuard.Tally) {
+    ) throws(CodingFlaw) -> (place: String, score: IntervalCalibrator.Tally) {
         var reader = fields
         var place = ""
-        var score = IntervalGuard.Tally()
+        var score = IntervalCalibrator.Tally()
         while let field = try reader.next() {
             switch field.number {
             case 1: place = try reader.text(field)
@@ -85,9 +85,10 @@ enum ScoreCoding {
         return (place, score)
     }
 
-    private static func tally(_ fields: TaggedReader) throws(CodingFlaw) -> IntervalGuard.Tally {
+    private static func tally(_ fields: TaggedReader) throws(CodingFlaw) -> IntervalCalibrator.Tally
+    {
         var reader = fields
-        var tally = IntervalGuard.Tally()
+        var tally = IntervalCalibrator.Tally()
         while let field = try reader.next() {
             switch field.number {
             case 1: tally.lower = try reader.double(field)

@@ -5,11 +5,13 @@ import Wire
 
 /// Closures, and the windows in which they hold traffic up.
 extension Engine {
-    mutating func take(
+    mutating func enact(
         _ stated: Closure, _ line: ParsedLine, _ bytes: UnsafeBufferPointer<UInt8>,
         _ chunk: FeedChunk, _ reply: inout SourceReply, _ draft: inout Draft
     ) -> Verdict {
-        if let refusal = trespass(stated, chunk) ?? excess(stated, draft.now) { return refusal }
+        if let refusal = authorize(stated, chunk) ?? exceedsLimit(stated, draft.now) {
+            return refusal
+        }
         let (closure, reading, assumed) = timed(stated, chunk)
         let version = PlanVersion(closure)
         if let known = closures[closure.id]?.version {

@@ -4,7 +4,7 @@ import Wire
 
 /// Events, on their way into the records of their containers.
 extension Engine {
-    mutating func take(
+    mutating func record(
         _ event: TrackingEvent, _ line: ParsedLine, _ bytes: UnsafeBufferPointer<UInt8>,
         _ chunk: FeedChunk, _ reply: inout SourceReply, _ draft: inout Draft
     ) -> Verdict {
@@ -12,9 +12,9 @@ extension Engine {
         let event = read.event
         if let refusal = untimely(event, draft.now) ?? foreign(event, chunk) { return refusal }
         let named = identity(of: read, chunk)
-        if let refusal = trespass(read, named.identity, chunk) { return refusal }
+        if let refusal = authorize(read, named.identity, chunk) { return refusal }
         let slot = slot(of: event.container)
-        if let refusal = excess(event, named.identity, slot) { return refusal }
+        if let refusal = exceedsLimit(event, named.identity, slot) { return refusal }
         let record = record(of: read, named)
         let outcome = records[slot].history.fold(record)
         switch outcome {
@@ -136,9 +136,9 @@ extension Engine {
     private func isEcho(
         _ record: EventRecord, _ slot: Int, _ outcome: EventHistory.Outcome
     ) -> Bool {
-        guard case .added = outcome, record.counts else { return false }
+        guard case .added = outcome, record.isEvidence else { return false }
         return records[slot].history.events.contains { known in
-            known.identity != record.identity && known.counts && known.isSameFact(as: record)
+            known.identity != record.identity && known.isEvidence && known.isSameFact(as: record)
                 && (record.shipment == 0 || record.shipment == known.shipment)
                 && (record.mode == .unknown || record.mode == known.mode)
         }
@@ -208,7 +208,7 @@ extension Engine {
         } else {
             slot = records.count
             records.append(ContainerRecord(number: container))
-            waits.append(Wait())
+            waits.append(OpenStep())
         }
         slots[container] = slot
         return slot

@@ -4,22 +4,23 @@ import Wire
 
 /// What a line says: is it new, may its sender say it, what becomes of it.
 extension Engine {
-    mutating func take(_ chunk: FeedChunk, _ draft: inout Draft) {
+    mutating func decide(_ chunk: FeedChunk, _ draft: inout Draft) {
         var reply = SourceReply(source: chunk.source, ack: 0, rejects: [])
         if chunk.meaning < .meant, !knowsUnowned {
             knowsUnowned = true
-            ordinancesDirty = true
+            configDirty = true
         }
         chunk.bytes.withUnsafeBufferPointer { bytes in
             for line in chunk.lines {
                 reply.ack = line.number
-                take(line, UnsafeBufferPointer(rebasing: bytes[line.range]), chunk, &reply, &draft)
+                decide(
+                    line, UnsafeBufferPointer(rebasing: bytes[line.range]), chunk, &reply, &draft)
             }
         }
         if reply.ack > 0 { draft.replies.append(reply) }
     }
 
-    mutating func take(
+    mutating func decide(
         _ line: ParsedLine, _ bytes: UnsafeBufferPointer<UInt8>, _ chunk: FeedChunk,
         _ reply: inout SourceReply, _ draft: inout Draft
     ) {
@@ -31,9 +32,9 @@ extension Engine {
         let again = isBehindMark(line.seq, chunk.origin, &draft)
         switch line.value {
         case _ where again: verdict = judgeAgain(line, chunk, draft.now)
-        case .event(let event): verdict = take(event, line, bytes, chunk, &reply, &draft)
-        case .plan(let plan): verdict = take(plan, line, bytes, chunk, &reply, &draft)
-        case .closure(let closure): verdict = take(closure, line, bytes, chunk, &reply, &draft)
+        case .event(let event): verdict = record(event, line, bytes, chunk, &reply, &draft)
+        case .plan(let plan): verdict = enact(plan, line, bytes, chunk, &reply, &draft)
+        case .closure(let closure): verdict = enact(closure, line, bytes, chunk, &reply, &draft)
         case .reject(let reject): verdict = .refused(reject)
         case .hello, .ping, .bye, .empty: return
         }
@@ -108,13 +109,13 @@ extension Engine {
             let read = read(event, chunk)
             let identity = identity(of: read, chunk).identity
             return untimely(read.event, now) != nil || foreign(read.event, chunk) != nil
-                || trespass(read, identity, chunk) != nil
-                || slots[event.container].flatMap { excess(read.event, identity, $0) } != nil
+                || authorize(read, identity, chunk) != nil
+                || slots[event.container].flatMap { exceedsLimit(read.event, identity, $0) } != nil
         case .plan(let plan):
-            return trespass(plan, chunk) != nil || excess(plan) != nil
+            return authorize(plan, chunk) != nil || exceedsLimit(plan) != nil
                 || backwards(timed(plan, chunk).plan) != nil
         case .closure(let closure):
-            return trespass(closure, chunk) != nil || excess(closure, now) != nil
+            return authorize(closure, chunk) != nil || exceedsLimit(closure, now) != nil
         default: return false
         }
     }

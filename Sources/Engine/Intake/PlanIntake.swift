@@ -4,11 +4,11 @@ import Wire
 
 /// Plans, on their way into force.
 extension Engine {
-    mutating func take(
+    mutating func enact(
         _ stated: ShipmentPlan, _ line: ParsedLine, _ bytes: UnsafeBufferPointer<UInt8>,
         _ chunk: FeedChunk, _ reply: inout SourceReply, _ draft: inout Draft
     ) -> Verdict {
-        if let refusal = trespass(stated, chunk) ?? excess(stated) { return refusal }
+        if let refusal = authorize(stated, chunk) ?? exceedsLimit(stated) { return refusal }
         var (plan, reading, assumed) = timed(stated, chunk)
         if chunk.meaning >= .meant, let refusal = backwards(plan) { return refusal }
         let symbol = symbols.number(plan.shipment)

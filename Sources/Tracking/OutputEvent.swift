@@ -1,8 +1,8 @@
 /// What Caravan tells its subscribers: one value is one line of the output, less its number.
-public enum Notice: Sendable, Equatable {
-    case eta(EtaNotice)
-    case alert(AlertNotice)
-    case score(ScoreNotice)
+public enum OutputEvent: Sendable, Equatable {
+    case eta(EtaEvent)
+    case alert(AlertEvent)
+    case score(ScoreEvent)
 }
 
 /// One step's share in a change of a forecast.
@@ -26,7 +26,7 @@ public struct Cause: Sendable, Equatable {
 }
 
 /// A new expectation of one milestone, usually the journey's last.
-public struct EtaNotice: Sendable, Equatable {
+public struct EtaEvent: Sendable, Equatable {
     public var time: Instant
     public var container: ContainerNumber
     public var shipment: String?
@@ -73,7 +73,7 @@ public struct EtaNotice: Sendable, Equatable {
 }
 
 /// How good the forecasts have been, by how far ahead they looked.
-public struct ScoreNotice: Sendable, Equatable {
+public struct ScoreEvent: Sendable, Equatable {
     public struct Row: Sendable, Equatable {
         /// Upper end of the class of horizons; nil: the farthest.
         public var uptoMinutes: Int?
@@ -114,7 +114,7 @@ public struct ScoreNotice: Sendable, Equatable {
         self.steps = steps
     }
 
-    public static func == (a: ScoreNotice, b: ScoreNotice) -> Bool {
+    public static func == (a: ScoreEvent, b: ScoreEvent) -> Bool {
         a.time == b.time && a.horizons == b.horizons
             && a.places.elementsEqual(b.places, by: ==) && a.steps.elementsEqual(b.steps, by: ==)
     }
@@ -152,7 +152,7 @@ public enum AlertState: UInt8, CaseIterable, Sendable {
 }
 
 /// One line of an alert's life: raised, then any number of updates, then cleared or withdrawn.
-public struct AlertNotice: Sendable, Equatable {
+public struct AlertEvent: Sendable, Equatable {
     public var time: Instant
     /// Stable over restarts and replays (UUID v5).
     public var alert: String

@@ -4,7 +4,7 @@ import Tracking
 import Wire
 
 /// The session beside the writer's: snapshots, history for tails, partitions.
-actor Side {
+actor ReaderSession {
     private nonisolated let executor = QueueExecutor("caravan.store.side")
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
@@ -49,24 +49,25 @@ actor Side {
                 if !checkpoint.isNull(0, 2) { snapshot.rules = Array(checkpoint.bytes(0, 2)) }
                 if !checkpoint.isNull(0, 3) { snapshot.posts = Array(checkpoint.bytes(0, 3)) }
             }
-            snapshot.shipments = try Side.lines(connection, "shipment")
-            snapshot.closures = try Side.lines(connection, "closure")
-            snapshot.shipments += try Side.lines(connection, "kept shipment")
-            snapshot.closures += try Side.lines(connection, "kept closure")
-            try Side.page(connection, "select shipment from shipment where not live") {
+            snapshot.shipments = try ReaderSession.lines(connection, "shipment")
+            snapshot.closures = try ReaderSession.lines(connection, "closure")
+            snapshot.shipments += try ReaderSession.lines(connection, "kept shipment")
+            snapshot.closures += try ReaderSession.lines(connection, "kept closure")
+            try ReaderSession.page(connection, "select shipment from shipment where not live") {
                 answer, row in
                 snapshot.restingShipments.append(answer.text(row, 0) ?? "")
             }
-            try Side.page(connection, "select state from journey where live") { answer, row in
+            try ReaderSession.page(connection, "select state from journey where live") {
+                answer, row in
                 snapshot.journeys.append(Array(answer.bytes(row, 0)))
             }
-            try Side.page(connection, "select container from journey where not live") {
+            try ReaderSession.page(connection, "select container from journey where not live") {
                 answer, row in
                 if let number = ContainerNumber(answer.text(row, 0) ?? "") {
                     snapshot.resting.append(number)
                 }
             }
-            try Side.page(connection, "select state from pool") { answer, row in
+            try ReaderSession.page(connection, "select state from pool") { answer, row in
                 snapshot.pools.append(Array(answer.bytes(row, 0)))
             }
             try connection.run("commit", "reading the snapshots")
@@ -110,7 +111,7 @@ actor Side {
                 select shipment, received_at, line, reading from plan_line
                     where shipment = any ($1::text::text[])
                 """, [.list(plans)], operation)
-            for row in 0..<lines.rows { snapshot.shipments.append(Side.line(lines, row)) }
+            for row in 0..<lines.rows { snapshot.shipments.append(ReaderSession.line(lines, row)) }
             let pools = try connection.query("select state from pool", [], operation)
             for row in 0..<pools.rows { snapshot.pools.append(Array(pools.bytes(row, 0))) }
             return snapshot
@@ -138,7 +139,7 @@ actor Side {
     /// Reads a large result through a cursor, so that it is never in memory twice.
     private static func page(
         _ connection: borrowing Connection, _ select: String,
-        _ each: (borrowing Answer, Int) -> Void
+        _ each: (borrowing QueryResult, Int) -> Void
     ) throws(StoreFailure) {
         try connection.run(
             "declare page binary no scroll cursor for " + select, "reading the snapshots")
@@ -169,7 +170,8 @@ actor Side {
                 ) sized where bytes_before < $3::int8 order by batch
                 """,
                 [
-                    .integer(batch), .integer(Side.pageBatches), .integer(Side.pageBytes),
+                    .integer(batch), .integer(ReaderSession.pageBatches),
+                    .integer(ReaderSession.pageBytes),
                 ], "reading the log")
             var found: [LoggedBatch] = []
             for row in 0..<answer.rows {
@@ -248,13 +250,13 @@ actor Side {
                 select shipment, received_at, line, reading from plan_line
                     where shipment = any ($1::text::text[])
                 """, [.list(names.sorted())], "loading plans")
-            for row in 0..<answer.rows { loaded.shipments.append(Side.line(answer, row)) }
+            for row in 0..<answer.rows { loaded.shipments.append(ReaderSession.line(answer, row)) }
             return loaded
         }
     }
 
     /// A row of a key, when it came, and the line.
-    private static func line(_ answer: borrowing Answer, _ row: Int) -> SourceLine {
+    private static func line(_ answer: borrowing QueryResult, _ row: Int) -> SourceLine {
         SourceLine(
             key: answer.text(row, 0) ?? "",
             received: Instant(microseconds: answer.integer(row, 1) + BinaryRow.epochMicroseconds),
@@ -300,8 +302,8 @@ actor Side {
                 try with { (connection) throws(StoreFailure) in
                     let operation = "looking for refused snapshots"
                     try fence.begin(connection, operation)
-                    try connection.run(Side.scratch, operation)
-                    try Side.plans(connection, part, checkpoint.batch, operation)
+                    try connection.run(ReaderSession.scratch, operation)
+                    try ReaderSession.plans(connection, part, checkpoint.batch, operation)
                     try connection.run("rollback", operation)
                 }
             } catch {
@@ -326,8 +328,8 @@ actor Side {
         try with { (connection) throws(StoreFailure) in
             let operation = "writing the checkpoint at batch \(checkpoint.batch)"
             try fence.begin(connection, operation)
-            try connection.run(Side.scratch, operation)
-            try Side.journeys(connection, checkpoint, operation)
+            try connection.run(ReaderSession.scratch, operation)
+            try ReaderSession.journeys(connection, checkpoint, operation)
             var lines = Checkpoint.Lines()
             lines.shipments = checkpoint.shipments.filter { line in
                 !refused.contains { $0.line == line }
@@ -335,15 +337,15 @@ actor Side {
             lines.closures = checkpoint.closures.filter { line in
                 !refused.contains { $0.line == line }
             }
-            try Side.plans(connection, lines, checkpoint.batch, operation)
+            try ReaderSession.plans(connection, lines, checkpoint.batch, operation)
             for (line, cause) in refused {
                 let kind = checkpoint.closures.contains(line) ? "closure" : "shipment"
-                try Side.keep(connection, kind, line, cause, checkpoint.batch, operation)
+                try ReaderSession.keep(connection, kind, line, cause, checkpoint.batch, operation)
             }
             _ = try connection.query(
                 "select note_resting($1::text::text[], $2::text::text[])",
                 [.list(checkpoint.resting), .list(checkpoint.revived)], operation)
-            try Side.forget(connection, checkpoint, operation)
+            try ReaderSession.forget(connection, checkpoint, operation)
             let pools = checkpoint.poolRows()
             if !pools.isEmpty {
                 try connection.copy(

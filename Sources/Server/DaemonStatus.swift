@@ -2,7 +2,7 @@ import NIOConcurrencyHelpers
 import Tracking
 
 /// How the house is doing, as heartbeats and log lines say it.
-public final class FeedStatus: Sendable {
+public final class DaemonStatus: Sendable {
     private struct State {
         var word = "no-database"
         var writer: String?

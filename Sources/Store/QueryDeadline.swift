@@ -5,8 +5,8 @@ import Synchronization
 /// Our own deadline on every exchange with the database: keepalives notice a dead machine, this
 /// notices a server (or something between) that is there and says nothing. It shuts the socket
 /// down, which makes libpq's waiting end with an error; what became of a commit is then looked up.
-final class Watch: Sendable {
-    static let shared = Watch()
+final class QueryDeadline: Sendable {
+    static let shared = QueryDeadline()
 
     private struct State {
         var next = 0
@@ -24,7 +24,7 @@ final class Watch: Sendable {
         state.withLock { state in
             state.next += 1
             if state.isAbandoned { shutdown(socket, Int32(SHUT_RDWR)) }
-            state.deadlines[state.next] = (socket, Watch.now() + seconds)
+            state.deadlines[state.next] = (socket, QueryDeadline.now() + seconds)
             if !state.isLooking {
                 state.isLooking = true
                 queue.asyncAfter(deadline: .now() + 1) { self.look() }
@@ -44,7 +44,7 @@ final class Watch: Sendable {
     func end(_ number: Int) { state.withLock { $0.deadlines[number] = nil } }
 
     private func look() {
-        let now = Watch.now()
+        let now = QueryDeadline.now()
         // Under the lock, so that no exchange ends, and no number is closed and given out again,
         // between the look and the stroke.
         state.withLock { state in

@@ -7,7 +7,7 @@ import Tracking
 /// steps ended is compared with the one that the place's own curve would have led to for all that
 /// were open (events over integrated hazard, each with a few counts of the usual added). Time is
 /// counted up to the last report of the place, so that a post that is cut off is no congestion.
-public struct Flow: Sendable, Equatable {
+public struct QueuePace: Sendable, Equatable {
     public struct Passage: Sendable, Equatable {
         public var start: Instant
         public var end: Instant
@@ -65,7 +65,7 @@ public struct Flow: Sendable, Equatable {
         var at = ended.count
         while at > 0, passage.end < ended[at - 1].end { at -= 1 }
         ended.insert(passage, at: at)
-        if ended.count > Flow.kept { ended.removeFirst() }
+        if ended.count > QueuePace.kept { ended.removeFirst() }
     }
 
     mutating func remove(_ passage: Passage) {
@@ -85,7 +85,7 @@ public struct Flow: Sendable, Equatable {
     }
 
     private func measured(_ curve: Curve) -> Pace {
-        let count = min(ended.count, Flow.window)
+        let count = min(ended.count, QueuePace.window)
         guard count + open.count >= 6 else { return .usual }
         let first = ended.count - count
         let from = count > 0 ? ended[first].end : .unset
@@ -93,21 +93,21 @@ public struct Flow: Sendable, Equatable {
         var hazard = 0.0
         for passage in ended[(first + (count > 0 ? 1 : 0))...] {
             ends += 1
-            hazard += Flow.hazard(curve, passage, from, passage.end)
+            hazard += QueuePace.hazard(curve, passage, from, passage.end)
         }
-        let spread = max(Double(curve.points[57]), 60) * Flow.lostAfter
-        let stride = max(1, open.count / Flow.sampled)
+        let spread = max(Double(curve.points[57]), 60) * QueuePace.lostAfter
+        let stride = max(1, open.count / QueuePace.sampled)
         var at = stride / 2
         while at < open.count {
             let start = open[at]
             let lasted = frontier.minutes(since: start)
             if lasted > 0, lasted < spread {
                 let passage = Passage(start: start, end: frontier)
-                hazard += Double(stride) * Flow.hazard(curve, passage, from, frontier)
+                hazard += Double(stride) * QueuePace.hazard(curve, passage, from, frontier)
             }
             at += stride
         }
-        return Pace(factor: (ends + Flow.usualCounts) / (hazard + Flow.usualCounts))
+        return Pace(factor: (ends + QueuePace.usualCounts) / (hazard + QueuePace.usualCounts))
     }
 
     /// The integrated hazard of a step between `from` and `until`.
@@ -143,7 +143,7 @@ public struct Flow: Sendable, Equatable {
     }
 
     private static let hazards: [Double] = (0..<Curve.count).map {
-        -Elementary.ln(1 - (Double($0) + 0.5) / Double(Curve.count))
+        -PortableMath.ln(1 - (Double($0) + 0.5) / Double(Curve.count))
     }
 
     /// Minutes between two that leave, in the middle of the last few; nil where too few have.

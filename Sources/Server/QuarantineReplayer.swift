@@ -12,18 +12,18 @@ public protocol QuarantineSource: Sendable {
 
 /// Takes lines out of the quarantine on request and sends them the way of all lines, under the name
 /// of the post that sent them. A crash in between sends them again, and they count once.
-public final class ReplayDesk: FeedSink {
+public final class QuarantineReplayer: FeedSink {
     let id = -1
     private let source: any QuarantineSource
     private let inbox: Inbox
-    private let book: PostBook
+    private let book: PostRegistry
     private let parser: FeedParser
     private let logger: Logger
     /// Lines that the writer has not answered yet, by post.
     private let open = NIOLockedValueBox<(lines: [QuarantinedLine], left: Int)>(([], 0))
 
     public init(
-        source: any QuarantineSource, inbox: Inbox, book: PostBook, limits: FeedLimits,
+        source: any QuarantineSource, inbox: Inbox, book: PostRegistry, limits: FeedLimits,
         logger: Logger
     ) {
         self.source = source

@@ -4,7 +4,7 @@ import Tracking
 import Wire
 
 /// What people and tails read: the output, and the lines that a container's events came in.
-extension Side {
+extension ReaderSession {
     func output(after seq: Int, limit: Int) throws(StoreFailure) -> [OutputLine] {
         try with { (connection) throws(StoreFailure) in
             let answer = try connection.query(
@@ -94,7 +94,7 @@ extension Side {
                 select distinct container from event
                     where received_at > now() - interval '31 days' and shipment = $1
                     order by container limit $2::int8
-                """, [.text(shipment), .integer(Side.linesShown)],
+                """, [.text(shipment), .integer(ReaderSession.linesShown)],
                 "looking for the containers of \(shipment)")
             return (0..<rows.rows).compactMap { ContainerNumber(rows.text($0, 0) ?? "") }
         }
@@ -114,7 +114,7 @@ extension Side {
                         where container = $1
                         order by batch desc, line desc limit $2::int8
                 ) latest order by batch, line
-                """, [.text(container.description), .integer(Side.linesShown)], operation)
+                """, [.text(container.description), .integer(ReaderSession.linesShown)], operation)
             let batches = Set((0..<rows.rows).map { Int(rows.integer($0, 0)) }).sorted()
             let blobs = try connection.query(
                 "select batch, lines from batch where batch = any ($1::text::int8[])",
@@ -132,7 +132,7 @@ extension Side {
                 return StoredLine(
                     received: Instant(
                         microseconds: rows.integer(row, 2) + BinaryRow.epochMicroseconds),
-                    post: rows.text(row, 3), identity: Side.identity(rows.text(row, 4)),
+                    post: rows.text(row, 3), identity: ReaderSession.identity(rows.text(row, 4)),
                     bytes: batch[line].bytes)
             }
         }

@@ -13,7 +13,7 @@ public struct LeaseHolder: Sendable, Equatable {
 
 /// The session for what must not wait behind snapshots and history: the lease, the posts, the
 /// quarantine.
-actor Keeper {
+actor AdminSession {
     private nonisolated let executor = QueueExecutor("caravan.store.keeper")
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
@@ -180,7 +180,7 @@ actor Keeper {
 
     // MARK: Quarantine
 
-    private static func lines(_ answer: borrowing Answer) -> [QuarantinedLine] {
+    private static func lines(_ answer: borrowing QueryResult) -> [QuarantinedLine] {
         var found: [QuarantinedLine] = []
         for row in 0..<answer.rows {
             found.append(
@@ -202,7 +202,7 @@ actor Keeper {
         post: String?, code: String?, settledToo: Bool, limit: Int
     ) throws(StoreFailure) -> [QuarantinedLine] {
         try with { (connection) throws(StoreFailure) in
-            Keeper.lines(
+            AdminSession.lines(
                 try connection.query(
                     """
                     select batch, item, received_at, post, stream, code, field, detail, bytes,
@@ -220,7 +220,7 @@ actor Keeper {
 
     func quarantined(batch: Int, item: Int) throws(StoreFailure) -> QuarantinedLine? {
         try with { (connection) throws(StoreFailure) in
-            Keeper.lines(
+            AdminSession.lines(
                 try connection.query(
                     """
                     select batch, item, received_at, post, stream, code, field, detail, bytes,
@@ -274,7 +274,7 @@ actor Keeper {
     /// Lines that wait to be judged again, oldest request first.
     func replayRequests(limit: Int) throws(StoreFailure) -> [QuarantinedLine] {
         try with { (connection) throws(StoreFailure) in
-            Keeper.lines(
+            AdminSession.lines(
                 try connection.query(
                     """
                     select batch, item, received_at, post, stream, code, field, detail, bytes,

@@ -5,7 +5,7 @@ import Tracking
 /// conformal inference of Gibbs and Candès 2021, each side by itself, because what is late is late by
 /// more than what is early is early). It watches how many `late` alerts come true, too, and asks for
 /// more certainty where too few do. And it keeps the score.
-public struct IntervalGuard: Sendable, Equatable {
+public struct IntervalCalibrator: Sendable, Equatable {
     /// Upper ends of the horizon classes, minutes; the last class has none.
     public static let horizons: [Double] = [120, 360, 1_440, 4_320, 10_080, 20_160]
     /// Each class of horizon twice: with several steps to go, and with the last one under way.
@@ -48,7 +48,7 @@ public struct IntervalGuard: Sendable, Equatable {
         mutating func judge(_ interval: IssuedInterval, _ actual: Instant) {
             let gap = Float(actual.minutes(since: interval.p50))
             func move(_ side: inout Double, isBeyond: Bool) {
-                let by = IntervalGuard.step * ((isBeyond ? 1 : 0) - IntervalGuard.target)
+                let by = IntervalCalibrator.step * ((isBeyond ? 1 : 0) - IntervalCalibrator.target)
                 side = min(max(side + by, -2), 2)
             }
             move(&lower, isBeyond: gap < -interval.before)
@@ -67,7 +67,7 @@ public struct IntervalGuard: Sendable, Equatable {
     public var scoredDay: Int64 = 0
 
     public init() {
-        tallies = Array(repeating: Tally(), count: IntervalGuard.classCount)
+        tallies = Array(repeating: Tally(), count: IntervalCalibrator.classCount)
         places = [:]
         steps = [:]
     }
@@ -79,9 +79,9 @@ public struct IntervalGuard: Sendable, Equatable {
 
     /// The scores by horizon alone.
     public var byHorizon: [Tally] {
-        (0...IntervalGuard.horizons.count).map { index in
+        (0...IntervalCalibrator.horizons.count).map { index in
             var sum = tallies[index]
-            let last = tallies[index + IntervalGuard.horizons.count + 1]
+            let last = tallies[index + IntervalCalibrator.horizons.count + 1]
             sum.count = Int(clamping: UInt(sum.count) + UInt(last.count))
             sum.covered = Int(clamping: UInt(sum.covered) + UInt(last.covered))
             sum.widthMinutes += last.widthMinutes
@@ -110,13 +110,14 @@ public struct IntervalGuard: Sendable, Equatable {
     /// A `late` alert raised in this class came true, or not.
     public mutating func learn(alert horizon: Int, cameTrue: Bool) {
         guard horizon < tallies.count else { return }
-        let by = IntervalGuard.marginStep * (IntervalGuard.alertTarget - (cameTrue ? 1 : 0))
+        let by =
+            IntervalCalibrator.marginStep * (IntervalCalibrator.alertTarget - (cameTrue ? 1 : 0))
         tallies[horizon].margin = min(
-            max(tallies[horizon].margin + by, 0), IntervalGuard.mostMargin)
+            max(tallies[horizon].margin + by, 0), IntervalCalibrator.mostMargin)
     }
 
     /// An expectation as it is seen from one instant, with the experience that bears on it.
-    public struct Stance: Sendable {
+    public struct CalibratedForecast: Sendable {
         let expected: Expectation
         let middle: Instant
         let tally: Tally
@@ -128,7 +129,7 @@ public struct IntervalGuard: Sendable, Equatable {
         /// demands, and never before now. With nothing learned it is the plain quantile.
         public func quantile(_ share: Double) -> Instant {
             if expected.hasHappened { return expected.origin }
-            return IntervalGuard.stretched(
+            return IntervalCalibrator.stretched(
                 expected.quantile(share), middle, tally, least: least)
         }
 
@@ -139,15 +140,17 @@ public struct IntervalGuard: Sendable, Equatable {
             let side = gap < 0 ? tally.lower : tally.upper
             return expected.probability(
                 after: side == 0
-                    ? promised : middle.advanced(minutes: gap * Elementary.exp(-side)))
+                    ? promised : middle.advanced(minutes: gap * PortableMath.exp(-side)))
         }
     }
 
-    public func stance(_ expected: Expectation, now: Instant, isLastStep: Bool) -> Stance {
+    public func calibrated(_ expected: Expectation, now: Instant, isLastStep: Bool)
+        -> CalibratedForecast
+    {
         let middle = expected.quantile(0.5)
-        let horizon = IntervalGuard.horizonClass(
+        let horizon = IntervalCalibrator.horizonClass(
             minutes: middle.minutes(since: now), isLastStep: isLastStep)
-        return Stance(
+        return CalibratedForecast(
             expected: expected, middle: middle, tally: tallies[horizon],
             least: min(now, expected.earliest), horizon: horizon)
     }
@@ -158,7 +161,7 @@ public struct IntervalGuard: Sendable, Equatable {
         let side = plain < middle ? tally.lower : tally.upper
         if side == 0 { return max(plain, least) }
         return max(
-            middle.advanced(minutes: plain.minutes(since: middle) * Elementary.exp(side)), least)
+            middle.advanced(minutes: plain.minutes(since: middle) * PortableMath.exp(side)), least)
     }
 
     /// p10, p50 and p90 of the next milestone at `place`, by the experience with that place.
@@ -168,9 +171,9 @@ public struct IntervalGuard: Sendable, Equatable {
         let tally = steps[place] ?? Tally()
         let least = min(now, expected.nextP10)
         return (
-            IntervalGuard.stretched(expected.nextP10, expected.nextP50, tally, least: least),
+            IntervalCalibrator.stretched(expected.nextP10, expected.nextP50, tally, least: least),
             expected.nextP50,
-            IntervalGuard.stretched(expected.nextP90, expected.nextP50, tally, least: least)
+            IntervalCalibrator.stretched(expected.nextP90, expected.nextP50, tally, least: least)
         )
     }
 }

@@ -4,7 +4,7 @@ import Tracking
 /// how it has gone of late when taken as a share of what was planned. Which of them tells best how it
 /// will go depends on the place and on how far ahead one looks, so it is measured: each observation
 /// is compared with what the four would have said of it when it was still so far ahead.
-public struct Memories: Sendable, Equatable {
+public struct HorizonWeights: Sendable, Equatable {
     /// The spans, from the shortest, without and then with the plan.
     public static let spans = 4
     /// The span of late, without the plan and with it.
@@ -50,8 +50,8 @@ public struct Memories: Sendable, Equatable {
 
     public init() {
         weights = []
-        errors = Array(repeating: .zero, count: Memories.leadMinutes.count)
-        counts = Array(repeating: 0, count: Memories.leadMinutes.count)
+        errors = Array(repeating: .zero, count: HorizonWeights.leadMinutes.count)
+        counts = Array(repeating: 0, count: HorizonWeights.leadMinutes.count)
     }
 
     public init(
@@ -73,15 +73,17 @@ public struct Memories: Sendable, Equatable {
     /// An observation of a step that began at `start` and was planned to last `planned` minutes (0:
     /// nobody said).
     mutating func judge(_ value: Float, start: Instant, planned: Float = 0) {
-        for lead in Memories.leadMinutes.indices {
-            let known = start.advanced(minutes: -Memories.leadMinutes[lead])
+        for lead in HorizonWeights.leadMinutes.indices {
+            let known = start.advanced(minutes: -HorizonWeights.leadMinutes[lead])
             guard let said = past.last(where: { $0.at <= known }) else { continue }
             var error = SIMD4<Float>.zero
-            for span in 0..<Memories.lateShare { error[span] = abs(said.minutes[span] - value) }
-            let share = said.minutes[Memories.lateShare]
-            error[Memories.lateShare] =
-                share > 0 && planned > 0 ? abs(share * planned - value) : error[Memories.late]
-            let rate = Float(max(Memories.rate, 1 / (Double(counts[lead]) + 1)))
+            for span in 0..<HorizonWeights.lateShare {
+                error[span] = abs(said.minutes[span] - value)
+            }
+            let share = said.minutes[HorizonWeights.lateShare]
+            error[HorizonWeights.lateShare] =
+                share > 0 && planned > 0 ? abs(share * planned - value) : error[HorizonWeights.late]
+            let rate = Float(max(HorizonWeights.rate, 1 / (Double(counts[lead]) + 1)))
             errors[lead] += (error - errors[lead]) * rate
             counts[lead].countOn()
         }
@@ -89,30 +91,34 @@ public struct Memories: Sendable, Equatable {
 
     /// Keeps the medians as they are at `now`, where the last ones are old enough.
     mutating func keep(_ minutes: SIMD4<Float>, at now: Instant) {
-        if let last = past.last, now.minutes(since: last.at) < Memories.snapshotMinutes { return }
+        if let last = past.last, now.minutes(since: last.at) < HorizonWeights.snapshotMinutes {
+            return
+        }
         past.append(Medians(at: now, minutes: minutes))
-        if past.count > Memories.snapshots { past.removeFirst() }
+        if past.count > HorizonWeights.snapshots { past.removeFirst() }
     }
 
     /// Takes the weights anew: the smaller a span's error, the more it counts; together 1.
     mutating func weigh() {
-        weights = Memories.leadMinutes.indices.map { lead in
+        weights = HorizonWeights.leadMinutes.indices.map { lead in
             let n = Float(counts[lead])
-            let known = n / (n + Memories.usualCounts)
+            let known = n / (n + HorizonWeights.usualCounts)
             // To the eighth power: nearly all to the best, where they are known to differ.
             let error = errors[lead]
             let least = max(error.min(), 0.5)
             let isPlanWorthwhile =
-                error[Memories.lateShare] < Memories.worthwhile * error[Memories.late]
+                error[HorizonWeights.lateShare] < HorizonWeights.worthwhile
+                * error[HorizonWeights.late]
             var skill = SIMD4<Float>.zero
             var sum: Float = 0
-            for span in 0..<Memories.spans where span != Memories.lateShare || isPlanWorthwhile {
+            for span in 0..<HorizonWeights.spans
+            where span != HorizonWeights.lateShare || isPlanWorthwhile {
                 let share = least / max(error[span], 0.5)
                 let square = share * share
                 skill[span] = square * square * square * square
                 sum += skill[span]
             }
-            return known * (skill / sum) + (1 - known) * Memories.usual
+            return known * (skill / sum) + (1 - known) * HorizonWeights.usual
         }
     }
 }

@@ -20,7 +20,7 @@ struct Permit: Sendable {
 }
 
 /// The enrolled posts in memory, read again now and then and when a stranger knocks.
-public final class PostBook: Sendable {
+public final class PostRegistry: Sendable {
     private struct State {
         var posts: [String: EnrolledPost]?
         var health: [String: PostHealth] = [:]

@@ -1,6 +1,6 @@
 /// exp, ln and the normal quantile, without a C library: the same bits on every machine, which is
 /// what lets a replay be compared byte by byte.
-public enum Elementary {
+public enum PortableMath {
     static let ln2 = 0.693147180559945309417232121458
 
     /// e^x, relative error under 1e-15 for |x| < 700.
