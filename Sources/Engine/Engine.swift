@@ -143,10 +143,12 @@ public struct Engine: Sendable {
 
     private mutating func apply(_ change: ConfigChange, _ draft: inout Draft) {
         switch change {
-        case .network(let bytes):
-            guard bytes != networkBytes, let parsed = try? NetworkFile.parse(bytes) else { return }
-            bytes.withUnsafeBufferPointer { _ = draft.blob.append(.network, Origin(), $0) }
-            install(parsed, bytes)
+        case .network(let loaded):
+            guard loaded.bytes != networkBytes else { return }
+            loaded.bytes.withUnsafeBufferPointer {
+                _ = draft.blob.append(.network, Origin(), $0)
+            }
+            install(loaded.network, loaded.bytes)
             for slot in slots.values.sorted(by: { records[$0].number < records[$1].number }) {
                 draft.touch(slot) { $0.planChanged = true }
             }

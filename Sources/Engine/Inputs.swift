@@ -85,7 +85,7 @@ public struct FeedChunk: Sendable {
 
 /// A setting that came into force: part of the log, because it changes decisions.
 public enum ConfigChange: Sendable {
-    case network([UInt8])
+    case network(LoadedNetwork)
     case rules(AlertRules)
     /// Posts as they are enrolled now; those that are as before change nothing.
     case posts([PostEnrolment])

@@ -214,7 +214,10 @@ extension Engine {
         for entry in entries {
             switch entry.kind {
             case .posts: changes.append(.posts(try RosterCoding.decode(entry.bytes).posts))
-            case .network: changes.append(.network(entry.bytes))
+            case .network:
+                do { changes.append(.network(try LoadedNetwork(entry.bytes))) } catch {
+                    throw CodingFlaw("the network that came into force: \(error)")
+                }
             case .rules: changes.append(.rules(try RulesCoding.decode(entry.bytes)))
             case .line:
                 var chunk = FeedChunk(

@@ -1,10 +1,20 @@
 import NIOConcurrencyHelpers
 import Tracking
 
-/// How the house is doing, as heartbeats and log lines say it.
+/// What a daemon is doing, as heartbeats, figures and log lines say it.
+public enum DaemonState: String, Sendable, CaseIterable {
+    case ok
+    /// There is more to do than is being done.
+    case busy
+    case noDatabase = "no-database"
+    case readOnly = "read-only"
+    case draining
+}
+
+/// How the house is doing.
 public final class DaemonStatus: Sendable {
     private struct State {
-        var word = "no-database"
+        var current = DaemonState.noDatabase
         var writer: String?
         var report: WriterReport?
         var lostLines = 0
@@ -15,8 +25,7 @@ public final class DaemonStatus: Sendable {
 
     public init(clock: @escaping @Sendable () -> Instant) { self.clock = clock }
 
-    /// ok, busy, no-database, read-only or draining.
-    public var state: String { current.withLockedValue { $0.word } }
+    public var state: DaemonState { current.withLockedValue { $0.current } }
 
     /// Where the writer is, while this daemon is a standby.
     public var writer: String? { current.withLockedValue { $0.writer } }
@@ -25,9 +34,9 @@ public final class DaemonStatus: Sendable {
     public func stand(by writer: String?) { current.withLockedValue { $0.writer = writer } }
 
     /// The state while there is more to do than is being done.
-    var busyState: String { state == "ok" ? "busy" : state }
+    var busyState: DaemonState { state == .ok ? .busy : state }
 
-    public func set(_ word: String) { current.withLockedValue { $0.word = word } }
+    public func set(_ state: DaemonState) { current.withLockedValue { $0.current = state } }
 
     func report(_ report: WriterReport) { current.withLockedValue { $0.report = report } }
 
@@ -40,8 +49,10 @@ public final class DaemonStatus: Sendable {
 
     /// The figures as `MetricsText` writes them.
     public var metrics: String {
-        let (report, word, lost) = current.withLockedValue { ($0.report, $0.word, $0.lostLines) }
-        return MetricsText.text(report, state: word, lostLines: lost)
+        let (report, state, lost) = current.withLockedValue {
+            ($0.report, $0.current, $0.lostLines)
+        }
+        return MetricsText.text(report, state: state, lostLines: lost)
     }
 
     func now() -> Instant { clock() }

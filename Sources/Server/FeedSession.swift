@@ -198,7 +198,7 @@ extension FeedHandler {
         var out = JSONWriter()
         out.begin()
         out.field("heartbeat", durable)
-        out.field("state", inbox.isRoomy ? status.state : status.busyState)
+        out.field("state", (inbox.isRoomy ? status.state : status.busyState).rawValue)
         out.field("time", status.now())
         out.endLine()
         outgoing += out.bytes

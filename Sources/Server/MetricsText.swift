@@ -23,7 +23,7 @@ public struct WriterReport: Sendable {
 /// The figures in the text form that Prometheus and its kin read: a gauge or counter per line.
 public enum MetricsText {
     public static func text(
-        _ report: WriterReport?, state: String, lostLines: Int = 0
+        _ report: WriterReport?, state: DaemonState, lostLines: Int = 0
     ) -> String {
         var out = ""
         func line(_ name: String, _ labels: [(String, String)], _ value: String) {
@@ -34,8 +34,8 @@ public enum MetricsText {
             out += "# HELP \(name) \(help)\n# TYPE \(name) \(type)\n"
         }
         head("caravan_state", "gauge", "1 for the state that the daemon is in.")
-        for word in ["ok", "busy", "no-database", "read-only", "draining"] {
-            line("caravan_state", [("state", word)], word == state ? "1" : "0")
+        for each in DaemonState.allCases {
+            line("caravan_state", [("state", each.rawValue)], each == state ? "1" : "0")
         }
         head(
             "caravan_lost_lines_total", "counter",

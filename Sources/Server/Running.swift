@@ -28,11 +28,11 @@ final class Running<Value: Sendable>: Sendable {
 
 extension StoreFailure {
     /// The state of the house while it lasts.
-    var word: String {
+    var daemonState: DaemonState {
         let isReadOnly =
             state == "25006" || cause.contains("session is read-only")
             || cause.contains("hot standby")
-        return isReadOnly ? "read-only" : "no-database"
+        return isReadOnly ? .readOnly : .noDatabase
     }
 }
 

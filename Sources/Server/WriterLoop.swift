@@ -118,7 +118,7 @@ public struct WriterLoop<Store: LogStore> {
 
     private mutating func lead(changes: [ConfigChange]) async throws(StoreFailure) {
         base = engine.counts
-        status.set("ok")
+        status.set(.ok)
         self.changes = changes
         try await turn([], changes: changes)
         while !(inbox.isStopped && inbox.isEmpty) {
@@ -133,7 +133,7 @@ public struct WriterLoop<Store: LogStore> {
             report()
         }
         report(isLast: true)
-        status.set("draining")
+        status.set(.draining)
         try await finishCommit()
         if let running = checkpointing, await running.value() == nil {
             throw StoreFailure(
@@ -289,13 +289,13 @@ public struct WriterLoop<Store: LogStore> {
         while true {
             do throws(StoreFailure) {
                 let value = try await ask(store)
-                if attempt > 0 { status.set("ok") }
+                if attempt > 0 { status.set(.ok) }
                 return value
             } catch {
                 guard error.kind == .unavailable, !inbox.isStopped, !Task.isCancelled else {
                     throw error
                 }
-                status.set(error.word)
+                status.set(error.daemonState)
                 logger.error(
                     "the database is out of reach; trying again",
                     metadata: ["cause": "\(error)", "while": "\(operation)"])
@@ -342,7 +342,7 @@ public struct WriterLoop<Store: LogStore> {
             do {
                 try await store.commit(commit)
                 if attempt > 0 {
-                    status.set("ok")
+                    status.set(.ok)
                     logger.notice("the database is back", metadata: ["batch": "\(commit.batch)"])
                 }
                 return nil
@@ -351,7 +351,7 @@ public struct WriterLoop<Store: LogStore> {
                 if error.kind != .unavailable || Task.isCancelled || inbox.isStopped {
                     return error
                 }
-                status.set(error.word)
+                status.set(error.daemonState)
                 let pause = Backoff.seconds(attempt)
                 logger.error(
                     "the database does not take the batch; trying again",
@@ -386,7 +386,7 @@ public struct WriterLoop<Store: LogStore> {
         }
         guard !culprits.isEmpty else {
             // No row is at fault, so it is none of the senders': they wait, and nobody is cut.
-            status.set("no-database")
+            status.set(.noDatabase)
             logger.error(
                 "the database refuses the batch, and no row of it is at fault; trying again",
                 metadata: ["cause": "\(failure)"])
@@ -395,7 +395,7 @@ public struct WriterLoop<Store: LogStore> {
             inFlight = launch(flight.effects, flight.chunks, flight.connections)
             return try await finishCommit()
         }
-        status.set("ok")
+        status.set(.ok)
         var events: [(row: EventRow, cause: String)] = []
         for culprit in culprits {
             if case .event(let at) = culprit.row {

@@ -22,6 +22,10 @@ public struct Setting: Sendable {
         self.purpose = purpose
     }
 
+    var isList: Bool {
+        if case .list = kind { true } else { false }
+    }
+
     /// What values are allowed, for people.
     public var allowed: String {
         switch kind {

@@ -1,7 +1,6 @@
 import Configuration
 import Engine
 import Foundation
-import SystemPackage
 import Tracking
 import Yams
 
@@ -55,9 +54,18 @@ public struct Settings: Sendable {
         layers.append(
             EnvironmentVariablesProvider(environmentVariables: ours).prefixKeys(with: "caravan"))
         if let file {
-            stated.formUnion(try keys(inFile: file, known))
+            let values = try values(inFile: file, known)
+            stated.formUnion(values.keys)
             layers.append(
-                try await FileProvider<YAMLSnapshot>(filePath: FilePath(file)))
+                InMemoryProvider(
+                    name: "file",
+                    values: Dictionary(
+                        uniqueKeysWithValues: values.map {
+                            (
+                                AbsoluteConfigKey($0.key.split(separator: ".").map(String.init)),
+                                ConfigValue($0.value, isSecret: false)
+                            )
+                        })))
         }
         return try read(ConfigReader(providers: layers), stated)
     }
@@ -88,31 +96,37 @@ public struct Settings: Sendable {
         return SettingsFlaw("\(place) sets '\(key)', which is no setting\(hint)")
     }
 
-    /// The dotted keys of a YAML file, each of which must be a setting.
-    private static func keys(
+    /// What a YAML file says, by dotted keys, each of which must be a setting.
+    private static func values(
         inFile file: String, _ known: [String: Setting]
-    ) throws -> Set<String> {
+    ) throws -> [String: ConfigContent] {
         guard let text = try? String(contentsOfFile: file, encoding: .utf8) else {
             throw SettingsFlaw("the configuration \(file) cannot be read")
         }
-        let loaded: Any?
-        do { loaded = try Yams.load(yaml: text) } catch {
+        let root: Node?
+        do { root = try Yams.compose(yaml: text) } catch {
             throw SettingsFlaw("\(file) is no YAML: \(error)")
         }
-        var found: Set<String> = []
-        func walk(_ node: Any, _ path: [String]) throws {
-            guard let map = node as? [String: Any] else {
-                let key = path.joined(separator: ".")
-                if key.isEmpty {
-                    throw SettingsFlaw("\(file) is no mapping of settings, but \(node)")
-                }
-                guard known[key] != nil else { throw unknown(key, known, file) }
-                found.insert(key)
+        var found: [String: ConfigContent] = [:]
+        func walk(_ node: Node, _ path: [String]) throws {
+            let key = path.joined(separator: ".")
+            if case .mapping(let map) = node {
+                for (name, inner) in map { try walk(inner, path + [name.string ?? "?"]) }
                 return
             }
-            for (name, inner) in map { try walk(inner, path + [name]) }
+            if key.isEmpty {
+                throw SettingsFlaw("\(file) is no mapping of settings, but \(node.string ?? "a list")")
+            }
+            guard let setting = known[key] else { throw unknown(key, known, file) }
+            switch node {
+            case .sequence(let items) where setting.isList:
+                found[key] = .stringArray(items.map { $0.string ?? "" })
+            case .scalar(let scalar): found[key] = try content(setting, scalar.string)
+            default:
+                throw SettingsFlaw("\(key) is a list; allowed is \(setting.allowed)")
+            }
         }
-        if let loaded { try walk(loaded, []) }
+        if let root { try walk(root, []) }
         return found
     }
 

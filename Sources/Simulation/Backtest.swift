@@ -46,7 +46,7 @@ public struct Backtest {
     private var delivered: [String: Instant] = [:]
     private var promised: [String: Instant] = [:]
 
-    public init(network: [UInt8] = NetworkFile.shippedBytes, rules: AlertRules = AlertRules()) {
+    public init(network: LoadedNetwork = .shipped, rules: AlertRules = AlertRules()) {
         engine = Engine()
         _ = engine.step([], changes: [.rules(rules), .network(network)], now: .unset)
     }

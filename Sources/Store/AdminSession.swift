@@ -160,21 +160,34 @@ actor AdminSession {
         }
     }
 
-    /// One line for each post, as columns: name, places, token or certificate, state, connections,
-    /// lines, forbidden, last line (µs since 1970), seconds ahead, zone, sources.
-    func roster() throws(StoreFailure) -> [[String?]] {
+    /// Every post that was ever enrolled, by name.
+    func roster() throws(StoreFailure) -> [PostOverview] {
         try with { (connection) throws(StoreFailure) in
             let answer = try connection.query(
                 """
-                select post, array_to_string(places, e'\\n'),
-                    case when token_hash is null then 'certificate' else 'token' end,
-                    case when revoked_at is null then 'enrolled' else 'revoked' end,
+                select post, array_to_string(places, e'\\n'), token_hash is not null,
+                    revoked_at is not null,
                     connections::text, lines::text, forbidden::text,
                     (extract(epoch from last_line_at) * 1000000)::int8::text,
                     round(clock_ahead_seconds)::text, zone, array_to_string(sources, e'\\n')
                 from post order by post
                 """, [], "reading the posts")
-            return (0..<answer.rows).map { row in (0..<11).map { answer.text(row, $0) } }
+            return (0..<answer.rows).map { row in
+                func number(_ column: Int) -> Int64? {
+                    answer.text(row, column).flatMap { Int64($0) }
+                }
+                func list(_ column: Int) -> [String] {
+                    (answer.text(row, column) ?? "").split(separator: "\n").map(String.init)
+                }
+                return PostOverview(
+                    name: answer.text(row, 0) ?? "", places: list(1),
+                    provesItselfByToken: answer.text(row, 2) == "t",
+                    isRevoked: answer.text(row, 3) == "t", connections: Int(number(4) ?? 0),
+                    lines: Int(number(5) ?? 0), forbidden: Int(number(6) ?? 0),
+                    lastLine: number(7).map { Instant(microseconds: $0) },
+                    clockAheadSeconds: number(8).map { Int($0) }, zone: answer.text(row, 9),
+                    sources: list(10))
+            }
         }
     }
 

@@ -36,7 +36,7 @@ extension PostgresLog {
         try await keeper.revoke(name)
     }
 
-    public func roster() async throws(StoreFailure) -> [[String?]] { try await keeper.roster() }
+    public func roster() async throws(StoreFailure) -> [PostOverview] { try await keeper.roster() }
 
     /// Refused lines, newest first.
     public func quarantined(

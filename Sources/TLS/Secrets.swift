@@ -8,10 +8,7 @@ public enum Secrets {
         guard RAND_bytes(&bytes, Int32(bytes.count)) == 1 else {
             throw TLSFailure("drawing random bytes")
         }
-        let digits = Array("0123456789abcdef".utf8)
-        return String(
-            decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] },
-            as: UTF8.self)
+        return bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }
 
     /// SHA-256. A token has 256 random bits, so it needs neither salt nor stretching.

@@ -17,13 +17,11 @@ public enum NamedUUID {
 
     /// Sixteen bytes in the 8-4-4-4-12 form.
     public static func text(_ bytes: [UInt8]) -> String {
-        let hex = Array("0123456789abcdef".utf8)
         var out: [UInt8] = []
         out.reserveCapacity(36)
         for (index, byte) in bytes.enumerated() {
             if index == 4 || index == 6 || index == 8 || index == 10 { out.append(0x2D) }
-            out.append(hex[Int(byte >> 4)])
-            out.append(hex[Int(byte & 15)])
+            HexDigits.append(byte, to: &out)
         }
         return String(decoding: out, as: UTF8.self)
     }

@@ -151,7 +151,6 @@ public struct JSONWriter: Sendable {
     }
 
     private mutating func escape(_ byte: UInt8) {
-        let hex = Array("0123456789abcdef".utf8)
         switch byte {
         case 0x22: raw("\\\"")
         case 0x5C: raw("\\\\")
@@ -160,8 +159,7 @@ public struct JSONWriter: Sendable {
         case 0x09: raw("\\t")
         case 0..<0x20:
             raw("\\u00")
-            bytes.append(hex[Int(byte >> 4)])
-            bytes.append(hex[Int(byte & 15)])
+            HexDigits.append(byte, to: &bytes)
         default: bytes.append(byte)
         }
     }

@@ -8,6 +8,26 @@ public struct NetworkFlaw: Error, Sendable, Equatable, CustomStringConvertible {
     public var description: String { "line \(line): \(detail)" }
 }
 
+/// A network and the bytes of the file that states it, which are what a log keeps.
+public struct LoadedNetwork: Sendable {
+    public let network: Network
+    public let bytes: [UInt8]
+
+    public init(_ bytes: [UInt8]) throws(NetworkFlaw) {
+        network = try NetworkFile.parse(bytes)
+        self.bytes = bytes
+    }
+
+    private init(network: Network, bytes: [UInt8]) {
+        self.network = network
+        self.bytes = bytes
+    }
+
+    public static var shipped: LoadedNetwork {
+        LoadedNetwork(network: NetworkFile.shipped, bytes: NetworkFile.shippedBytes)
+    }
+}
+
 /// Reads network files. One statement per line, parts separated by `|`, `#` begins a comment:
 ///
 ///     network | name

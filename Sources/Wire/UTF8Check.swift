@@ -7,38 +7,19 @@ public enum UTF8Check {
         var at = 0
         while at + 8 <= raw.count {
             let word = raw.loadUnaligned(fromByteOffset: at, as: UInt64.self)
-            if word & 0x8080_8080_8080_8080 != 0 { return slow(bytes, from: at) }
+            if word & 0x8080_8080_8080_8080 != 0 { return validated(bytes, from: at) }
             at += 8
         }
-        return slow(bytes, from: at)
+        return validated(bytes, from: at)
     }
 
-    static func slow(_ bytes: UnsafeBufferPointer<UInt8>, from start: Int) -> Int? {
-        var at = start
-        let end = bytes.count
-        func isTail(_ index: Int, _ low: UInt8 = 0x80, _ high: UInt8 = 0xBF) -> Bool {
-            index < end && bytes[index] >= low && bytes[index] <= high
-        }
-        while at < end {
-            let lead = bytes[at]
-            switch lead {
-            case 0x00...0x7F: at += 1
-            case 0xC2...0xDF:
-                guard isTail(at + 1) else { return at }
-                at += 2
-            case 0xE0...0xEF:
-                let low: UInt8 = lead == 0xE0 ? 0xA0 : 0x80
-                let high: UInt8 = lead == 0xED ? 0x9F : 0xBF
-                guard isTail(at + 1, low, high), isTail(at + 2) else { return at }
-                at += 3
-            case 0xF0...0xF4:
-                let low: UInt8 = lead == 0xF0 ? 0x90 : 0x80
-                let high: UInt8 = lead == 0xF4 ? 0x8F : 0xBF
-                guard isTail(at + 1, low, high), isTail(at + 2), isTail(at + 3) else { return at }
-                at += 4
-            default: return at
-            }
-        }
-        return nil
+    private static func validated(
+        _ bytes: UnsafeBufferPointer<UInt8>, from start: Int
+    ) -> Int? {
+        let rest = Span<UInt8>(_unsafeElements: UnsafeBufferPointer(rebasing: bytes[start...]))
+        do {
+            _ = try UTF8Span(validating: rest)
+            return nil
+        } catch { return start + error.byteOffsets.lowerBound }
     }
 }

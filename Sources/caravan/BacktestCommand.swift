@@ -71,13 +71,13 @@ struct BacktestCommand: AsyncParsableCommand {
     ) async throws -> (backtest: Backtest, seconds: Double) {
         let settings = try await Settings.load(
             file: config, overrides: network.map { ["network.file=\($0)"] } ?? [], environment: [:])
-        var networkBytes = NetworkFile.shippedBytes
+        var network = LoadedNetwork.shipped
         let file = settings.text("network.file")
         if !file.isEmpty {
             guard let data = FileManager.default.contents(atPath: file) else {
                 throw Failure("\(file) cannot be read")
             }
-            networkBytes = Array(data)
+            network = try LoadedNetwork(Array(data))
         }
         var sink: FileHandle?
         if let forecasts {
@@ -85,7 +85,7 @@ struct BacktestCommand: AsyncParsableCommand {
             sink = FileHandle(forWritingAtPath: forecasts)
             if sink == nil { throw Failure("\(forecasts) cannot be written") }
         }
-        var backtest = Backtest(network: networkBytes, rules: try settings.rules())
+        var backtest = Backtest(network: network, rules: try settings.rules())
         let progress = Progress()
         var pending = Data()
         let started = Date()

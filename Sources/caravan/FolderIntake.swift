@@ -1,5 +1,6 @@
 import Client
 import Foundation
+import Tracking
 import Wire
 
 /// Takes the files of a folder into a spool, once they are complete, and lets go of them once all of
@@ -48,9 +49,7 @@ struct FolderIntake {
         }
 
         var ageSeconds: Double {
-            var now = timespec()
-            clock_gettime(CLOCK_REALTIME, &now)
-            return Double(now.tv_sec * 1_000_000_000 + now.tv_nsec - modified) / 1e9
+            Double(wallNow().microseconds) / 1e6 - Double(modified) / 1e9
         }
     }
 

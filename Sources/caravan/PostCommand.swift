@@ -153,38 +153,34 @@ struct PostCommand: AsyncParsableCommand {
             }
         }
 
-        private func places(_ row: [String?]) -> [String] {
-            (row[1] ?? "").split(separator: "\n").map(String.init)
-        }
-
-        private func write(_ row: [String?]) {
-            let last = row[7].flatMap { Int64($0) }.map { Instant(microseconds: $0) }
+        private func write(_ post: PostOverview) {
+            let proof = post.provesItselfByToken ? "token" : "certificate"
+            let state = post.isRevoked ? "revoked" : "enrolled"
             if Terminal.isTerminal {
-                let seen = last.map { TimeText.string($0) } ?? "never"
-                let ahead = row[8].flatMap { Int($0) } ?? 0
+                let seen = post.lastLine.map { TimeText.string($0) } ?? "never"
+                let ahead = post.clockAheadSeconds ?? 0
                 let clock = ahead > 60 ? ", clock \(ahead) s ahead" : ""
                 print(
                     Printable.text(
-                        "\(row[0] ?? "")  \(row[3] ?? "") by \(row[2] ?? ""), places "
-                            + "\(places(row).joined(separator: " ")), \(row[4] ?? "0") connections, "
-                            + "\(row[5] ?? "0") lines, \(row[6] ?? "0") forbidden, "
-                            + "last \(seen)\(clock)"))
+                        "\(post.name)  \(state) by \(proof), places "
+                            + "\(post.places.joined(separator: " ")), "
+                            + "\(post.connections) connections, \(post.lines) lines, "
+                            + "\(post.forbidden) forbidden, last \(seen)\(clock)"))
                 return
             }
             var out = JSONWriter()
             out.begin()
-            out.field("post", row[0])
-            out.list("places", places(row))
-            out.field("zone", row[9])
-            let sources = (row[10] ?? "").split(separator: "\n").map(String.init)
-            if !sources.isEmpty { out.list("sources", sources) }
-            out.field("proof", row[2])
-            out.field("state", row[3])
-            out.field("connections", row[4].flatMap { Int($0) } ?? 0)
-            out.field("lines", row[5].flatMap { Int($0) } ?? 0)
-            out.field("forbidden", row[6].flatMap { Int($0) } ?? 0)
-            if let last { out.field("lastLine", last) }
-            if let ahead = row[8].flatMap({ Int($0) }) { out.field("clockAheadSeconds", ahead) }
+            out.field("post", post.name)
+            out.list("places", post.places)
+            out.field("zone", post.zone)
+            if !post.sources.isEmpty { out.list("sources", post.sources) }
+            out.field("proof", proof)
+            out.field("state", state)
+            out.field("connections", post.connections)
+            out.field("lines", post.lines)
+            out.field("forbidden", post.forbidden)
+            if let last = post.lastLine { out.field("lastLine", last) }
+            if let ahead = post.clockAheadSeconds { out.field("clockAheadSeconds", ahead) }
             out.endLine()
             Console.write(out.bytes)
         }

@@ -37,7 +37,7 @@ struct Daemon: Service {
         let house = Services(
             store: store, inbox: Inbox(highLines: plan.inboxLines),
             hub: TailHub(capacity: plan.ringLines), status: DaemonStatus(clock: wall),
-            book: PostRegistry(source: store, network: plan.network, clock: wall),
+            book: PostRegistry(source: store, network: plan.network.network, clock: wall),
             listeners: Listeners(group: group, logger: logger, tls: tls), wall: wall)
         try await open(house)
         let beside = Task { await lookAfter(house, tls) }
@@ -45,8 +45,8 @@ struct Daemon: Service {
         try await withGracefulShutdownHandler {
             try await serve(house)
         } onGracefulShutdown: {
-            let isAway = house.status.state != "ok"
-            house.status.set("draining")
+            let isAway = house.status.state != .ok
+            house.status.set(.draining)
             Task {
                 await house.listeners.close()
                 house.inbox.stop()
@@ -112,7 +112,7 @@ struct Daemon: Service {
         for address in plan.tails {
             try await house.listeners.tail(
                 address, options: plan.tail, hub: house.hub, source: house.store,
-                network: plan.network, clock: house.wall)
+                network: plan.network.network, clock: house.wall)
         }
     }
 
@@ -140,7 +140,7 @@ struct Daemon: Service {
                 let hint =
                     failure.state == "42883" || failure.state == "42P01"
                     ? " (run caravan migrate)" : ""
-                house.status.set("no-database")
+                house.status.set(.noDatabase)
                 logger.error(
                     failure.kind == .fenced
                         ? "another daemon writes now" : "the log is out of reach; trying again",
@@ -234,9 +234,9 @@ struct Daemon: Service {
             status: house.status, clock: clock, options: plan.writer, logger: logger,
             notBefore: lastStep ?? .unset, dismissed: dismissed, book: house.book)
         do throws(StoreFailure) {
-            try await loop.run(changes: [.rules(plan.rules), .network(plan.networkBytes)])
+            try await loop.run(changes: [.rules(plan.rules), .network(plan.network)])
         } catch {
-            house.status.set("no-database")
+            house.status.set(.noDatabase)
             await startOver(house, "the log is opened anew; what is not acknowledged, send again")
             throw error
         }
@@ -271,12 +271,12 @@ struct Daemon: Service {
                     return house.inbox.poke()
                 }
                 // A commit that still fails says so again.
-                if wasAway, house.status.state == "no-database" { house.status.set("ok") }
+                if wasAway, house.status.state == .noDatabase { house.status.set(.ok) }
                 wasAway = false
             } catch {
                 // Also where there is nothing to write: who asks is told the truth.
                 wasAway = true
-                if house.status.state == "ok" { house.status.set("no-database") }
+                if house.status.state == .ok { house.status.set(.noDatabase) }
             }
         }
     }

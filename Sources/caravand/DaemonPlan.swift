@@ -20,8 +20,7 @@ struct DaemonPlan: Sendable {
     let partitionDays: Int
     /// nil: none is written.
     let metricsFile: String?
-    let networkBytes: [UInt8]
-    let network: Network
+    let network: LoadedNetwork
     let tls: TLSFiles?
     let anonymous: String
     let runFolder: String
@@ -89,8 +88,7 @@ struct DaemonPlan: Sendable {
         writer.checkpointDirty = settings.integer("writer.checkpoint-changes")
         retentionDays = settings.integer("retention.days")
         partitionDays = settings.integer("partitions.days-ahead")
-        networkBytes = try DaemonPlan.network(settings.text("network.file"))
-        network = try NetworkFile.parse(networkBytes)
+        network = try DaemonPlan.network(settings.text("network.file"))
         rules = try settings.rules()
         logLevel = Logger.Level(rawValue: settings.text("log.level")) ?? .info
         speedup = settings.number("clock.speedup")
@@ -143,15 +141,14 @@ struct DaemonPlan: Sendable {
             revocations: revocations.isEmpty ? nil : revocations)
     }
 
-    private static func network(_ file: String) throws -> [UInt8] {
-        if file.isEmpty { return NetworkFile.shippedBytes }
+    private static func network(_ file: String) throws -> LoadedNetwork {
+        if file.isEmpty { return .shipped }
         guard let data = FileManager.default.contents(atPath: file) else {
             throw ValidationFailure("network.file is '\(file)', which cannot be read")
         }
-        do { _ = try NetworkFile.parse(Array(data)) } catch {
+        do { return try LoadedNetwork(Array(data)) } catch {
             throw ValidationFailure("network.file \(file): \(error)")
         }
-        return Array(data)
     }
 }
 

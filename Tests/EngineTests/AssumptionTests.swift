@@ -113,7 +113,7 @@ extension Effects {
         var engine = try await Recovery.run(log).engine
         let zone = try #require(NetworkFile.shipped.zone(named: "+03:00"))
         let steps: [([FeedChunk], [ConfigChange])] = [
-            ([], [.rules(AlertRules()), .network(NetworkFile.shippedBytes)]),
+            ([], [.rules(AlertRules()), .network(.shipped)]),
             ([], [.posts([PostEnrolment(name: "GATE", zone: zone, sources: ["X"])])]),
             ([said([plan("A", "2026-01-03T04:00:00"), plan("B", "2026-01-04")], by: "GATE")], []),
             ([said([plan("A", "2026-01-03T05:00:00")], by: "GATE", stream: "s", seq: 1)], []),

@@ -79,7 +79,7 @@ private func lineChunk(_ lines: some Collection<TimedLine>) -> FeedChunk {
             let log = MemoryLog()
             var engine = try await Recovery.run(log).engine
             let first = engine.step(
-                [], changes: [.rules(AlertRules()), .network(NetworkFile.shippedBytes)],
+                [], changes: [.rules(AlertRules()), .network(.shipped)],
                 now: start)
             if let commit = first.commit { try await log.commit(commit) }
             var now = start
@@ -125,7 +125,7 @@ private func lineChunk(_ lines: some Collection<TimedLine>) -> FeedChunk {
         let log = MemoryLog()
         var engine = try await Recovery.run(log).engine
         var plain = engine
-        let changes: [ConfigChange] = [.rules(AlertRules()), .network(NetworkFile.shippedBytes)]
+        let changes: [ConfigChange] = [.rules(AlertRules()), .network(.shipped)]
         for half in [lines.prefix(lines.count / 2), lines.suffix(lines.count - lines.count / 2)] {
             let work = lineChunk(half)
             let missing = engine.missing([work])

@@ -32,7 +32,7 @@ private let start = Instant(seconds: 1_767_225_600)  // 2026-01-01T00:00:00Z
         var engine = try await Recovery.run(log).engine
         engine.sweepFrom = sweepFrom
         _ = engine.step(
-            [], changes: [.rules(AlertRules()), .network(NetworkFile.shippedBytes)], now: start)
+            [], changes: [.rules(AlertRules()), .network(.shipped)], now: start)
         var said: [[UInt8]] = []
         var day = 0
         for line in Traffic(options).lines {

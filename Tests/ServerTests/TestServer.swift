@@ -85,7 +85,7 @@ final class TestServer: Sendable {
                 recovered: recovered, store: log, inbox: inbox, hub: hub, status: status,
                 clock: DaemonClock(wall: wallNow), options: writer, logger: logger, book: book)
             try? await loop.run(
-                changes: [.rules(AlertRules()), .network(NetworkFile.shippedBytes)])
+                changes: [.rules(AlertRules()), .network(.shipped)])
         }
     }
 

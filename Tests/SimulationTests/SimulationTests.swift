@@ -114,7 +114,7 @@ private let start = Instant(seconds: 1_767_225_600)
                     source: 1, origin: Origin(),
                     text: Array(part.map(\.line).joined(separator: [0x0A])), parser: FeedParser())
                 let effects = engine.step(
-                    [chunk], changes: [.network(NetworkFile.shippedBytes)], now: now)
+                    [chunk], changes: [.network(.shipped)], now: now)
                 if random.chance(0.2) {
                     log.inject([random.chance(0.5) ? .refused : .unknownOutcome])
                 }

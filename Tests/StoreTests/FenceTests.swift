@@ -27,7 +27,7 @@ private func open(
 /// Writes so many batches of one event each, from the number that the engine is at.
 private func write(_ count: Int, _ engine: inout Engine, _ log: PostgresLog) async throws {
     for _ in 0..<count {
-        let changes: [ConfigChange] = engine.batch == 0 ? [.network(NetworkFile.shippedBytes)] : []
+        let changes: [ConfigChange] = engine.batch == 0 ? [.network(.shipped)] : []
         let step = engine.step(
             [chunk([event(engine.batch)])], changes: changes,
             now: start.advanced(minutes: Double(engine.batch)))

@@ -159,7 +159,7 @@ import Wire
         var engine = try await Recovery.run(log).engine
         let step = engine.step(
             [chunk([#"{"plan":"S","containers":["MSKU0308961"],"from":"CNXIA","to":"KZALA"}"#])],
-            changes: [.network(NetworkFile.shippedBytes)], now: Instant(seconds: 1_767_225_600))
+            changes: [.network(.shipped)], now: Instant(seconds: 1_767_225_600))
         try await log.commit(try #require(step.commit))
         try await log.checkpoint(engine.cut(now: Instant(seconds: 1_767_225_600)))
         _ = try cluster.rows("update journey set state = '\\xff'::bytea || substr(state, 2)")

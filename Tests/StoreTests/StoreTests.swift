@@ -48,7 +48,7 @@ private func traffic(_ seed: UInt64) -> FeedChunk {
         #expect(recovered.head.batch == 0)
         var engine = recovered.engine
         let late = start.advanced(minutes: 100 * 1_440)
-        let changes: [ConfigChange] = [.rules(AlertRules()), .network(NetworkFile.shippedBytes)]
+        let changes: [ConfigChange] = [.rules(AlertRules()), .network(.shipped)]
         let first = try #require(
             engine.step([traffic(1)], changes: changes, now: late).commit)
         try await log.commit(first)
@@ -126,7 +126,7 @@ private func traffic(_ seed: UInt64) -> FeedChunk {
             "rub\u{0}bish",
         ]
         let effects = engine.step(
-            [chunk(lines)], changes: [.network(NetworkFile.shippedBytes)],
+            [chunk(lines)], changes: [.network(.shipped)],
             now: start.advanced(minutes: 600))
         try await log.commit(try #require(effects.commit))
         #expect(

@@ -238,7 +238,7 @@ public func chunk(_ lines: [String], source: Int = 1, first: Int = 1) -> FeedChu
 public func freshEngine(rules: AlertRules = AlertRules(), now: Instant) -> Engine {
     var engine = Engine()
     _ = engine.step(
-        [], changes: [.rules(rules), .network(NetworkFile.shippedBytes)], now: now)
+        [], changes: [.rules(rules), .network(.shipped)], now: now)
     return engine
 }
 
