@@ -19,62 +19,22 @@ public struct Engine: Sendable {
     public internal(set) var counts = LineCounts()
 
     public let parser: FeedParser
-    var chains: Chains
-    var symbols = Symbols()
-    var records: [ContainerRecord] = []
-    /// For each slot the step that its container waits in, as the pools know of it.
-    var waits: [OpenStep] = []
-    var slots: [ContainerNumber: Int] = [:]
-    var freeSlots: [Int] = []
-    /// Containers whose records rest in the store.
-    var resting: Set<ContainerNumber> = []
-    /// Hashes of the plans that do.
-    var restingShipments: Set<UInt64> = []
-    /// Plans that the store believes to rest, and that do not any more.
-    var revived: Set<String> = []
-    /// Symbols of plans that left memory; nothing else may refer to them.
-    var looseSymbols: [UInt32] = []
-    /// They are looked through when they are so many, and a quarter of all.
-    var sweepFrom = 1_000
-    var shipments = ShipmentTable()
-    var closures: [String: StandingClosure] = [:]
-    var windows: [ClosureWindow] = []
-    /// By the symbol of their place their indices in `windows`.
-    var windowsAt: [UInt32: [Int]] = [:]
-    var pools = Pools()
-    var composer = Composer()
-    public internal(set) var intervals = IntervalCalibrator()
-    var intervalsDirty = false
-    var marks = StreamMarks()
-    var due = DueHeap()
-    /// When containers of which nothing is expected any more may rest.
-    var restDue = DueHeap()
-    var dirtyRecords = SlotSet()
-    /// Plans that no checkpoint has yet, with their lines.
-    var unsavedPlans: [UInt32: [UInt8]] = [:]
-    var dirtyClosures: Set<String> = []
+
+    // The stages, each with what it knows.
+
+    /// What does the line say, may this sender say it, is it new?
+    var intake = Intake()
+    /// The record that a line belongs to, and which records are in memory.
+    var register = Register()
+    /// Which ways there are.
+    var ways: Chains
+    var closureBook = ClosureBook()
+    /// What is expected, and what has been learned.
+    var forecasting = Forecasting()
     var configDirty = true
-    /// What was forgotten since the last checkpoint.
-    var forgotten = Checkpoint.Forgotten()
 
-    /// The posts that are enrolled, as of the log.
-    var roster = Roster()
-    /// Events may be known that were taken when an id was nobody's.
-    var knowsUnowned = false
-    var spellings: [String: [String]] = [:]
-
-    struct StandingClosure: Sendable {
-        var closure: Closure
-        var reading: LineReading
-        var received: Instant
-        var line: [UInt8]
-
-        var version: PlanVersion {
-            var version = PlanVersion(closure)
-            if reading.isOld { version.civil = nil }
-            return version
-        }
-    }
+    /// How good the forecasts have been.
+    public var intervals: IntervalCalibrator { forecasting.intervals }
 
     /// `parser`: reads what a log or a snapshot holds, which was taken under whatever limits.
     public init(parser: FeedParser = FeedParser(limits: .largest)) {
@@ -82,15 +42,15 @@ public struct Engine: Sendable {
         rules = AlertRules()
         network = Network()
         networkBytes = []
-        chains = Chains(network: Network())
+        ways = Chains(network: Network())
     }
 
     /// The earliest moment at which `step` has something to do without any line.
     public var nextDue: Instant {
-        mutating get { due.next }
+        mutating get { register.due.next }
     }
 
-    public var liveContainers: Int { slots.count }
+    public var liveContainers: Int { register.slots.count }
 
     /// Decides one batch: what arrived, and what has become due by `now`.
     public mutating func step(
@@ -99,8 +59,8 @@ public struct Engine: Sendable {
         var draft = Draft(now: now)
         for change in changes { apply(change, &draft) }
         for chunk in chunks { decide(chunk, &draft) }
-        let dueSlots = due.popDue(now).sorted {
-            records[$0].number < records[$1].number
+        let dueSlots = register.due.popDue(now).sorted {
+            register.records[$0].number < register.records[$1].number
         }
         touchClosed(&draft)
         for slot in draft.order { refold(slot, &draft) }
@@ -149,7 +109,9 @@ public struct Engine: Sendable {
                 _ = draft.blob.append(.network, Origin(), $0)
             }
             install(loaded.network, loaded.bytes)
-            for slot in slots.values.sorted(by: { records[$0].number < records[$1].number }) {
+            for slot in register.slots.values.sorted(by: {
+                register.records[$0].number < register.records[$1].number
+            }) {
                 draft.touch(slot) { $0.planChanged = true }
             }
         case .rules(let rules):
@@ -158,7 +120,7 @@ public struct Engine: Sendable {
             bytes.withUnsafeBufferPointer { _ = draft.blob.append(.rules, Origin(), $0) }
             install(rules)
         case .posts(let posts):
-            let changed = posts.filter { roster[$0.name] != $0 }.sorted { $0.name < $1.name }
+            let changed = posts.filter { intake.roster[$0.name] != $0 }.sorted { $0.name < $1.name }
             guard !changed.isEmpty else { return }
             let bytes = RosterCoding.encode(changed)
             bytes.withUnsafeBufferPointer { _ = draft.blob.append(.posts, Origin(), $0) }
@@ -167,15 +129,16 @@ public struct Engine: Sendable {
     }
 
     mutating func install(_ network: Network, _ bytes: [UInt8]) {
-        for slot in slots.values { forgetLessons(slot) }
+        for slot in register.slots.values { forgetLessons(slot) }
         self.network = network
         networkBytes = bytes
-        spellings = [:]
-        chains = Chains(network: network)
-        for symbol in shipments.symbols {
-            guard let old = shipments[symbol] else { continue }
-            shipments[symbol] = Shipment(
-                plan: old.plan, old.reading, received: old.received, &chains, &symbols, &pools)
+        intake.spellings = [:]
+        ways = Chains(network: network)
+        for symbol in register.shipments.symbols {
+            guard let old = register.shipments[symbol] else { continue }
+            register.shipments[symbol] = Shipment(
+                plan: old.plan, old.reading, received: old.received, &ways, &register.symbols,
+                &forecasting.pools)
         }
         rebuildWindows()
         configDirty = true
@@ -187,10 +150,7 @@ public struct Engine: Sendable {
     }
 
     mutating func install(_ posts: [PostEnrolment]) {
-        for post in posts { roster.put(post) }
+        for post in posts { intake.roster.put(post) }
         configDirty = true
     }
-
-    /// Slots that a plan no longer names, between `put` and the touches.
-    var unnamed: [Int] = []
 }

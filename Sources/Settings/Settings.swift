@@ -115,7 +115,8 @@ public struct Settings: Sendable {
                 return
             }
             if key.isEmpty {
-                throw SettingsFlaw("\(file) is no mapping of settings, but \(node.string ?? "a list")")
+                throw SettingsFlaw(
+                    "\(file) is no mapping of settings, but \(node.string ?? "a list")")
             }
             guard let setting = known[key] else { throw unknown(key, known, file) }
             switch node {

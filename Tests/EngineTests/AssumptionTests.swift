@@ -42,7 +42,8 @@ extension Engine {
     fileprivate mutating func hears(_ chunk: FeedChunk) -> Effects { step([chunk], now: now) }
 
     fileprivate func times(_ shipment: String) -> [Instant?] {
-        guard let plan = symbols.known(shipment).flatMap({ shipments[$0] })?.plan else { return [] }
+        guard let plan = register.symbols.known(shipment).flatMap({ register.shipments[$0] })?.plan
+        else { return [] }
         return [plan.promised] + plan.milestones.map(\.time)
     }
 }
@@ -77,8 +78,8 @@ extension Effects {
             said([
                 #"{"closure":"C","place":"CNHRS","from":"2026-01-01T00:00:00","until":"2026-01-04"}"#
             ]))
-        #expect(engine.closures["C"]?.closure.from == at("2026-01-01T00:00:00+08:00"))
-        #expect(engine.closures["C"]?.closure.until == at("2026-01-04T23:59:59+08:00"))
+        #expect(engine.closureBook.closures["C"]?.closure.from == at("2026-01-01T00:00:00+08:00"))
+        #expect(engine.closureBook.closures["C"]?.closure.until == at("2026-01-04T23:59:59+08:00"))
     }
 
     @Test func thePostsOwnClockGoesBeforeThatOfThePlace() throws {
@@ -93,7 +94,8 @@ extension Effects {
                 [plan("T1", "2026-01-03T04:00:00"), event("1", "KZHOR", "2026-01-02T16:00:00")],
                 by: "GATE"))
         #expect(engine.times("T1").first == at("2026-01-03T04:00:00+08:00"))
-        #expect(engine.records[0].history.events[0].time == at("2026-01-02T16:00:00+08:00"))
+        #expect(
+            engine.register.records[0].history.events[0].time == at("2026-01-02T16:00:00+08:00"))
         // Said once more it is no news; said otherwise it counts from the next line on.
         #expect(
             engine.step(
@@ -147,7 +149,7 @@ extension Effects {
         var engine = freshEngine(now: start)
         let effects = engine.hears(said([event("1", "SGSIN", "2026-01-01T16:00:00")]))
         #expect(effects.codes.sorted() == ["place-unknown", "zone-unknown"])
-        #expect(engine.records[0].history.events[0].flags.isVague)
+        #expect(engine.register.records[0].history.events[0].flags.isVague)
         let known = engine.hears(said([event("2", "SGSIN", "2026-01-01T16:00:00+08:00")]))
         #expect(known.codes == ["place-unknown"])
     }
@@ -166,7 +168,7 @@ extension Effects {
                         ",\"updated\":\"2026-01-01 13:00\""),
                 ], by: "GATE"))
         #expect(effects.codes == ["offset-assumed"] && effects.notes[0].field == "updated")
-        let events = engine.records[0].history.events
+        let events = engine.register.records[0].history.events
         #expect(events.map(\.retracted) == [false])
         #expect(events[0].updated == at("2026-01-01T13:00:00+05:00"))
         // Of a day at a place whose zone nobody knows both is said.
@@ -185,7 +187,7 @@ extension Effects {
                     event("3", "DEDUI", "2026-07-01T02:30:00"),
                 ])
             ], now: late)
-        let events = engine.records[0].history.events
+        let events = engine.register.records[0].history.events
         #expect(
             events.map(\.time) == [
                 at("2026-03-29T03:30:00+02:00"), at("2026-07-01T02:30:00+02:00"),
@@ -206,7 +208,9 @@ extension Effects {
         ]
         let lines = spellings.enumerated().map { event("\($0)", $1, "2026-01-01T1\($0):00:00Z") }
         #expect(engine.hears(said(lines)).notes.isEmpty)
-        #expect(Set(engine.records[0].history.events.map { engine.symbols[$0.place] }) == ["KZHOR"])
+        #expect(
+            Set(engine.register.records[0].history.events.map { engine.register.symbols[$0.place] })
+                == ["KZHOR"])
         let near = engine.hears(
             said([
                 event("a", "KZHRO", "2026-01-01T20:00:00Z"),
@@ -226,8 +230,10 @@ extension Effects {
                 "{\"plan\":\"P\",\"containers\":[\"\(box)\"],\"from\":\"Xi'an\",\"to\":\"almaty\","
                     + "\"via\":[\"Khorgos dry port\"],\"mode\":\"RAIL\"}"
             ]))
-        let chain = engine.symbols.known("P").flatMap { engine.shipments[$0]?.chain } ?? []
-        #expect(chain.contains { engine.symbols[$0.place] == "KZHOR" })
+        let chain =
+            engine.register.symbols.known("P").flatMap { engine.register.shipments[$0]?.chain }
+            ?? []
+        #expect(chain.contains { engine.register.symbols[$0.place] == "KZHOR" })
     }
 
     @Test func aClockThatIsYearsBackIsRefused() {
@@ -347,7 +353,8 @@ extension Effects {
         #expect(keys.map(\.field) == ["shipement", "x", "via", "promissed", "milestones.tiem"])
         #expect(keys.map(\.suggest) == [["shipment"], [], [], ["promised"], ["time"]])
         #expect(effects.warned[.keyUnknown] == 6)
-        #expect(engine.records[0].history.events.allSatisfy { $0.flags.contains(.keyUnknown) })
+        #expect(
+            engine.register.records[0].history.events.allSatisfy { $0.flags.contains(.keyUnknown) })
     }
 
     @Test func aPlanThatBeginsWithAGateInIsForecastAndMissed() {

@@ -21,7 +21,7 @@ private func plan(_ promised: String, version: Int) -> String {
 /// again at each start.
 @Suite struct CounterTests {
     private func isLate(_ engine: Engine) -> AlertEpisode? {
-        engine.records.first?.journeys.first?.publication.alerts.first { $0.type == .late }
+        engine.register.records.first?.journeys.first?.publication.alerts.first { $0.type == .late }
     }
 
     private func step(_ engine: inout Engine, _ line: String, _ minute: Double) {
@@ -39,14 +39,14 @@ private func plan(_ promised: String, version: Int) -> String {
             125)
         #expect(isLate(engine)?.phase == .open)
         // Every counter of every alert at its end, in memory and as the store keeps it.
-        for at in engine.records[0].journeys[0].publication.alerts.indices {
-            engine.records[0].journeys[0].publication.alerts[at].rev = .max
-            engine.records[0].journeys[0].publication.alerts[at].evidence = .max
-            engine.records[0].journeys[0].publication.alerts[at].episode = .max
+        for at in engine.register.records[0].journeys[0].publication.alerts.indices {
+            engine.register.records[0].journeys[0].publication.alerts[at].rev = .max
+            engine.register.records[0].journeys[0].publication.alerts[at].evidence = .max
+            engine.register.records[0].journeys[0].publication.alerts[at].episode = .max
         }
-        let kept = RecordCoding.encode(engine.records[0], engine.symbols.texts)
-        let read = try RecordCoding.decode(kept, &engine.symbols)
-        #expect(read.journeys[0].publication == engine.records[0].journeys[0].publication)
+        let kept = RecordCoding.encode(engine.register.records[0], engine.register.symbols.texts)
+        let read = try RecordCoding.decode(kept, &engine.register.symbols)
+        #expect(read.journeys[0].publication == engine.register.records[0].journeys[0].publication)
         // Promises that come and go, a hundred times: levels change, episodes end and begin.
         let promises = ["2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z", soon]
         for round in 2..<102 {
@@ -54,7 +54,7 @@ private func plan(_ promised: String, version: Int) -> String {
             step(&engine, plan(promises[round % 3], version: round), minute)
             _ = engine.step([], now: start.advanced(minutes: minute + 20))
         }
-        let alerts = try #require(engine.records[0].journeys.first?.publication.alerts)
+        let alerts = try #require(engine.register.records[0].journeys.first?.publication.alerts)
         #expect(alerts.contains { $0.rev > 0 && $0.episode == .max })
         // Nor does the list of them grow for ever.
         #expect(alerts.count <= 34)
@@ -65,19 +65,20 @@ private func plan(_ promised: String, version: Int) -> String {
         var engine = freshEngine(now: start)
         let promises = ["2026-01-02T20:00:00Z", "2026-01-01T20:00:00Z"]
         step(&engine, plan(promises[0], version: 0), 1)
-        engine.records[0].journeys[0].publication.alerts = [
+        engine.register.records[0].journeys[0].publication.alerts = [
             AlertEpisode(
                 type: .late, milestone: 1, place: 0, code: .arri, episode: 65_535, since: start)
         ]
-        let last = engine.records[0].journeys[0].publication.alerts.count - 1
-        engine.records[0].journeys[0].publication.alerts[last].phase = .open
-        engine.records[0].journeys[0].publication.alerts[last].rev = 65_535
+        let last = engine.register.records[0].journeys[0].publication.alerts.count - 1
+        engine.register.records[0].journeys[0].publication.alerts[last].phase = .open
+        engine.register.records[0].journeys[0].publication.alerts[last].rev = 65_535
         for version in 1..<5 {
             step(
                 &engine, plan(promises[version % 2], version: version * 40),
                 Double(version) * 40)
         }
-        #expect(engine.records[0].journeys[0].publication.alerts.contains { $0.rev > 65_535 })
+        #expect(
+            engine.register.records[0].journeys[0].publication.alerts.contains { $0.rev > 65_535 })
     }
 
     @Test func whatIsLearnedOutlivesTheEndOfItsCounters() {

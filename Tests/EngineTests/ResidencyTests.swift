@@ -30,7 +30,7 @@ private let start = Instant(seconds: 1_767_225_600)  // 2026-01-01T00:00:00Z
         options.shipmentsPerDay = Double(perDay)
         let log = MemoryLog()
         var engine = try await Recovery.run(log).engine
-        engine.sweepFrom = sweepFrom
+        engine.register.sweepFrom = sweepFrom
         _ = engine.step(
             [], changes: [.rules(AlertRules()), .network(.shipped)], now: start)
         var said: [[UInt8]] = []
@@ -44,9 +44,10 @@ private let start = Instant(seconds: 1_767_225_600)  // 2026-01-01T00:00:00Z
                 if day % 100 == 0 {
                     sizes.append(
                         Sizes(
-                            containers: engine.slots.count,
-                            shipments: engine.shipments.symbols.count,
-                            symbols: engine.symbols.texts.count, closures: engine.closures.count))
+                            containers: engine.register.slots.count,
+                            shipments: engine.register.shipments.symbols.count,
+                            symbols: engine.register.symbols.texts.count,
+                            closures: engine.closureBook.closures.count))
                 }
             }
             let chunk = FeedChunk(
@@ -121,14 +122,14 @@ private let start = Instant(seconds: 1_767_225_600)  // 2026-01-01T00:00:00Z
         let lines = [plan, event("DEPA", "AAA", 1, "a"), event("ARRI", "BBB", 2, "b")]
         #expect(try await send(lines, late).stored == 3)
         try await checkpoint(late)
-        #expect(engine.shipments.symbols.isEmpty && engine.slots.isEmpty)
+        #expect(engine.register.shipments.symbols.isEmpty && engine.register.slots.isEmpty)
         // After a start, too: neither is read.
         engine = try await Recovery.run(log).engine
-        #expect(engine.shipments.symbols.isEmpty && engine.slots.isEmpty)
+        #expect(engine.register.shipments.symbols.isEmpty && engine.register.slots.isEmpty)
         #expect(try await send([plan], late + 1).duplicate == 1)
         #expect(try await send(lines, late + 2).duplicate == 3)
         try await checkpoint(late + 3)
-        #expect(engine.shipments.symbols.isEmpty && engine.slots.isEmpty)
+        #expect(engine.register.shipments.symbols.isEmpty && engine.register.slots.isEmpty)
         // News brings the box back with its plan; a crash behind that leads to the same.
         #expect(try await send([event("GTOT", "BBB", 3, "c")], late + 4).stored == 1)
         #expect(engine.containers(of: "OLD")?.count == 1)
@@ -158,7 +159,7 @@ private let start = Instant(seconds: 1_767_225_600)  // 2026-01-01T00:00:00Z
             let effects = close("c\(number)", Double(number) * 90)
             #expect(effects.counts.stored == 1)
         }
-        #expect(engine.closures.count <= 3)
-        #expect(engine.forgotten.closures.count >= 17)
+        #expect(engine.closureBook.closures.count <= 3)
+        #expect(engine.register.forgotten.closures.count >= 17)
     }
 }

@@ -147,19 +147,21 @@ extension Effects {
         #expect(echo.counts.stored == 2)
         // Said by two it is no news, no second evidence, and no second lesson.
         #expect(echo.commit?.outputs.isEmpty == true && first.commit?.outputs.isEmpty == false)
-        #expect(engine.records[0].history.events.count == 4)
-        #expect(engine.records[0].journeys[0].progress.eventCount == 2)
-        let taught = zip(engine.pools.keys.indices, alone.pools.keys.indices).allSatisfy {
-            engine.pools.pools[$0] == alone.pools.pools[$1]
+        #expect(engine.register.records[0].history.events.count == 4)
+        #expect(engine.register.records[0].journeys[0].progress.eventCount == 2)
+        let taught = zip(
+            engine.forecasting.pools.keys.indices, alone.forecasting.pools.keys.indices
+        ).allSatisfy {
+            engine.forecasting.pools.pools[$0] == alone.forecasting.pools.pools[$1]
         }
-        #expect(taught && engine.pools.keys.count == alone.pools.keys.count)
+        #expect(taught && engine.forecasting.pools.keys.count == alone.forecasting.pools.keys.count)
         // It lasts as long as one of them says so.
         _ = engine.hears(
             said(["{\"id\":\"b\",\"container\":\"\(box)\",\"retract\":true}"], by: "P"))
-        #expect(engine.records[0].journeys[0].progress.furthest == 1)
+        #expect(engine.register.records[0].journeys[0].progress.furthest == 1)
         _ = engine.hears(
             said(["{\"id\":\"b\",\"container\":\"\(box)\",\"retract\":true}"], by: "Q"))
-        #expect(engine.records[0].journeys[0].progress.furthest == 0)
+        #expect(engine.register.records[0].journeys[0].progress.furthest == 0)
     }
 
     @Test func anEventMovesToTheBoxThatWasMeant() {

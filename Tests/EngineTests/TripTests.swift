@@ -46,12 +46,12 @@ private func story(_ lines: [String], after hours: Double = 1_000) -> [String: [
 
 private func story(_ engine: Engine) -> [String: [String]] {
     var found: [String: [String]] = [:]
-    for journey in engine.records[0].journeys where journey.shipment != 0 {
-        guard let shipment = engine.shipments[journey.shipment] else { continue }
-        found[engine.symbols[journey.shipment]] = zip(
+    for journey in engine.register.records[0].journeys where journey.shipment != 0 {
+        guard let shipment = engine.register.shipments[journey.shipment] else { continue }
+        found[engine.register.symbols[journey.shipment]] = zip(
             shipment.chain, journey.progress.reached
         ).map { milestone, reached in
-            let what = "\(milestone.code.code) \(engine.symbols[milestone.place])"
+            let what = "\(milestone.code.code) \(engine.register.symbols[milestone.place])"
             guard reached != .unset else { return what + " -" }
             let hours = reached.minutes(since: start) / 60
             return what + " " + (hours == hours.rounded() ? "\(Int(hours))" : "\(hours)")
@@ -99,7 +99,7 @@ private let back = ["DEPA DEDUI 500", "ARRI KZHOR 800", "ARRI CNXIA 900"]
         var alone = freshEngine(now: start)
         _ = alone.step([chunk([house] + events.map { seen($0) })], now: hour(1_000))
         func observations(_ engine: Engine) -> Int {
-            engine.pools.pools.reduce(0) { $0 + $1.values.count }
+            engine.forecasting.pools.pools.reduce(0) { $0 + $1.values.count }
         }
         #expect(observations(both) == observations(alone) && observations(alone) > 0)
         // A correction is learned and unlearned once, too, and a plan that goes takes nothing along.
@@ -230,7 +230,7 @@ private let back = ["DEPA DEDUI 500", "ARRI KZHOR 800", "ARRI CNXIA 900"]
         ]
         _ = engine.step([chunk(lines)], now: hour(50))
         #expect(story(engine)["P"] == ["DEPA KZHOR 10", "ARRI KZALA -", "GTOT KZALA 28"])
-        #expect(engine.pools.pools.allSatisfy { $0.values.isEmpty })
+        #expect(engine.forecasting.pools.pools.allSatisfy { $0.values.isEmpty })
         // Reported late, but of before the end, it counts.
         _ = engine.step([chunk([seen("ARRI KZALA 25")])], now: hour(51))
         #expect(story(engine)["P"] == ["DEPA KZHOR 10", "ARRI KZALA 25", "GTOT KZALA 28"])
@@ -249,12 +249,12 @@ private let back = ["DEPA DEDUI 500", "ARRI KZHOR 800", "ARRI CNXIA 900"]
             for line in (plan.map { [$0] } ?? []) + shuffled {
                 _ = engine.step([chunk([line])], now: hour(1_000))
             }
-            let record = engine.records[0]
+            let record = engine.register.records[0]
             let read = ReadingOrder.read(record.history.events, by: engine.guide(record))
             found.insert(
                 read.map {
                     let event = record.history.events[$0.index]
-                    return "\(event.code.code) \(engine.symbols[event.place])"
+                    return "\(event.code.code) \(engine.register.symbols[event.place])"
                 })
         }
         // Whatever the order in which the news came.
@@ -286,11 +286,11 @@ private let back = ["DEPA DEDUI 500", "ARRI KZHOR 800", "ARRI CNXIA 900"]
         let days = (0..<300).map { seen("INSP ZX\($0 + 10_000) 40", day: true) }
         var engine = freshEngine(now: start)
         _ = engine.step([chunk(many + days)], now: hour(50))
-        let record = engine.records[0]
+        let record = engine.register.records[0]
         let read = ReadingOrder.read(record.history.events, by: engine.guide(record))
         #expect(read.count == 1_500)
         #expect(zip(read, read.dropFirst()).allSatisfy { $0.time <= $1.time })
-        let names = read.map { engine.symbols[record.history.events[$0.index].place] }
+        let names = read.map { engine.register.symbols[record.history.events[$0.index].place] }
             .filter { $0.hasPrefix("ZY") }
         #expect(names == names.sorted())
     }
@@ -316,16 +316,16 @@ private let back = ["DEPA DEDUI 500", "ARRI KZHOR 800", "ARRI CNXIA 900"]
             seen("ARRI KZALA 30", day: true), seen("GTOT KZALA 61"),
         ]
         _ = engine.step([chunk(lines)], now: hour(70))
-        let journey = engine.records[0].journeys[0]
+        let journey = engine.register.records[0].journeys[0]
         let reached = journey.progress.reached
         #expect(reached.count == 3 && reached.allSatisfy { $0 != .unset })
         #expect(reached == reached.sorted())
-        #expect(engine.pools.pools.allSatisfy { $0.values.isEmpty })
+        #expect(engine.forecasting.pools.pools.allSatisfy { $0.values.isEmpty })
         // The time itself takes the day's place, and is learned from.
         let timed = seen("ARRI KZALA 42").replacing(
             "{\"container\"", with: "{\"id\":\"x\",\"container\"")
         _ = engine.step([chunk([timed])], now: hour(71))
-        #expect(engine.pools.pools.contains { !$0.values.isEmpty })
+        #expect(engine.forecasting.pools.pools.contains { !$0.values.isEmpty })
     }
 
     @Test func noStepOfNegativeLengthIsLearned() {
@@ -337,6 +337,6 @@ private let back = ["DEPA DEDUI 500", "ARRI KZHOR 800", "ARRI CNXIA 900"]
                     seen("DEPA CNHRS 12"), seen("GTIN KZHOR 11.5"),
                 ])
             ], now: hour(20))
-        #expect(engine.pools.pools.allSatisfy { $0.values.isEmpty })
+        #expect(engine.forecasting.pools.pools.allSatisfy { $0.values.isEmpty })
     }
 }

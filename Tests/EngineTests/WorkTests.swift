@@ -96,17 +96,17 @@ private func event(_ number: Int, _ place: Int) -> String {
         var engine = freshEngine(now: start)
         _ = engine.step([chunk([joined("W", boxes: 0..<100, milestones: 100)])], now: start)
         for number in 0..<3 {
-            let before = engine.composer.compositions
+            let before = engine.forecasting.composer.compositions
             let effects = engine.step(
                 [chunk([event(number, number)])], now: start.advanced(minutes: Double(number) * 70))
             #expect(effects.counts.stored == 1)
             // The boxes are a hundred; those whose news is held back see it from their own time.
-            #expect(engine.composer.compositions - before <= 2)
+            #expect(engine.forecasting.composer.compositions - before <= 2)
         }
         // What changes nothing in a shipment is no news for the others in it.
-        let before = engine.composer.compositions
+        let before = engine.forecasting.composer.compositions
         _ = engine.step([chunk([event(0, 0)])], now: start.advanced(minutes: 140))
-        #expect(engine.composer.compositions == before)
+        #expect(engine.forecasting.composer.compositions == before)
     }
 
     @Test func newsDoesNotTravelFromPlanToPlan() {
@@ -114,9 +114,9 @@ private func event(_ number: Int, _ place: Int) -> String {
         // Each plan shares one box with the next.
         let plans = (0..<20).map { joined("C\($0)", boxes: $0..<($0 + 2), milestones: 2) }
         _ = engine.step([chunk(plans)], now: start)
-        let before = engine.composer.compositions
+        let before = engine.forecasting.composer.compositions
         _ = engine.step([chunk([event(0, 0)])], now: start.advanced(minutes: 1))
-        #expect(engine.composer.compositions - before <= 4)
+        #expect(engine.forecasting.composer.compositions - before <= 4)
     }
 
     @Test func aTrainThatHasYetToBeginIsComposedOnce() {
@@ -128,6 +128,6 @@ private func event(_ number: Int, _ place: Int) -> String {
         let effects = engine.step([chunk([line])], now: start)
         // A word about each of them.
         #expect(effects.commit?.outputs.count == 200)
-        #expect(engine.composer.compositions == 1)
+        #expect(engine.forecasting.composer.compositions == 1)
     }
 }

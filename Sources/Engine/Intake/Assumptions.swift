@@ -39,7 +39,7 @@ struct AssumedClock {
 extension Engine {
     /// The clock of the post where it has one, else of the place.
     func clock(of post: String, at place: String?) -> AssumedClock {
-        if let zone = roster[post]?.zone {
+        if let zone = intake.roster[post]?.zone {
             return AssumedClock(zone: zone, whose: "post \(post)")
         }
         if let place, let known = network.place(meant: place) {
@@ -88,24 +88,24 @@ extension Engine {
 
     /// The place of the event that a line without one speaks of.
     private func spokenOf(_ read: ReadLine, _ chunk: FeedChunk) -> String? {
-        guard let slot = slots[read.event.container] else { return nil }
+        guard let slot = register.slots[read.event.container] else { return nil }
         let named = identity(of: read, chunk)
-        let known = records[slot].history.events.first {
+        let known = register.records[slot].history.events.first {
             $0.place != 0
                 && ($0.identity == named.identity
                     || named.isWhole && $0.flags.contains(.shared)
                         && $0.identity.high == named.identity.high)
         }
-        return known.map { symbols[$0.place] }
+        return known.map { register.symbols[$0.place] }
     }
 
     /// Places that are spelled nearly so. Each spelling is looked up once and kept while they are few:
     /// no state, it follows from the network.
     mutating func nearPlaces(_ text: String) -> [String] {
-        if let known = spellings[text] { return known }
-        if spellings.count >= Engine.spellingsKept { spellings = [:] }
+        if let known = intake.spellings[text] { return known }
+        if intake.spellings.count >= Engine.spellingsKept { intake.spellings = [:] }
         let near = network.places(near: text)
-        spellings[text] = near
+        intake.spellings[text] = near
         return near
     }
 

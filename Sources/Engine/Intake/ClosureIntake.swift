@@ -14,7 +14,7 @@ extension Engine {
         }
         let (closure, reading, assumed) = timed(stated, chunk)
         let version = PlanVersion(closure)
-        if let known = closures[closure.id]?.version {
+        if let known = closureBook.closures[closure.id]?.version {
             if known.isSame(as: version) { return .duplicate }
             if version.updated < known.updated {
                 _ = draft.blob.append(.line, chunk.origin, bytes)
@@ -23,9 +23,9 @@ extension Engine {
         }
         _ = draft.blob.append(.line, chunk.origin, bytes)
         let place = closurePlace(closure)
-        closures[closure.id] = StandingClosure(
+        closureBook.closures[closure.id] = ClosureBook.StandingClosure(
             closure: closure, reading: reading, received: draft.now, line: Array(bytes))
-        dirtyClosures.insert(closure.id)
+        closureBook.dirtyClosures.insert(closure.id)
         draft.closedPlaces.insert(place)
         forgetClosures(draft.now)
         for time in assumed {
@@ -47,8 +47,12 @@ extension Engine {
     mutating func touchClosed(_ draft: inout Draft) {
         guard !draft.closedPlaces.isEmpty else { return }
         rebuildWindows()
-        let affected = slots.values.filter { waits(records[$0], at: draft.closedPlaces) }
-        for slot in affected.sorted(by: { records[$0].number < records[$1].number }) {
+        let affected = register.slots.values.filter {
+            waits(register.records[$0], at: draft.closedPlaces)
+        }
+        for slot in affected.sorted(by: {
+            register.records[$0].number < register.records[$1].number
+        }) {
             draft.touch(slot) { $0.closed = true }
         }
     }
@@ -56,29 +60,31 @@ extension Engine {
     /// A closure that holds nothing up any more is forgotten: so long after its end that no line about
     /// it is on its way still.
     mutating func forgetClosures(_ now: Instant) {
-        for (id, standing) in closures where isLongOver(standing, now) {
-            closures[id] = nil
-            dirtyClosures.remove(id)
-            forgotten.closures.append(id)
+        for (id, standing) in closureBook.closures where isLongOver(standing, now) {
+            closureBook.closures[id] = nil
+            closureBook.dirtyClosures.remove(id)
+            register.forgotten.closures.append(id)
         }
-        forgotten.closures.sort()
+        register.forgotten.closures.sort()
     }
 
     /// Nothing that is said of it now is news.
-    func isLongOver(_ standing: StandingClosure, _ now: Instant) -> Bool {
+    func isLongOver(_ standing: ClosureBook.StandingClosure, _ now: Instant) -> Bool {
         let over = now.advanced(minutes: -2 * Engine.closureMemoryMinutes)
         return standing.closure.end < over && standing.received < over
     }
 
     /// Closures that ended before this hold nothing up.
     private var closuresOver: Instant {
-        closures.values.reduce(Instant.unset) { max($0, $1.received) }
+        closureBook.closures.values.reduce(Instant.unset) { max($0, $1.received) }
             .advanced(minutes: -Engine.closureMemoryMinutes)
     }
 
     func waits(_ record: borrowing ContainerRecord, at places: Set<UInt32>) -> Bool {
         for at in record.journeys.indices {
-            guard let chain = shipments[record.journeys[at].shipment]?.chain else { continue }
+            guard let chain = register.shipments[record.journeys[at].shipment]?.chain else {
+                continue
+            }
             for milestone in chain.dropFirst(record.journeys[at].progress.furthest + 1)
             where places.contains(milestone.fromPlace) || places.contains(milestone.place) {
                 return true
@@ -88,24 +94,24 @@ extension Engine {
     }
 
     mutating func closurePlace(_ closure: Closure) -> UInt32 {
-        chains.builder.symbol(closure.place, &symbols)
+        ways.builder.symbol(closure.place, &register.symbols)
     }
 
     /// A closure that ended so long ago holds nothing up any more.
     private static let closureMemoryMinutes = 90.0 * 1_440
 
     mutating func rebuildWindows() {
-        windows = []
-        windowsAt = [:]
+        closureBook.windows = []
+        closureBook.windowsAt = [:]
         // By what the closures themselves say of the time, so that a restart leads to the same.
         let over = closuresOver
-        for id in closures.keys.sorted() {
-            guard let closure = closures[id]?.closure, !closure.retract,
+        for id in closureBook.closures.keys.sorted() {
+            guard let closure = closureBook.closures[id]?.closure, !closure.retract,
                 closure.until.map({ $0 > over }) ?? true
             else { continue }
             let place = closurePlace(closure)
-            windowsAt[place, default: []].append(windows.count)
-            windows.append(
+            closureBook.windowsAt[place, default: []].append(closureBook.windows.count)
+            closureBook.windows.append(
                 ClosureWindow(
                     place: place, mode: closure.mode, from: closure.from,
                     until: closure.end))

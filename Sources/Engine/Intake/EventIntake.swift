@@ -13,10 +13,10 @@ extension Engine {
         if let refusal = untimely(event, draft.now) ?? foreign(event, chunk) { return refusal }
         let named = identity(of: read, chunk)
         if let refusal = authorize(read, named.identity, chunk) { return refusal }
-        let slot = slot(of: event.container)
+        let slot = register.slot(of: event.container)
         if let refusal = exceedsLimit(event, named.identity, slot) { return refusal }
         let record = record(of: read, named)
-        let outcome = records[slot].history.fold(record)
+        let outcome = register.records[slot].history.fold(record)
         switch outcome {
         case .duplicate: return .duplicate
         case .conflict:
@@ -28,7 +28,7 @@ extension Engine {
         case .added, .replaced, .superseded, .unknownID: break
         }
         let index = draft.blob.append(.line, chunk.origin, bytes)
-        dirtyRecords.insert(slot)
+        register.dirtyRecords.insert(slot)
         if outcome == .unknownID {
             return .refused(
                 LineReject(
@@ -61,8 +61,8 @@ extension Engine {
         var record = EventRecord(
             identity: named.identity, content: event.content, time: event.time,
             updated: event.updated ?? .unset,
-            place: read.place.isEmpty ? 0 : symbols.number(read.place),
-            shipment: event.shipment.map { symbols.number($0) } ?? 0, code: event.code,
+            place: read.place.isEmpty ? 0 : register.symbols.number(read.place),
+            shipment: event.shipment.map { register.symbols.number($0) } ?? 0, code: event.code,
             eventClass: event.eventClass, mode: event.mode, retracted: event.retract,
             flags: read.flags)
         if named.isShared {
@@ -82,15 +82,17 @@ extension Engine {
             return NamedEvent(identity: event.identity)
         }
         let own = ownIdentity(of: read, chunk)
-        guard knowsUnowned, let slot = slots[event.container] else { return own }
+        guard intake.knowsUnowned, let slot = register.slots[event.container] else { return own }
         let unowned = event.identity
         let updated = event.updated ?? .unset
-        if records[slot].history.recognises(unowned, content: event.content, updated: updated) {
+        if register.records[slot].history.recognises(
+            unowned, content: event.content, updated: updated)
+        {
             return NamedEvent(identity: unowned)
         }
         let isLater = event.updated != nil || event.retract
-        guard isLater, records[slot].history.knows(unowned),
-            !records[slot].history.knows(own.identity)
+        guard isLater, register.records[slot].history.knows(unowned),
+            !register.records[slot].history.knows(own.identity)
         else { return own }
         return NamedEvent(identity: unowned)
     }
@@ -99,7 +101,7 @@ extension Engine {
         let event = read.event
         let post = chunk.origin.post
         var source = event.source
-        switch roster.speaker(post: post, source: source) {
+        switch intake.roster.speaker(post: post, source: source) {
         case .granted(let shared):
             return NamedEvent(identity: .owned(event.identity, post: "", source: "+" + shared))
         case .own(let stated): source = stated
@@ -119,7 +121,7 @@ extension Engine {
     /// Nobody speaks in the name of a source that is somebody else's.
     func foreign(_ event: TrackingEvent, _ chunk: FeedChunk) -> Verdict? {
         guard event.source != nil, !chunk.isLogged,
-            case .foreign(let source) = roster.speaker(
+            case .foreign(let source) = intake.roster.speaker(
                 post: chunk.origin.post, source: event.source)
         else { return nil }
         let who =
@@ -137,7 +139,7 @@ extension Engine {
         _ record: EventRecord, _ slot: Int, _ outcome: EventHistory.Outcome
     ) -> Bool {
         guard case .added = outcome, record.isEvidence else { return false }
-        return records[slot].history.events.contains { known in
+        return register.records[slot].history.events.contains { known in
             known.identity != record.identity && known.isEvidence && known.isSameFact(as: record)
                 && (record.shipment == 0 || record.shipment == known.shipment)
                 && (record.mode == .unknown || record.mode == known.mode)
@@ -158,11 +160,11 @@ extension Engine {
         left.event.was = nil
         left.place = ""
         left.flags = []
-        let slot = slot(of: was)
+        let slot = register.slot(of: was)
         let named = identity(of: left, chunk)
         left.event.identity = named.identity
-        let outcome = records[slot].history.fold(record(of: left, named))
-        dirtyRecords.insert(slot)
+        let outcome = register.records[slot].history.fold(record(of: left, named))
+        register.dirtyRecords.insert(slot)
         switch outcome {
         case .duplicate, .conflict, .superseded: return
         case .added, .replaced, .unknownID: break
@@ -196,22 +198,6 @@ extension Engine {
                 ))
         }
         return nil
-    }
-
-    /// The record of a container, made where there is none.
-    mutating func slot(of container: ContainerNumber) -> Int {
-        if let known = slots[container] { return known }
-        let slot: Int
-        if let free = freeSlots.popLast() {
-            slot = free
-            records[slot] = ContainerRecord(number: container)
-        } else {
-            slot = records.count
-            records.append(ContainerRecord(number: container))
-            waits.append(OpenStep())
-        }
-        slots[container] = slot
-        return slot
     }
 }
 

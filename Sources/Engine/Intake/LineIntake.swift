@@ -6,8 +6,8 @@ import Wire
 extension Engine {
     mutating func decide(_ chunk: FeedChunk, _ draft: inout Draft) {
         var reply = SourceReply(source: chunk.source, ack: 0, rejects: [])
-        if chunk.meaning < .meant, !knowsUnowned {
-            knowsUnowned = true
+        if chunk.meaning < .meant, !intake.knowsUnowned {
+            intake.knowsUnowned = true
             configDirty = true
         }
         chunk.bytes.withUnsafeBufferPointer { bytes in
@@ -59,8 +59,8 @@ extension Engine {
         _ seq: Int64?, _ origin: Origin, _ draft: inout Draft
     ) -> Bool {
         guard !origin.stream.isEmpty, let seq else { return false }
-        if let mark = marks[origin], seq <= mark { return true }
-        marks.move(origin, to: seq)
+        if let mark = intake.marks[origin], seq <= mark { return true }
+        intake.marks.move(origin, to: seq)
         draft.mark(origin, seq)
         return false
     }
@@ -74,14 +74,14 @@ extension Engine {
             let read = read(event, chunk)
             let named = identity(of: read, chunk)
             isKnown =
-                slots[event.container].map {
-                    records[$0].history.recognises(
+                register.slots[event.container].map {
+                    register.records[$0].history.recognises(
                         named.identity, content: event.content,
                         updated: read.event.updated ?? .unset)
                 } ?? false
         case .plan(let plan):
             let version = PlanVersion(timed(plan, chunk).plan, network)
-            let known = symbols.known(plan.shipment).flatMap { shipments[$0] }
+            let known = register.symbols.known(plan.shipment).flatMap { register.shipments[$0] }
             isKnown =
                 known.map {
                     $0.version.isSame(as: version) || version.updated < $0.version.updated
@@ -89,7 +89,7 @@ extension Engine {
                 } ?? false
         case .closure(let closure):
             let version = PlanVersion(timed(closure, chunk).closure)
-            let known = closures[closure.id]?.version
+            let known = closureBook.closures[closure.id]?.version
             isKnown =
                 known.map { $0.isSame(as: version) || version.updated < $0.updated } ?? false
         // What it said then could not be read either.
@@ -110,7 +110,9 @@ extension Engine {
             let identity = identity(of: read, chunk).identity
             return untimely(read.event, now) != nil || foreign(read.event, chunk) != nil
                 || authorize(read, identity, chunk) != nil
-                || slots[event.container].flatMap { exceedsLimit(read.event, identity, $0) } != nil
+                || register.slots[event.container].flatMap {
+                    exceedsLimit(read.event, identity, $0)
+                } != nil
         case .plan(let plan):
             return authorize(plan, chunk) != nil || exceedsLimit(plan) != nil
                 || backwards(timed(plan, chunk).plan) != nil

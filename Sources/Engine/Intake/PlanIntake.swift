@@ -11,8 +11,8 @@ extension Engine {
         if let refusal = authorize(stated, chunk) ?? exceedsLimit(stated) { return refusal }
         var (plan, reading, assumed) = timed(stated, chunk)
         if chunk.meaning >= .meant, let refusal = backwards(plan) { return refusal }
-        let symbol = symbols.number(plan.shipment)
-        let known = shipments[symbol]
+        let symbol = register.symbols.number(plan.shipment)
+        let known = register.shipments[symbol]
         if let known {
             switch compare(PlanVersion(plan, network), known, line, chunk) {
             case .same: return .duplicate
@@ -42,14 +42,14 @@ extension Engine {
         put(plan, reading, received: draft.now, line: Array(bytes), symbol)
         let named = Set(known?.plan.containers ?? [])
         for container in plan.containers {
-            draft.touch(slot(of: container)) {
+            draft.touch(register.slot(of: container)) {
                 $0.planChanged = true
                 $0.planIsNew = !named.contains(container)
                 $0.newest = max($0.newest, plan.updated ?? plan.start ?? .unset)
             }
         }
-        for slot in unnamed { draft.touch(slot) { $0.planChanged = true } }
-        unnamed = []
+        for slot in register.unnamed { draft.touch(slot) { $0.planChanged = true } }
+        register.unnamed = []
         tellAssumptions(stated, plan, assumed, line.number, chunk, &reply, &draft)
         return .stored
     }
@@ -131,29 +131,30 @@ extension Engine {
         _ plan: ShipmentPlan, _ reading: LineReading, received: Instant, line: [UInt8],
         _ symbol: UInt32
     ) {
-        let old = shipments[symbol]
+        let old = register.shipments[symbol]
         if let old {
             for container in old.plan.containers {
-                guard let slot = slots[container] else { continue }
+                guard let slot = register.slots[container] else { continue }
                 forgetLessons(slot, shipment: symbol)
                 if !plan.containers.contains(container) {
-                    records[slot].plans.removeAll { $0 == symbol }
-                    dirtyRecords.insert(slot)
-                    unnamed.append(slot)
+                    register.records[slot].plans.removeAll { $0 == symbol }
+                    register.dirtyRecords.insert(slot)
+                    register.unnamed.append(slot)
                 }
             }
         }
-        shipments[symbol] = Shipment(
-            plan: plan, reading, received: received, &chains, &symbols, &pools)
-        unsavedPlans[symbol] = line
+        register.shipments[symbol] = Shipment(
+            plan: plan, reading, received: received, &ways, &register.symbols, &forecasting.pools)
+        register.unsavedPlans[symbol] = line
         for container in plan.containers {
-            let slot = slot(of: container)
-            if !records[slot].plans.contains(symbol) {
+            let slot = register.slot(of: container)
+            if !register.records[slot].plans.contains(symbol) {
                 let name = plan.shipment
-                let at = records[slot].plans.firstIndex { symbols[$0] > name }
-                records[slot].plans.insert(symbol, at: at ?? records[slot].plans.count)
+                let at = register.records[slot].plans.firstIndex { register.symbols[$0] > name }
+                register.records[slot].plans.insert(
+                    symbol, at: at ?? register.records[slot].plans.count)
             }
-            dirtyRecords.insert(slot)
+            register.dirtyRecords.insert(slot)
         }
     }
 }

@@ -63,21 +63,22 @@ public struct ContainerTimeline: Sendable {
 extension Engine {
     /// The containers of a shipment in force; nil: no such shipment.
     public func containers(of shipment: String) -> [ContainerNumber]? {
-        symbols.known(shipment).flatMap { shipments[$0] }?.plan.containers
+        register.symbols.known(shipment).flatMap { register.shipments[$0] }?.plan.containers
     }
 
     /// Everything about one container, seen at `now`; nil where nothing is known.
     public mutating func view(_ container: ContainerNumber, now: Instant) -> ContainerTimeline? {
-        guard let slot = slots[container] else { return nil }
-        let record = records[slot]
+        guard let slot = register.slots[container] else { return nil }
+        let record = register.records[slot]
         var journeys: [ContainerTimeline.JourneyView] = []
         for journey in record.journeys {
-            guard let shipment = plan(of: journey, record) else { continue }
+            guard let shipment = register.plan(of: journey, record) else { continue }
             let chain = shipment.chain
             let progress = together(journey.progress, shipment, container, journey.shipment)
             let points = timeline(shipment, progress, now: now)
             var view = ContainerTimeline.JourneyView(
-                shipment: symbols[journey.shipment], promised: shipment.plan.promised, stops: [],
+                shipment: register.symbols[journey.shipment], promised: shipment.plan.promised,
+                stops: [],
                 lateProbability: nil, alerts: [])
             for (index, milestone) in chain.enumerated() {
                 var stop = stop(milestone, progress.reached[index], points[index])
@@ -112,7 +113,7 @@ extension Engine {
             where alert.phase == .open || alert.phase == .clearing {
                 view.alerts.append(
                     (
-                        alert.type, alert.severity, symbols[alert.place],
+                        alert.type, alert.severity, register.symbols[alert.place],
                         Int(alert.delayMinutes)
                     ))
             }
@@ -122,8 +123,9 @@ extension Engine {
             let event = record.history.events[index]
             let (name, zone) = describe(event.place)
             return ContainerTimeline.Report(
-                time: event.time, code: event.code, place: symbols[event.place], name: name,
-                zone: zone, shipment: event.shipment == 0 ? nil : symbols[event.shipment],
+                time: event.time, code: event.code, place: register.symbols[event.place],
+                name: name,
+                zone: zone, shipment: event.shipment == 0 ? nil : register.symbols[event.shipment],
                 mode: event.mode,
                 retracted: event.retracted || record.history.isTakenBack(event),
                 isSetAside: event.flags.contains(.setAside), eventClass: event.eventClass,
@@ -152,7 +154,7 @@ extension Engine {
     }
 
     private func describe(_ place: UInt32) -> (String, ZoneRule) {
-        let id = symbols[place]
+        let id = register.symbols[place]
         guard let known = network.place(id) else { return (id, .utc) }
         return (network.places[known].name, network.places[known].zone)
     }
@@ -162,7 +164,7 @@ extension Engine {
     ) -> ContainerTimeline.Stop {
         let (name, zone) = describe(milestone.place)
         return ContainerTimeline.Stop(
-            place: symbols[milestone.place], name: name, zone: zone, code: milestone.code,
+            place: register.symbols[milestone.place], name: name, zone: zone, code: milestone.code,
             planned: milestone.planned == .unset ? nil : milestone.planned,
             reached: reached == .unset ? nil : reached,
             p10: points.map { Expectation.quantile($0, 0.1) },
@@ -175,9 +177,9 @@ extension Engine {
     public mutating func outlook(
         _ container: ContainerNumber, shipment: String, now: Instant
     ) -> ShipmentOutlook? {
-        guard let slot = slots[container], let symbol = symbols.known(shipment),
-            let journey = records[slot].journeys.first(where: { $0.shipment == symbol }),
-            let plan = plan(of: journey, records[slot])
+        guard let slot = register.slots[container], let symbol = register.symbols.known(shipment),
+            let journey = register.records[slot].journeys.first(where: { $0.shipment == symbol }),
+            let plan = register.plan(of: journey, register.records[slot])
         else { return nil }
         var seen = journey
         seen.progress = together(journey.progress, plan, container, symbol)
@@ -188,7 +190,7 @@ extension Engine {
         guard let expected = look(seen, plan, container, now: now) else { return nil }
         let done = seen.progress.reached.count { $0 != .unset }
         let stage = Double(done) / Double(max(plan.chain.count, 1))
-        let calibrated = intervals.calibrated(
+        let calibrated = forecasting.intervals.calibrated(
             expected, now: now, isLastStep: expected.next == plan.chain.count - 1)
         return ShipmentOutlook(
             expected: expected, promised: plan.plan.promised, stage: stage,
@@ -200,9 +202,9 @@ extension Engine {
     /// The steps of a shipment and what of them is known, for those who forecast by other means;
     /// nil where ways join, or there is no such journey.
     public func stepsAhead(_ container: ContainerNumber, shipment: String) -> StepsAhead? {
-        guard let slot = slots[container], let symbol = symbols.known(shipment),
-            let journey = records[slot].journeys.first(where: { $0.shipment == symbol }),
-            let plan = plan(of: journey, records[slot]), plan.graph == nil
+        guard let slot = register.slots[container], let symbol = register.symbols.known(shipment),
+            let journey = register.records[slot].journeys.first(where: { $0.shipment == symbol }),
+            let plan = register.plan(of: journey, register.records[slot]), plan.graph == nil
         else { return nil }
         return StepsAhead(
             milestones: plan.chain, reached: journey.progress.reached, startedAt: plan.startedAt)
@@ -249,33 +251,37 @@ public struct ShipmentOutlook: Sendable {
 extension Engine {
     /// Whether a container's plan is more than one chain.
     public func isJoined(_ shipment: String) -> Bool {
-        symbols.known(shipment).flatMap { shipments[$0] }?.graph != nil
+        register.symbols.known(shipment).flatMap { register.shipments[$0] }?.graph != nil
     }
 
     /// The scores kept so far, by the name of the place.
     public var placeScores: [(place: String, tally: IntervalCalibrator.Tally)] {
-        intervals.places.map { (symbols[$0.key], $0.value) }.sorted { $0.0 < $1.0 }
+        forecasting.intervals.places.map { (register.symbols[$0.key], $0.value) }.sorted {
+            $0.0 < $1.0
+        }
     }
 
     /// The scores of the milestones that were next, by the name of their place.
     public var stepScores: [(place: String, tally: IntervalCalibrator.Tally)] {
-        intervals.steps.map { (symbols[$0.key], $0.value) }.sorted { $0.0 < $1.0 }
+        forecasting.intervals.steps.map { (register.symbols[$0.key], $0.value) }.sorted {
+            $0.0 < $1.0
+        }
     }
 
     /// The shipment of the journey that a container is on.
     public func latestShipment(_ container: ContainerNumber) -> String? {
-        guard let slot = slots[container],
-            let journey = records[slot].journeys.last(where: { $0.shipment != 0 })
+        guard let slot = register.slots[container],
+            let journey = register.records[slot].journeys.last(where: { $0.shipment != 0 })
         else { return nil }
-        return symbols[journey.shipment]
+        return register.symbols[journey.shipment]
     }
 
     /// Milestones of a shipment that a container has yet to reach.
     public func stepsLeft(_ container: ContainerNumber, shipment: String) -> Int {
-        guard let slot = slots[container], let symbol = symbols.known(shipment),
-            let journey = records[slot].journeys.first(where: { $0.shipment == symbol })
+        guard let slot = register.slots[container], let symbol = register.symbols.known(shipment),
+            let journey = register.records[slot].journeys.first(where: { $0.shipment == symbol })
         else { return 0 }
-        guard let plan = shipments[symbol], plan.graph != nil else {
+        guard let plan = register.shipments[symbol], plan.graph != nil else {
             return journey.progress.reached.count - 1 - journey.progress.furthest
         }
         let reached = together(journey.progress, plan, container, symbol).reached

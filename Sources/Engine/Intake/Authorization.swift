@@ -10,21 +10,23 @@ extension Engine {
         if !place.isEmpty, !scope.contains(place) {
             return forbidden(place, chunk, as: read.event.place)
         }
-        guard let slot = slots[read.event.container],
-            let known = records[slot].history.events.first(where: { $0.identity == identity })
+        guard let slot = register.slots[read.event.container],
+            let known = register.records[slot].history.events.first(where: {
+                $0.identity == identity
+            })
         else {
             // An id is its sender's own: it takes nothing back that somebody else said.
             return nil
         }
         if known.place == 0 { return nil }
-        let spokenOf = symbols[known.place]
+        let spokenOf = register.symbols[known.place]
         return scope.contains(spokenOf) ? nil : forbidden(spokenOf, chunk)
     }
 
     /// A plan concerns a post where it passes one of its places.
     mutating func authorize(_ plan: ShipmentPlan, _ chunk: FeedChunk) -> Verdict? {
         guard let scope = chunk.scope else { return nil }
-        let known = symbols.known(plan.shipment).flatMap { shipments[$0]?.plan }
+        let known = register.symbols.known(plan.shipment).flatMap { register.shipments[$0]?.plan }
         for plan in [plan] + (known.map { [$0] } ?? []) {
             let places =
                 [plan.origin, plan.destination].compactMap { $0 } + plan.via
@@ -39,7 +41,7 @@ extension Engine {
 
     mutating func authorize(_ closure: Closure, _ chunk: FeedChunk) -> Verdict? {
         guard let scope = chunk.scope else { return nil }
-        let known = closures[closure.id]?.closure
+        let known = closureBook.closures[closure.id]?.closure
         for place in [closure.place, known?.place].compactMap({ $0 })
         where !scope.contains(canonical(place)) { return forbidden(place, chunk) }
         return nil

@@ -22,7 +22,7 @@ extension Engine {
         let level = rules.severity(delayMinutes: delay)
         if outlook.isComplete { judgeAlerts(journey, cameTrue: delay > 0) }
         // Where too few alerts came true, more certainty is asked for.
-        let bar = rules.raiseProbability + intervals.tallies[outlook.horizon].margin
+        let bar = rules.raiseProbability + forecasting.intervals.tallies[outlook.horizon].margin
         let holds = probability >= bar && level != nil && !outlook.isComplete
         guard let at else {
             guard holds else { return }
@@ -101,8 +101,8 @@ extension Engine {
     private mutating func judgeAlerts(_ journey: Journey, cameTrue: Bool) {
         for episode in journey.publication.alerts
         where episode.type == .late && episode.rev > 0 && !journey.publication.forecasts.isEmpty {
-            intervals.learn(alert: Int(episode.horizon), cameTrue: cameTrue)
-            intervalsDirty = true
+            forecasting.intervals.learn(alert: Int(episode.horizon), cameTrue: cameTrue)
+            forecasting.intervalsDirty = true
         }
     }
 
@@ -268,7 +268,7 @@ extension Engine {
             journey.publication.alerts[at].confirmAt = .never
         }
         let episode = journey.publication.alerts[at]
-        let place = symbols[episode.place]
+        let place = register.symbols[episode.place]
         let key = "\(place)/\(episode.code.code)/\(episode.milestone)"
         let because =
             state == .raised || state == .updated
@@ -281,11 +281,12 @@ extension Engine {
                     time: context.now,
                     alert: AlertEpisode.identity(
                         container: context.container,
-                        journey: name(of: journey) ?? "#\(journey.ordinal)", milestone: key,
+                        journey: register.name(of: journey) ?? "#\(journey.ordinal)",
+                        milestone: key,
                         type: episode.type, episode: episode.episode),
                     rev: Int(episode.rev), state: state, type: episode.type,
                     severity: episode.severity, container: context.container,
-                    shipment: name(of: journey), place: place,
+                    shipment: register.name(of: journey), place: place,
                     delayMinutes: Int(episode.delayMinutes),
                     probability: episode.type == .late ? Double(episode.probability) : nil,
                     because: because, text: text, event: context.touch?.eventID)))
@@ -295,7 +296,7 @@ extension Engine {
         Int32(max(-10_000_000, min(10_000_000, minutes.rounded())))
     }
 
-    func placeName(_ symbol: UInt32) -> String { name(symbols[symbol]) }
+    func placeName(_ symbol: UInt32) -> String { name(register.symbols[symbol]) }
 
     private func placeName(_ outlook: Outlook) -> String {
         placeName(outlook.chain[outlook.chain.count - 1].place)
@@ -317,7 +318,7 @@ extension Engine {
             "\(context.container) is likely to reach \(placeName(outlook)) "
             + "\(spoken(delay)) late"
         if let cause = causes(outlook, context, minutes: Int(delay)).first {
-            let place = symbols.known(cause.place).map { placeName($0) } ?? cause.place
+            let place = register.symbols.known(cause.place).map { placeName($0) } ?? cause.place
             switch cause.kind {
             case .dwell, .departure: text += ": held at \(place)"
             case .transit: text += ": slow on the way to \(place)"

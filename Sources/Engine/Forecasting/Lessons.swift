@@ -46,7 +46,7 @@ extension Engine {
                 lesson(at, known, wasElsewhere) != new
             else { continue }
             let step = shipment.chain[at]
-            pools.learn(
+            forecasting.pools.learn(
                 shipment.made.ids[at], step,
                 value: StepValue.observed(step, start: new.start, end: new.end),
                 start: new.start, end: new.end)
@@ -73,7 +73,7 @@ extension Engine {
 
     private mutating func unlearn(_ at: Int, _ shipment: Shipment, _ lesson: QueuePace.Passage) {
         let step = shipment.chain[at]
-        pools.unlearn(
+        forecasting.pools.unlearn(
             shipment.made.ids[at], step,
             value: StepValue.observed(step, start: lesson.start, end: lesson.end),
             start: lesson.start, end: lesson.end)
@@ -96,13 +96,13 @@ extension Engine {
 
     /// Takes back what a container's journeys taught, before their chains change.
     mutating func forgetLessons(_ slot: Int, shipment only: UInt32? = nil) {
-        for index in records[slot].journeys.indices {
-            let symbol = records[slot].journeys[index].shipment
+        for index in register.records[slot].journeys.indices {
+            let symbol = register.records[slot].journeys[index].shipment
             if let only, only != symbol { continue }
-            guard let shipment = shipments[symbol] else { continue }
-            var journey = records[slot].journeys[index]
-            forgetLessons(&journey, shipment, records[slot].number)
-            records[slot].journeys[index] = journey
+            guard let shipment = register.shipments[symbol] else { continue }
+            var journey = register.records[slot].journeys[index]
+            forgetLessons(&journey, shipment, register.records[slot].number)
+            register.records[slot].journeys[index] = journey
         }
     }
 }

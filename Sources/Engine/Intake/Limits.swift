@@ -3,23 +3,25 @@ import Tracking
 /// What is more than is kept of one thing. What is known already stays what it was: a duplicate.
 extension Engine {
     func exceedsLimit(_ event: TrackingEvent, _ identity: Identity, _ slot: Int) -> Verdict? {
-        if let was = event.was, let left = slots[was],
-            records[left].history.count >= rules.maxEvents, !records[left].history.knows(identity)
+        if let was = event.was, let left = register.slots[was],
+            register.records[left].history.count >= rules.maxEvents,
+            !register.records[left].history.knows(identity)
         {
             return tooMany("was", "\(rules.maxEvents) events of \(was)")
         }
-        guard records[slot].history.count >= rules.maxEvents,
-            !records[slot].history.recognises(
+        guard register.records[slot].history.count >= rules.maxEvents,
+            !register.records[slot].history.recognises(
                 identity, content: event.content, updated: event.updated ?? .unset)
         else { return nil }
         return tooMany("container", "\(rules.maxEvents) events of \(event.container)")
     }
 
     func exceedsLimit(_ plan: ShipmentPlan) -> Verdict? {
-        let symbol = symbols.known(plan.shipment)
+        let symbol = register.symbols.known(plan.shipment)
         for container in plan.containers {
-            guard let slot = slots[container], records[slot].plans.count >= rules.maxPlans,
-                symbol.map(records[slot].plans.contains) != true
+            guard let slot = register.slots[container],
+                register.records[slot].plans.count >= rules.maxPlans,
+                symbol.map(register.records[slot].plans.contains) != true
             else { continue }
             return tooMany("containers", "\(rules.maxPlans) plans that name \(container)")
         }
@@ -34,10 +36,10 @@ extension Engine {
         let milestones = plan.estimatedMilestones
         let own = isJoined ? Shipment.work(plan, milestones: milestones) : milestones
         for container in plan.containers {
-            guard let slot = slots[container] else { continue }
+            guard let slot = register.slots[container] else { continue }
             var work = own
-            for known in records[slot].plans where known != symbol {
-                work += shipments[known]?.work ?? 0
+            for known in register.records[slot].plans where known != symbol {
+                work += register.shipments[known]?.work ?? 0
             }
             if work > rules.maxWork {
                 return .refused(
@@ -52,8 +54,9 @@ extension Engine {
     }
 
     func exceedsLimit(_ closure: Closure, _ now: Instant) -> Verdict? {
-        guard closures.count >= rules.maxClosures, closures[closure.id] == nil,
-            closures.values.count(where: { !isLongOver($0, now) }) >= rules.maxClosures
+        guard closureBook.closures.count >= rules.maxClosures,
+            closureBook.closures[closure.id] == nil,
+            closureBook.closures.values.count(where: { !isLongOver($0, now) }) >= rules.maxClosures
         else { return nil }
         return tooMany("closure", "\(rules.maxClosures) closures")
     }

@@ -77,10 +77,7 @@ extension Engine {
     ) -> Cause {
         let step = outlook.chain[at]
         let next = outlook.expected.next ?? outlook.chain.count
-        let near = (windowsAt[step.place] ?? []) + (windowsAt[step.fromPlace] ?? [])
-        let isClosed = near.contains {
-            windows[$0].holds(step) && windows[$0].until > outlook.seenFrom
-        }
+        let isClosed = closureBook.isShut(step, after: outlook.seenFrom)
         let kind: Cause.Kind
         if context.touch?.hasNewPlan == true {
             kind = .plan
@@ -101,12 +98,12 @@ extension Engine {
         }
         let place = step.kind == .transit ? step.place : step.fromPlace
         return Cause(
-            place: symbols[place], minutes: minutes, kind: kind,
+            place: register.symbols[place], minutes: minutes, kind: kind,
             reason: at < next ? context.touch?.reason : nil)
     }
 }
 
-extension Engine.Outlook {
+extension Outlook {
     /// The steps from the plan's beginning to its end; where ways join, along the one that takes
     /// longest.
     var way: [Int] {

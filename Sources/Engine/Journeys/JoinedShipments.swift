@@ -45,24 +45,24 @@ extension Engine {
         {
             return known.expected.map { ($0, known.means) }
         }
-        let expected = composer.expect(
-            shipment.steps(closures(along: shipment.chain)), journey.progress,
+        let expected = forecasting.composer.expect(
+            shipment.steps(closureBook.windows(along: shipment.chain)), journey.progress,
             start: shipment.startedAt,
-            now: now, &pools)
+            now: now, &forecasting.pools)
         if isShared {
             draft.shipments[symbol, default: ShipmentScratch()].waiting
-                .append((now, expected, composer.means))
+                .append((now, expected, forecasting.composer.means))
         }
-        return expected.map { ($0, composer.means) }
+        return expected.map { ($0, forecasting.composer.means) }
     }
 
     private mutating func join(
         _ shipment: Shipment, _ reached: [Instant], now: Instant
     ) -> JoinedExpectation? {
         guard let graph = shipment.graph else { return nil }
-        return composer.join(
-            shipment.steps(closures(along: shipment.chain)), graph, reached: reached,
-            start: shipment.startedAt, now: now, &pools)
+        return forecasting.composer.join(
+            shipment.steps(closureBook.windows(along: shipment.chain)), graph, reached: reached,
+            start: shipment.startedAt, now: now, &forecasting.pools)
     }
 
     /// The same for those who only look.
@@ -78,27 +78,16 @@ extension Engine {
         _ shipment: Shipment, _ progress: Journey.Progress, now: Instant
     ) -> [[Instant]?] {
         guard shipment.graph != nil else {
-            return composer.timeline(
-                shipment.steps(closures(along: shipment.chain)), progress,
+            return forecasting.composer.timeline(
+                shipment.steps(closureBook.windows(along: shipment.chain)), progress,
                 start: shipment.startedAt,
-                now: now, &pools)
+                now: now, &forecasting.pools)
         }
         let isKnown = join(shipment, progress.reached, now: now) != nil
         return shipment.chain.indices.map { index in
             if progress.reached[index] != .unset { return [progress.reached[index]] }
-            return isKnown ? composer.points(of: index, now: now) : nil
+            return isKnown ? forecasting.composer.points(of: index, now: now) : nil
         }
-    }
-
-    /// The closures that concern a way, in the order of all.
-    func closures(along chain: [Milestone]) -> [ClosureWindow] {
-        if windows.isEmpty { return [] }
-        var found: Set<Int> = []
-        for milestone in chain {
-            for at in windowsAt[milestone.place] ?? [] { found.insert(at) }
-            for at in windowsAt[milestone.fromPlace] ?? [] { found.insert(at) }
-        }
-        return found.sorted().map { windows[$0] }
     }
 
     /// A journey's progress with what its companions under the same plan have reached, worked out
@@ -129,15 +118,16 @@ extension Engine {
         guard let graph = shipment.graph else { return own }
         var all = own
         for companion in shipment.plan.containers where companion != container {
-            guard let slot = slots[companion],
-                let at = records[slot].journeys.firstIndex(where: { $0.shipment == symbol }),
-                records[slot].journeys[at].progress.reached.count == all.reached.count
+            guard let slot = register.slots[companion],
+                let at = register.records[slot].journeys.firstIndex(where: { $0.shipment == symbol }
+                ),
+                register.records[slot].journeys[at].progress.reached.count == all.reached.count
             else { continue }
-            all.lastTime = max(all.lastTime, records[slot].journeys[at].progress.lastTime)
+            all.lastTime = max(all.lastTime, register.records[slot].journeys[at].progress.lastTime)
             // Nothing has happened to most of those that wait.
-            if records[slot].journeys[at].progress.furthest < 0 { continue }
+            if register.records[slot].journeys[at].progress.furthest < 0 { continue }
             for index in all.reached.indices {
-                let theirs = records[slot].journeys[at].progress.reached[index]
+                let theirs = register.records[slot].journeys[at].progress.reached[index]
                 guard theirs != .unset else { continue }
                 // A milestone that is nobody's own counts from the first report on.
                 let known = all.reached[index]
@@ -160,13 +150,14 @@ extension Engine {
     /// what has changed. The others wait for what they waited for.
     func touchCompanions(_ draft: inout Draft) {
         for news in draft.joinedNews {
-            guard let shipment = shipments[news.shipment], let graph = shipment.graph else {
+            guard let shipment = register.shipments[news.shipment], let graph = shipment.graph
+            else {
                 continue
             }
             let concerned = news.changed.flatMap { graph.concerned(by: $0) }
             let touch = draft.touched[news.slot]
             for companion in shipment.plan.containers {
-                guard let other = slots[companion], draft.touched[other] == nil,
+                guard let other = register.slots[companion], draft.touched[other] == nil,
                     concerned?.contains(companion) ?? true || shipment.speaks(companion)
                 else { continue }
                 draft.touch(other) {
@@ -196,10 +187,10 @@ extension Engine {
                         journey.progress.furthest)
             else { return }
             sayScore(&draft)
-            intervals.learn(
+            forecasting.intervals.learn(
                 journey.publication.forecasts, arrival: outlook.expected.origin,
                 place: outlook.chain[outlook.chain.count - 1].place)
-            intervalsDirty = true
+            forecasting.intervalsDirty = true
             return
         }
         let horizon = UInt8(outlook.horizon)
@@ -213,9 +204,11 @@ extension Engine {
     /// been so far.
     private mutating func sayScore(_ draft: inout Draft) {
         let day = draft.now.microseconds / 86_400_000_000
-        defer { intervals.scoredDay = max(intervals.scoredDay, day) }
-        guard intervals.scoredDay != 0, day > intervals.scoredDay else { return }
-        let horizons = intervals.byHorizon.enumerated().filter { $0.element.count > 0 }
+        defer { forecasting.intervals.scoredDay = max(forecasting.intervals.scoredDay, day) }
+        guard forecasting.intervals.scoredDay != 0, day > forecasting.intervals.scoredDay else {
+            return
+        }
+        let horizons = forecasting.intervals.byHorizon.enumerated().filter { $0.element.count > 0 }
         guard !horizons.isEmpty else { return }
         func row(_ tally: IntervalCalibrator.Tally, upTo minutes: Int?) -> ScoreEvent.Row {
             ScoreEvent.Row(

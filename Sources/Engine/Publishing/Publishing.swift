@@ -56,8 +56,8 @@ extension Engine {
         let comparable = !first && !outlook.partial
         let change = comparable ? Int(outlook.p50.minutes(since: said).rounded()) : nil
         var eta = EtaEvent(
-            time: context.now, container: context.container, shipment: name(of: journey),
-            place: symbols[last.place], p10: Engine.whole(outlook.p10),
+            time: context.now, container: context.container, shipment: register.name(of: journey),
+            place: register.symbols[last.place], p10: Engine.whole(outlook.p10),
             p50: Engine.whole(outlook.p50), p90: Engine.whole(outlook.p90),
             promised: outlook.promised,
             lateProbability: outlook.lateProbability, changeMinutes: change,
@@ -68,7 +68,9 @@ extension Engine {
             eta.actual = actual
             let due = outlook.promised ?? (last.planned == .unset ? nil : last.planned)
             if journey.progress.vague.contains(outlook.chain.count - 1) {
-                let zone = network.place(symbols[last.place]).map { network.places[$0].zone }
+                let zone = network.place(register.symbols[last.place]).map {
+                    network.places[$0].zone
+                }
                 eta.actualDay = DayText.of(actual, zone ?? .utc)
             } else {
                 eta.deviationMinutes = due.map { Int(actual.minutes(since: $0).rounded()) }
@@ -80,9 +82,5 @@ extension Engine {
     /// To the second: a forecast says no more than that.
     private static func whole(_ instant: Instant) -> Instant {
         Instant(microseconds: instant.microseconds / 1_000_000 * 1_000_000)
-    }
-
-    func name(of journey: Journey) -> String? {
-        journey.shipment == 0 ? nil : symbols[journey.shipment]
     }
 }

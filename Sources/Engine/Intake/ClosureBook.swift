@@ -1,0 +1,41 @@
+import Forecast
+import Tracking
+
+/// The closures that are known, and the time windows that follow from them.
+struct ClosureBook: Sendable {
+    var closures: [String: StandingClosure] = [:]
+    var windows: [ClosureWindow] = []
+    /// By the symbol of their place their indices in `windows`.
+    var windowsAt: [UInt32: [Int]] = [:]
+    var dirtyClosures: Set<String> = []
+
+    struct StandingClosure: Sendable {
+        var closure: Closure
+        var reading: LineReading
+        var received: Instant
+        var line: [UInt8]
+
+        var version: PlanVersion {
+            var version = PlanVersion(closure)
+            if reading.isOld { version.civil = nil }
+            return version
+        }
+    }
+
+    /// The closures that concern a way, in the order of all.
+    func windows(along chain: [Milestone]) -> [ClosureWindow] {
+        if windows.isEmpty { return [] }
+        var found: Set<Int> = []
+        for milestone in chain {
+            for at in windowsAt[milestone.place] ?? [] { found.insert(at) }
+            for at in windowsAt[milestone.fromPlace] ?? [] { found.insert(at) }
+        }
+        return found.sorted().map { windows[$0] }
+    }
+
+    /// Whether a closure that lasts beyond an instant holds a step.
+    func isShut(_ step: Milestone, after instant: Instant) -> Bool {
+        let near = (windowsAt[step.place] ?? []) + (windowsAt[step.fromPlace] ?? [])
+        return near.contains { windows[$0].holds(step) && windows[$0].until > instant }
+    }
+}

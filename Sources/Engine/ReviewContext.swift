@@ -1,0 +1,46 @@
+import Forecast
+import Tracking
+
+/// The circumstances of a review.
+struct ReviewContext {
+    let container: ContainerNumber
+    let touch: Change?
+    let now: Instant
+    /// The container has other journeys.
+    var isOneOfSeveral = false
+    /// Another plan of the same trip has said that a report is overdue.
+    var isOverdueTold = false
+
+    init(record: ContainerRecord, touch: Change?, now: Instant) {
+        container = record.number
+        self.touch = touch
+        self.now = now
+    }
+}
+
+/// What is expected of a journey at a review.
+struct Outlook {
+    let expected: Expectation
+    let chain: [Milestone]
+    var graph: JoinGraph?
+    let promised: Instant?
+    /// The instant from which it is seen: now, or in a backlog the journey's own clock.
+    let seenFrom: Instant
+    let held: Bool
+    var partial = false
+    /// Class of the horizon.
+    let horizon: Int
+    /// For each milestone when it is expected, in minutes from `seenFrom`.
+    var means: [Float] = []
+    /// Held to their promise by experience.
+    var p10: Instant
+    var p50: Instant
+    var p90: Instant
+    /// Index of the milestone whose step moved the forecast: the one just finished, or the
+    /// one that still lasts.
+    var blamed: Int?
+
+    var isComplete: Bool { expected.next == nil }
+    var lateProbability: Double?
+    var delayMinutes: Double? { promised.map { p50.minutes(since: $0) } }
+}
