@@ -27,7 +27,7 @@ public struct Engine: Sendable {
     /// The record that a line belongs to, and which records are in memory.
     var register = Register()
     /// Which ways there are.
-    var ways: Chains
+    var ways: Ways
     var closureBook = ClosureBook()
     /// What is expected, and what has been learned.
     var forecasting = Forecasting()
@@ -42,7 +42,7 @@ public struct Engine: Sendable {
         rules = AlertRules()
         network = Network()
         networkBytes = []
-        ways = Chains(network: Network())
+        ways = Ways(network: Network())
     }
 
     /// The earliest moment at which `step` has something to do without any line.
@@ -133,7 +133,7 @@ public struct Engine: Sendable {
         self.network = network
         networkBytes = bytes
         intake.spellings = [:]
-        ways = Chains(network: network)
+        ways = Ways(network: network)
         for symbol in register.shipments.symbols {
             guard let old = register.shipments[symbol] else { continue }
             register.shipments[symbol] = Shipment(

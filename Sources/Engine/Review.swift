@@ -16,9 +16,7 @@ extension Engine {
             context.isOneOfSeveral = record.journeys.count > 1
             context.isOverdueTold =
                 context.isOneOfSeveral && Engine.isOverdueTold(record.journeys, besides: index)
-            let shipment = register.plan(
-                record.journeys[index].shipment, record.plans,
-                milestones: record.journeys[index].progress.reached.count)
+            let shipment = register.plan(of: record.journeys[index], record.plans)
             var journey = Journey(shipment: 0, ordinal: 0)
             swap(&journey, &record.journeys[index])
             if let shipment {
@@ -47,14 +45,13 @@ extension Engine {
         if dueAt != .never {
             for index in record.journeys.indices.reversed() {
                 guard
-                    let shipment = register.plan(
-                        record.journeys[index].shipment, record.plans,
-                        milestones: record.journeys[index].progress.reached.count),
+                    let shipment = register.plan(of: record.journeys[index], record.plans),
                     let (at, since) = shipment.waiting(
                         record.number, record.journeys[index].progress)
                 else { continue }
-                if Pools.queues(shipment.made.milestones[at]) {
-                    now = OpenStep(step: shipment.made.ids[at], since: since)
+                let way = record.journeys[index].way
+                if Pools.queues(way.milestones[at]) {
+                    now = OpenStep(step: way.ids[at], since: since)
                 }
                 break
             }
@@ -78,7 +75,7 @@ extension Engine {
         _ journey: inout Journey, _ shipment: Shipment, _ context: inout ReviewContext,
         _ draft: inout Draft
     ) {
-        let chain = shipment.chain
+        let chain = journey.way.milestones
         guard !chain.isEmpty else { return }
         // What its companions have reached counts too; the journey itself keeps its own.
         let own = shipment.graph == nil ? nil : journey.progress
@@ -88,8 +85,8 @@ extension Engine {
         }
         defer { if let own { journey.progress = own } }
         if context.touch != nil {
-            learn(&journey, shipment, context, &draft)
-            judgeNext(&journey, shipment)
+            forecasting.learn(&journey, shipment, context, &draft.claims)
+            forecasting.judgeNext(&journey)
             settle(&journey, shipment, context)
         } else if !isDue(journey, context.now) {
             return
@@ -182,21 +179,5 @@ extension Engine {
         journey.publication.next = AwaitedInterval(
             milestone: UInt32(next),
             IssuedInterval(horizon: 0, p10: interval.p10, p50: interval.p50, p90: interval.p90))
-    }
-
-    /// The milestone that was next has been reached: was it when it was expected?
-    private mutating func judgeNext(_ journey: inout Journey, _ shipment: Shipment) {
-        guard let next = journey.publication.next else { return }
-        let index = Int(next.milestone)
-        guard index < shipment.chain.count, journey.progress.reached[index] != .unset else {
-            return
-        }
-        defer { journey.publication.next = nil }
-        // Which day it was says little about an interval of hours.
-        if journey.progress.vague.contains(index) { return }
-        forecasting.intervals.learn(
-            next: next.interval, reached: journey.progress.reached[index],
-            place: shipment.chain[index].place)
-        forecasting.intervalsDirty = true
     }
 }

@@ -1,11 +1,5 @@
 import Tracking
 
-/// A step as the pools know it: everything that tells its distribution from those of others, as a
-/// small number. Valid for the life of the `Pools` that gave it.
-public struct StepID: Hashable, Sendable {
-    let number: Int32
-}
-
 /// Everything learned about how long steps take.
 public struct Pools: Sendable {
     /// Observations kept under a key, and under the most general ones.

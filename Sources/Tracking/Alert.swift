@@ -14,6 +14,8 @@ public struct AlertEpisode: Sendable, Equatable {
     public var milestone: UInt32
     public var place: UInt32
     public var code: EventCode
+    /// Where that milestone stands on the way now; the identity keeps where it stood at first.
+    public var at: UInt32
     /// Counts the episodes of (journey, milestone, type) from 1.
     public var episode: UInt32
     public var rev: UInt32
@@ -35,6 +37,7 @@ public struct AlertEpisode: Sendable, Equatable {
     ) {
         self.type = type
         self.milestone = milestone
+        at = milestone
         self.place = place
         self.code = code
         self.episode = episode
@@ -47,6 +50,9 @@ public struct AlertEpisode: Sendable, Equatable {
         probability = 0
         confirmAt = .never
     }
+
+    /// Its milestone is none of the way any more.
+    public static let nowhere = UInt32.max
 
     func dueAt(holdUntil: Instant) -> Instant {
         switch phase {

@@ -1,12 +1,14 @@
 /// One journey of one container: what was planned, what has happened of it, and what was last
 /// said about it.
-public struct Journey: Sendable, Equatable {
+public struct Journey: Sendable {
     /// Symbol of the shipment; 0: a journey known from its events alone.
     public var shipment: UInt32
     /// Which of the container's unplanned journeys this is, from 0; 0 for planned ones.
     public var ordinal: UInt32
     /// The shipment that stands for its trip, which several plans may be about: derived.
     public var trip: UInt32
+    /// The milestones that its progress counts: derived.
+    public var way: Way
     /// Derived from events and plans (see `JourneyFold`).
     public var progress: Progress
     /// What was last published, and the alerts.
@@ -19,6 +21,7 @@ public struct Journey: Sendable, Equatable {
         self.shipment = shipment
         self.ordinal = ordinal
         trip = shipment
+        way = .none
         self.progress = progress
         self.publication = publication
     }
@@ -36,6 +39,8 @@ public struct Journey: Sendable, Equatable {
         public var eventCount: Int
         /// Milestones of which the time is not known well enough to learn from.
         public var vague: [Int] = []
+        /// Of those, the ones that something else tells of: the box was seen there, or behind it, by then.
+        public var implied: [Int] = []
 
         public init() {
             reached = []
@@ -89,6 +94,11 @@ public struct Journey: Sendable, Equatable {
         public var taught: [Instant]
         /// Steps, by their milestone, that another journey of the same trip has taught.
         public var taughtElsewhere: [UInt32] = []
+        /// The way (`Way.signature`) of which all this is said, and that of the last line.
+        public var way: UInt64 = 0
+        public var publishedWay: UInt64 = 0
+        /// What was said to be unknown; 0: nothing.
+        public var unknown: UInt64 = 0
 
         public init() {
             p10 = .unset
@@ -128,6 +138,14 @@ public struct Journey: Sendable, Equatable {
                 alerts[at].confirmAt = later
             }
         }
+    }
+}
+
+extension Journey: Equatable {
+    public static func == (a: Journey, b: Journey) -> Bool {
+        a.shipment == b.shipment && a.ordinal == b.ordinal && a.trip == b.trip
+            && (a.way === b.way || a.way.milestones == b.way.milestones)
+            && a.progress == b.progress && a.publication == b.publication
     }
 }
 

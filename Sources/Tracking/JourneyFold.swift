@@ -5,18 +5,25 @@ public struct PlanView: Sendable {
     public var anchor: Instant
     /// Until when it may last, as far as it says.
     public var ends: Instant
+    /// When it begins, where it says that; else unset.
+    public var begins: Instant
+    /// Its own way, before any evidence.
+    public var way: Way
+    /// The milestones of that as this container passes them.
     public var chain: [Milestone]
     /// Its milestones come one after the other, so that the last of them is its end.
     public var isChain: Bool
 
     public init(
-        shipment: UInt32, anchor: Instant, ends: Instant = .never, chain: [Milestone],
-        isChain: Bool = true
+        shipment: UInt32, anchor: Instant, ends: Instant = .never, begins: Instant = .unset,
+        way: Way, chain: [Milestone]? = nil, isChain: Bool = true
     ) {
         self.shipment = shipment
         self.anchor = anchor
         self.ends = ends
-        self.chain = chain
+        self.begins = begins
+        self.way = way
+        self.chain = chain ?? way.milestones
         self.isChain = isChain
     }
 }
@@ -32,27 +39,32 @@ public enum JourneyFold {
     /// The journeys in order of their first event (plans without events by anchor). `plans` come in
     /// the order of their names, which settles equal anchors.
     public static func journeys(
-        _ history: EventHistory, plans: [PlanView], by guide: @autoclosure () -> PlaceGuide
-    ) -> [Journey] {
+        _ history: EventHistory, plans: [PlanView], _ book: WayBook,
+        by guide: @autoclosure () -> PlaceGuide
+    ) throws(MissingFact) -> [Journey] {
         if plans.count == 1, let only = plans.first,
-            let progress = progress(history, only: only, by: guide())
+            let (progress, way) = try progress(history, only: only, book, by: guide())
         {
-            return [Journey(shipment: only.shipment, ordinal: 0, progress: progress)]
+            var journey = Journey(shipment: only.shipment, ordinal: 0, progress: progress)
+            journey.way = way
+            return [journey]
         }
-        return general(history, plans: plans, guide())
+        return try general(history, plans: plans, book, guide())
     }
 
     /// The usual case: how far the container has come under its only plan, where all of its events
     /// belong to that; nil where they do not.
     public static func progress(
-        _ history: EventHistory, only plan: PlanView, by guide: @autoclosure () -> PlaceGuide
-    ) -> Journey.Progress? {
+        _ history: EventHistory, only plan: PlanView, _ book: WayBook,
+        by guide: @autoclosure () -> PlaceGuide
+    ) throws(MissingFact) -> (progress: Journey.Progress, way: Way)? {
         guard allBelong(history, to: plan) else { return nil }
         if ReadingOrder.isOpen(history.events) {
-            return progress(history.events, plan, ReadingOrder.read(history.events, by: guide()))
+            return try progress(
+                history.events, plan, book, ReadingOrder.read(history.events, by: guide()))
         }
-        return progress(
-            history.events, plan,
+        return try progress(
+            history.events, plan, book,
             history.events.indices.lazy.filter { history.events[$0].isEvidence }
                 .map { ReadEvent(index: $0, time: history.events[$0].time) })
     }
@@ -72,8 +84,8 @@ public enum JourneyFold {
     }
 
     private static func general(
-        _ history: EventHistory, plans: [PlanView], _ guide: PlaceGuide
-    ) -> [Journey] {
+        _ history: EventHistory, plans: [PlanView], _ book: WayBook, _ guide: PlaceGuide
+    ) throws(MissingFact) -> [Journey] {
         let plans = byAnchor(plans)
         let trips = Trips(plans)
         let order = ReadingOrder.read(history.events, by: guide)
@@ -89,10 +101,10 @@ public enum JourneyFold {
             }
         }
         var journeys: [Journey] = []
-        func add(_ plan: PlanView, trip: Int, _ events: [ReadEvent]) {
+        func add(_ plan: PlanView, trip: Int, _ events: [ReadEvent]) throws(MissingFact) {
             var journey = Journey(shipment: plan.shipment, ordinal: 0)
             journey.trip = plans[trip].shipment
-            journey.progress = progress(history.events, plan, events)
+            (journey.progress, journey.way) = try progress(history.events, plan, book, events)
             journeys.append(journey)
         }
         for owner in owners {
@@ -102,18 +114,18 @@ public enum JourneyFold {
             else {
                 var journey = Journey(
                     shipment: shipment, ordinal: UInt32(truncatingIfNeeded: owner))
-                let none = PlanView(shipment: shipment, anchor: .unset, chain: [])
-                journey.progress = progress(history.events, none, events)
+                let none = PlanView(shipment: shipment, anchor: .unset, way: .none)
+                (journey.progress, _) = try progress(history.events, none, book, events)
                 journeys.append(journey)
                 continue
             }
             for at in plans.indices where trips.of[at] == trip {
-                add(plans[at], trip: trip, events)
+                try add(plans[at], trip: trip, events)
             }
         }
         for (at, plan) in plans.enumerated()
         where owned[UInt64(plans[trips.of[at]].shipment) << 32] == nil {
-            add(plan, trip: trips.of[at], [])
+            try add(plan, trip: trips.of[at], [])
         }
         return journeys
     }
@@ -125,48 +137,87 @@ public enum JourneyFold {
         }.map(\.element)
     }
 
-    /// Which milestones of a plan the events that belong to it have reached.
-    public static func progress(
+    /// Which milestones the events that belong to a plan have reached, and on which way.
+    static func progress(
+        _ events: [EventRecord], _ plan: PlanView, _ book: WayBook,
+        _ owned: some Sequence<ReadEvent>
+    ) throws(MissingFact) -> (progress: Journey.Progress, way: Way) {
+        guard plan.isChain else { return (joined(events, plan, owned), plan.way) }
+        var walk = JourneyWalk(plan, book)
+        var last: ReadEvent?
+        for read in owned {
+            guard book.geography.knows(events[read.index].place) else {
+                throw .place(events[read.index].place)
+            }
+            if let last, !Evidence.follows(last, read, events, book.geography) {
+                return try contradicted(events, plan, book, Array(owned))
+            }
+            try walk.step(read, events[read.index])
+            last = read
+        }
+        return (walk.progress, walk.way)
+    }
+
+    /// As above, where not all that was reported can be.
+    private static func contradicted(
+        _ events: [EventRecord], _ plan: PlanView, _ book: WayBook, _ owned: [ReadEvent]
+    ) throws(MissingFact) -> (progress: Journey.Progress, way: Way) {
+        for read in owned where !book.geography.knows(events[read.index].place) {
+            throw .place(events[read.index].place)
+        }
+        let isEvidence = Evidence.longest(owned, events, book.geography)
+        var walk = JourneyWalk(plan, book)
+        for (read, counts) in zip(owned, isEvidence) where counts {
+            try walk.step(read, events[read.index])
+        }
+        return (walk.progress, walk.way)
+    }
+
+    /// What each report of a journey was taken for, by its index in the history.
+    public static func roles(
+        _ events: [EventRecord], _ plan: PlanView, _ book: WayBook, _ owned: [ReadEvent]
+    ) throws(MissingFact) -> [Int: ReportRole] {
+        var walk = JourneyWalk(plan, book)
+        walk.roles = [:]
+        for (read, counts) in zip(owned, Evidence.longest(owned, events, book.geography)) {
+            if counts {
+                try walk.step(read, events[read.index])
+            } else {
+                walk.roles?[read.index] = .contradiction
+            }
+        }
+        return walk.roles ?? [:]
+    }
+
+    /// Where ways join, a milestone is reached by its own word at its own place, else by one of the same
+    /// sense.
+    private static func joined(
         _ events: [EventRecord], _ plan: PlanView, _ owned: some Sequence<ReadEvent>
     ) -> Journey.Progress {
         var progress = Journey.Progress()
         let chain = plan.chain
         progress.reached = Array(repeating: .unset, count: chain.count)
         var loose: [ReadEvent] = []
-        var stay = LastStay(plan)
         for read in owned {
             let event = events[read.index]
             progress.eventCount += 1
-            // What comes after the end, such as the empty box's return, is another stay.
-            if stay.isBehind(event) { continue }
-            let isStill = event.place == progress.lastPlace && !progress.lastCode.isDeparture
             progress.lastTime = read.time
             progress.lastPlace = event.place
             progress.lastCode = event.code
             if event.mode != .unknown { progress.lastMode = event.mode }
-            let at =
-                plan.isChain
-                ? next(event, chain, progress, isStill: isStill)
-                : exact(event, chain, progress.reached)
-            if let at {
+            if let at = exact(event, chain, progress.reached) {
                 progress.reach(at, read.time, event)
             } else {
                 loose.append(read)
             }
-            stay.note(event, at, furthest: progress.furthest)
         }
-        // A post may say "gated in" where the plan says "arrived": the first such word counts
-        // unless the exact one came.
         for read in loose {
             let event = events[read.index]
-            for (at, milestone) in chain.enumerated()
-            where milestone.place == event.place && progress.reached[at] == .unset
-                && isKin(milestone.code, event.code)
-                && isInTime(read.time, at, event.place, chain, progress.reached)
-            {
-                progress.reach(at, read.time, event)
-                break
+            let at = chain.indices.first {
+                chain[$0].place == event.place && progress.reached[$0] == .unset
+                    && isKin(chain[$0].code, event.code)
             }
+            if let at { progress.reach(at, read.time, event) }
         }
         return progress
     }
@@ -184,44 +235,6 @@ public enum JourneyFold {
         return nil
     }
 
-    /// The milestone of a chain that an event names: the next one ahead, of the stay that the box is in
-    /// or comes to next; else the first that is open. `isStill`: the box has not left the place.
-    @inline(__always)
-    private static func next(
-        _ event: EventRecord, _ chain: [Milestone], _ progress: borrowing Journey.Progress,
-        isStill: Bool
-    ) -> Int? {
-        var isInStay = isStill
-        var at = progress.furthest + 1
-        while at < chain.count {
-            if chain[at].place == event.place {
-                isInStay = true
-                if chain[at].code == event.code, progress.reached[at] == .unset { return at }
-            } else if isInStay {
-                // What the plan does there later is another stay.
-                break
-            }
-            at += 1
-        }
-        for at in chain.indices.prefix(progress.furthest + 1)
-        where chain[at].place == event.place && chain[at].code == event.code
-            && progress.reached[at] == .unset
-        {
-            return at
-        }
-        return nil
-    }
-
-    /// On a way that comes to a place twice: whether nothing before the milestone happened later.
-    private static func isInTime(
-        _ time: Instant, _ at: Int, _ place: UInt32, _ chain: [Milestone], _ reached: [Instant]
-    ) -> Bool {
-        guard let first = chain.firstIndex(where: { $0.place == place }),
-            chain[first..<at].contains(where: { $0.place != place })
-        else { return true }
-        return reached.prefix(at).allSatisfy { $0 == .unset || $0 <= time }
-    }
-
     static func isKin(_ a: EventCode, _ b: EventCode) -> Bool {
         a.isArrival && b.isArrival && a != .disc && a != .drop
             || a.isDeparture && b.isDeparture && a != .gtot
@@ -233,56 +246,6 @@ extension Journey.Progress {
         reached[at] = time
         furthest = max(furthest, at)
         if event.flags.isVague { vague.append(at) }
-    }
-}
-
-/// Tells when a box has left the place where its plan ends, or has done there what ends it.
-private struct LastStay {
-    private let chain: [Milestone]
-    private let last: Milestone?
-    private var isOver = false
-    /// It was reported there in other words than the plan's: the stay goes on until it leaves.
-    private var hasCome = false
-
-    @inline(__always)
-    init(_ plan: PlanView) {
-        chain = plan.chain
-        last = plan.isChain ? plan.chain.last : nil
-    }
-
-    /// Whether the stay with which the plan ends is the one that the box is in: where the plan comes to
-    /// that place before, too, all up to it has to be behind.
-    private func isLast(furthest: Int) -> Bool {
-        let begins = chain.endingStay
-        guard let last, chain.prefix(begins).contains(where: { $0.place == last.place }) else {
-            return true
-        }
-        return furthest >= begins - 1
-    }
-
-    @inline(__always)
-    mutating func isBehind(_ event: EventRecord) -> Bool {
-        if isOver { return true }
-        if hasCome, event.place != last?.place {
-            isOver = true
-            return true
-        }
-        return false
-    }
-
-    /// `at`: the milestone that the event has reached, by its own word.
-    @inline(__always)
-    mutating func note(_ event: EventRecord, _ at: Int?, furthest: Int) {
-        guard let last, event.place == last.place else { return }
-        if at == chain.count - 1 {
-            isOver = true
-        } else if at == nil, JourneyFold.isKin(last.code, event.code),
-            isLast(furthest: furthest)
-        {
-            hasCome = true
-        } else if hasCome, event.code.isDeparture {
-            isOver = true
-        }
     }
 }
 

@@ -91,7 +91,22 @@ public struct Milestone: Sendable, Equatable {
     /// The place of milestones that another container passes: no event of this one matches it.
     public static let elsewhere = UInt32.max
 
-    static func kind(from: (UInt32, EventCode)?, to: (UInt32, EventCode)) -> StepKind {
+    /// The same milestone reached from somewhere else: whose step it ends is another one, of which only
+    /// this much is known beforehand (minutes; NaN: nothing).
+    public func reached(
+        from place: UInt32, _ code: EventCode, priorMinutesP50: Double = .nan,
+        priorMinutesP90: Double = .nan
+    ) -> Milestone {
+        var made = Milestone(
+            place: self.place, code: self.code, planned: planned,
+            kind: Milestone.kind(from: (place, code), to: (self.place, self.code)),
+            fromPlace: place, fromCode: code, mode: mode, priorMinutesP50: priorMinutesP50,
+            priorMinutesP90: priorMinutesP90)
+        made.direction = direction
+        return made
+    }
+
+    public static func kind(from: (UInt32, EventCode)?, to: (UInt32, EventCode)) -> StepKind {
         switch to.1 {
         case .depa, .cros, .load: return .departure
         default: break
@@ -133,7 +148,7 @@ public struct ChainBuilder: Sendable {
             return (ownChain(plan, own, &symbols), true)
         }
         if let route = route() {
-            return (overlay(own, on: routeChain(route, plan, &symbols), &symbols), false)
+            return (overlay(own, on: routeChain(route.stops[...], &symbols), &symbols), false)
         }
         return (ownChain(plan, own, &symbols), true)
     }
@@ -144,13 +159,17 @@ public struct ChainBuilder: Sendable {
             let to = plan.destination.flatMap({ network.place(meant: $0) })
         else { return nil }
         let via = plan.via.compactMap { network.place(meant: $0) }
+        return route(through: [from] + via + [to], plan.mode)
+            ?? network.route(through: [from, to])
+    }
+
+    /// The quickest way by a mode, else by any; what goes by rail may take a ferry.
+    public func route(through places: [Int], _ mode: TransportMode) -> Route? {
         var options = RouteOptions()
-        if plan.mode != .unknown { options.modes = [plan.mode] }
-        if plan.mode == .rail { options.modes.insert(.sea) }
-        if let found = network.route(through: [from] + via + [to], options) { return found }
-        options.modes = []
-        return network.route(through: [from] + via + [to], options)
-            ?? network.route(through: [from, to], options)
+        if mode != .unknown { options.modes = [mode] }
+        if mode == .rail { options.modes.insert(.sea) }
+        if let found = network.route(through: places, options) { return found }
+        return network.route(through: places)
     }
 
     private func ownChain(
@@ -195,11 +214,12 @@ public struct ChainBuilder: Sendable {
         return (.nan, .nan)
     }
 
-    private func routeChain(
-        _ route: Route, _ plan: ShipmentPlan, _ symbols: inout Symbols
+    /// What is done at the stops of a way, after a milestone where one was before them.
+    public func routeChain(
+        _ stops: ArraySlice<RouteStop>, after last: Milestone? = nil, _ symbols: inout Symbols
     ) -> [Milestone] {
         var chain: [Milestone] = []
-        var before: (UInt32, EventCode) = (0, .stuf)
+        var before: (UInt32, EventCode) = last.map { ($0.place, $0.code) } ?? (0, .stuf)
         func add(
             _ place: UInt32, _ code: EventCode, _ kind: StepKind, _ mode: TransportMode,
             _ hoursP50: Double, _ hoursP90: Double
@@ -211,7 +231,7 @@ public struct ChainBuilder: Sendable {
                     priorMinutesP50: hoursP50 * 60, priorMinutesP90: hoursP90 * 60))
             before = (place, code)
         }
-        for stop in route.stops {
+        for stop in stops {
             let place = symbols.number(network.places[stop.place].id)
             if let arriving = stop.arrivingBy {
                 let leg = network.legs[arriving]
@@ -241,7 +261,7 @@ public struct ChainBuilder: Sendable {
     }
 
     /// Sets the plan's own times on the route's milestones.
-    private func overlay(
+    public func overlay(
         _ own: [PlannedMilestone], on chain: [Milestone], _ symbols: inout Symbols
     ) -> [Milestone] {
         var chain = chain

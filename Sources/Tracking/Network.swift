@@ -161,6 +161,17 @@ public struct Corridor: Sendable, Equatable {
     }
 }
 
+/// Places that count as one for travel: the terminals of one town, the two sides of one crossing.
+public struct Area: Sendable, Equatable {
+    public var name: String
+    public var places: [Int]
+
+    public init(name: String, places: [Int]) {
+        self.name = name
+        self.places = places
+    }
+}
+
 /// Places and the ways between them: what the world is expected to look like before any evidence.
 public struct Network: Sendable, Equatable {
     public var name: String
@@ -169,6 +180,9 @@ public struct Network: Sendable, Equatable {
     public var dwells: [Dwell]
     public var hours: [OpeningHours]
     public var corridors: [Corridor]
+    public var areas: [Area]
+    /// For each place the number of its area, from 1; 0: none.
+    private var areaOf: [Int]
     /// Ids and aliases, upper case, to index.
     public private(set) var index: [String: Int]
     /// Legs out of each place.
@@ -179,7 +193,7 @@ public struct Network: Sendable, Equatable {
 
     public init(
         name: String = "empty", places: [Place] = [], legs: [Leg] = [], dwells: [Dwell] = [],
-        hours: [OpeningHours] = [], corridors: [Corridor] = []
+        hours: [OpeningHours] = [], corridors: [Corridor] = [], areas: [Area] = []
     ) {
         self.name = name
         self.places = places
@@ -187,6 +201,11 @@ public struct Network: Sendable, Equatable {
         self.dwells = dwells
         self.hours = hours
         self.corridors = corridors
+        self.areas = areas
+        areaOf = Array(repeating: 0, count: places.count)
+        for (position, area) in areas.enumerated() {
+            for place in area.places { areaOf[place] = position + 1 }
+        }
         index = [:]
         for (position, place) in places.enumerated() {
             for alias in place.aliases where index[alias] == nil { index[alias] = position }
@@ -214,6 +233,24 @@ public struct Network: Sendable, Equatable {
         spelled.merge(codes) { _, code in code }
         // As it stands an id is never in doubt.
         for (code, position) in index { spelled[code] = position }
+    }
+
+    /// The number of a place's area, from 1; 0: it has none.
+    public func area(of place: Int) -> Int { areaOf[place] }
+
+    /// Where a place lies on a sphere of radius 1; nil where the file does not say.
+    func point(of place: Int) -> (x: Double, y: Double, z: Double)? {
+        let (latitude, longitude) = (places[place].latitude, places[place].longitude)
+        if latitude == 0, longitude == 0 { return nil }
+        return Sphere.point(latitude: latitude, longitude: longitude)
+    }
+
+    /// Kilometres between two places through the earth, which for near ones is the distance; nil where
+    /// the file does not say where they lie.
+    public func chordKm(_ a: Int, _ b: Int) -> Double? {
+        guard let from = point(of: a), let to = point(of: b) else { return nil }
+        let (dx, dy, dz) = (from.x - to.x, from.y - to.y, from.z - to.z)
+        return (dx * dx + dy * dy + dz * dz).squareRoot() * Geography.earthKm
     }
 
     /// The place of an id, UN/LOCODE or alias in upper case.

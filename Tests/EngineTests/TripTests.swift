@@ -250,7 +250,7 @@ private let back = ["DEPA DEDUI 500", "ARRI KZHOR 800", "ARRI CNXIA 900"]
                 _ = engine.step([chunk([line])], now: hour(1_000))
             }
             let record = engine.register.records[0]
-            let read = ReadingOrder.read(record.history.events, by: engine.guide(record))
+            let read = ReadingOrder.read(record.history.events, by: engine.guide(record.plans))
             found.insert(
                 read.map {
                     let event = record.history.events[$0.index]
@@ -287,7 +287,7 @@ private let back = ["DEPA DEDUI 500", "ARRI KZHOR 800", "ARRI CNXIA 900"]
         var engine = freshEngine(now: start)
         _ = engine.step([chunk(many + days)], now: hour(50))
         let record = engine.register.records[0]
-        let read = ReadingOrder.read(record.history.events, by: engine.guide(record))
+        let read = ReadingOrder.read(record.history.events, by: engine.guide(record.plans))
         #expect(read.count == 1_500)
         #expect(zip(read, read.dropFirst()).allSatisfy { $0.time <= $1.time })
         let names = read.map { engine.register.symbols[record.history.events[$0.index].place] }

@@ -158,7 +158,7 @@ extension Engine {
         for at in journey.publication.alerts.indices {
             let episode = journey.publication.alerts[at]
             guard episode.type == .overdue, episode.phase != .closed else { continue }
-            let waited = Int(episode.milestone)
+            let waited = Int(episode.at)
             guard outlook.expected.next == waited else {
                 closeOverdue(&journey, at, outlook, context, &draft)
                 continue
@@ -191,15 +191,21 @@ extension Engine {
         _ journey: inout Journey, _ at: Int, _ outlook: Outlook, _ context: ReviewContext,
         _ draft: inout Draft
     ) {
-        let waited = Int(journey.publication.alerts[at].milestone)
+        let waited = Int(journey.publication.alerts[at].at)
         let reached = waited <= journey.progress.furthest
         journey.publication.alerts[at].delayMinutes = Engine.clamped(
             journey.progress.lastTime.minutes(since: journey.publication.alerts[at].since))
-        let milestone = outlook.chain[min(waited, outlook.chain.count - 1)]
-        let place = placeName(milestone.place)
+        let (code, symbol) = (
+            journey.publication.alerts[at].code, journey.publication.alerts[at].place
+        )
+        let place = placeName(symbol)
+        if journey.publication.alerts[at].at == AlertEpisode.nowhere {
+            let text = "\(context.container) goes another way: \(place) does not lie on it"
+            return say(&journey, at, .cleared, text, outlook, context, &draft)
+        }
         let text =
             reached
-            ? "\(context.container) was reported: \(milestone.code.prose) \(place)"
+            ? "\(context.container) was reported: \(code.prose) \(place)"
             : "\(context.container): the reports before \(place) were corrected"
         say(&journey, at, reached ? .cleared : .withdrawn, text, outlook, context, &draft)
     }
@@ -215,7 +221,7 @@ extension Engine {
             level > journey.publication.alerts[at].severity
         else { return }
         journey.publication.alerts[at].severity = level
-        let waited = Int(journey.publication.alerts[at].milestone)
+        let waited = Int(journey.publication.alerts[at].at)
         say(
             &journey, at, .updated, overdueText(outlook, waited, context), outlook, context, &draft)
     }

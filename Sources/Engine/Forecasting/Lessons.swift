@@ -2,19 +2,20 @@ import Forecast
 import Tracking
 
 /// What finished steps teach, and what is taken back when they turn out otherwise.
-extension Engine {
+extension Forecasting {
     /// Teaches the pools what this journey's finished steps say, and takes back what they no
     /// longer do. A step that another journey of the container has taught is not taught again.
     mutating func learn(
         _ journey: inout Journey, _ shipment: Shipment, _ context: ReviewContext,
-        _ draft: inout Draft
+        _ claims: inout Set<Claim>
     ) {
+        let way = journey.way
         let container = context.container
         let reached = journey.progress.teachable
         let known = journey.publication.taught
         var elsewhere: [UInt32] = []
         if context.isOneOfSeveral {
-            elsewhere = claim(shipment, reached, container, &draft)
+            elsewhere = claim(way, shipment, reached, container, &claims)
         }
         let wasElsewhere = journey.publication.taughtElsewhere
         if reached == known, elsewhere == wasElsewhere {
@@ -33,21 +34,21 @@ extension Engine {
                 && (at == 0 || reached[at - 1] == known[at - 1])
         }
         if !known.isEmpty {
-            for at in shipment.chain.indices where !isSame(at) && shipment.teaches(container, at) {
+            for at in way.milestones.indices where !isSame(at) && shipment.teaches(container, at) {
                 guard let old = lesson(at, known, wasElsewhere),
                     lesson(at, reached, elsewhere) != old
                 else { continue }
-                unlearn(at, shipment, old)
+                unlearn(at, way, old)
             }
         }
-        for at in shipment.chain.indices
+        for at in way.milestones.indices
         where reached[at] != .unset && !isSame(at) && shipment.teaches(container, at) {
             guard let new = lesson(at, reached, elsewhere),
                 lesson(at, known, wasElsewhere) != new
             else { continue }
-            let step = shipment.chain[at]
-            forecasting.pools.learn(
-                shipment.made.ids[at], step,
+            let step = way.milestones[at]
+            pools.learn(
+                way.ids[at], step,
                 value: StepValue.observed(step, start: new.start, end: new.end),
                 start: new.start, end: new.end)
         }
@@ -58,23 +59,23 @@ extension Engine {
     /// Takes the lessons of a journey for its own; returns the steps that others of the same container
     /// have taken before.
     private func claim(
-        _ shipment: Shipment, _ reached: [Instant], _ container: ContainerNumber,
-        _ draft: inout Draft
+        _ way: Way, _ shipment: Shipment, _ reached: [Instant], _ container: ContainerNumber,
+        _ claims: inout Set<Claim>
     ) -> [UInt32] {
         var elsewhere: [UInt32] = []
-        for at in shipment.chain.indices where shipment.teaches(container, at) {
+        for at in way.milestones.indices where shipment.teaches(container, at) {
             guard let lesson = shipment.lesson(at, reached) else { continue }
             let claim = Claim(
-                step: shipment.made.ids[at], start: lesson.start, end: lesson.end)
-            if !draft.claims.insert(claim).inserted { elsewhere.append(UInt32(at)) }
+                step: way.ids[at], start: lesson.start, end: lesson.end)
+            if !claims.insert(claim).inserted { elsewhere.append(UInt32(at)) }
         }
         return elsewhere
     }
 
-    private mutating func unlearn(_ at: Int, _ shipment: Shipment, _ lesson: QueuePace.Passage) {
-        let step = shipment.chain[at]
-        forecasting.pools.unlearn(
-            shipment.made.ids[at], step,
+    private mutating func unlearn(_ at: Int, _ way: Way, _ lesson: QueuePace.Passage) {
+        let step = way.milestones[at]
+        pools.unlearn(
+            way.ids[at], step,
             value: StepValue.observed(step, start: lesson.start, end: lesson.end),
             start: lesson.start, end: lesson.end)
     }
@@ -82,18 +83,36 @@ extension Engine {
     mutating func forgetLessons(
         _ journey: inout Journey, _ shipment: Shipment, _ container: ContainerNumber
     ) {
-        for at in shipment.chain.indices
+        let way = journey.way
+        for at in way.milestones.indices
         where shipment.teaches(container, at)
             && !journey.publication.taughtElsewhere.contains(UInt32(at))
         {
             if let lesson = shipment.lesson(at, journey.publication.taught) {
-                unlearn(at, shipment, lesson)
+                unlearn(at, way, lesson)
             }
         }
         journey.publication.taught = []
         journey.publication.taughtElsewhere = []
     }
 
+    /// The milestone that was next has been reached: was it when it was expected?
+    mutating func judgeNext(_ journey: inout Journey) {
+        guard let next = journey.publication.next else { return }
+        let index = Int(next.milestone)
+        guard index < journey.way.milestones.count, journey.progress.reached[index] != .unset
+        else { return }
+        defer { journey.publication.next = nil }
+        // Which day it was says little about an interval of hours.
+        if journey.progress.vague.contains(index) { return }
+        intervals.learn(
+            next: next.interval, reached: journey.progress.reached[index],
+            place: journey.way.milestones[index].place)
+        intervalsDirty = true
+    }
+}
+
+extension Engine {
     /// Takes back what a container's journeys taught, before their chains change.
     mutating func forgetLessons(_ slot: Int, shipment only: UInt32? = nil) {
         for index in register.records[slot].journeys.indices {
@@ -101,7 +120,7 @@ extension Engine {
             if let only, only != symbol { continue }
             guard let shipment = register.shipments[symbol] else { continue }
             var journey = register.records[slot].journeys[index]
-            forgetLessons(&journey, shipment, register.records[slot].number)
+            forecasting.forgetLessons(&journey, shipment, register.records[slot].number)
             register.records[slot].journeys[index] = journey
         }
     }

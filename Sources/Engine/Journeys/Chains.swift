@@ -4,7 +4,7 @@ import Tracking
 /// Makes the chains of milestones of plans. Plans that say the same of their way share one chain
 /// and its numbers in the pools.
 struct Chains: Sendable {
-    private struct Way: Hashable {
+    private struct Key: Hashable {
         var origin: String?
         var destination: String?
         var mode: TransportMode
@@ -15,55 +15,37 @@ struct Chains: Sendable {
         var stated: [PlannedMilestone] = []
     }
 
-    /// What plans that say the same of their way have in common, held once for all of them.
-    final class Made: Sendable {
-        let via: [String]
-        let stated: [PlannedMilestone]
-        let milestones: [Milestone]
-        let ids: [StepID]
-        /// nil: a chain, which each of the containers passes.
-        let graph: JoinGraph?
-
-        init(_ plan: ShipmentPlan, _ milestones: [Milestone], _ ids: [StepID], _ graph: JoinGraph?)
-        {
-            via = plan.via
-            stated = plan.milestones
-            self.milestones = milestones
-            self.ids = ids
-            self.graph = graph
-        }
-    }
-
     /// Ways kept; beyond, the memory of them begins anew.
     private static let limit = 10_000
 
     let builder: ChainBuilder
-    private var known: [Way: Made] = [:]
-    private var routes: [Way: Route?] = [:]
+    private var known: [Key: SharedChain] = [:]
+    private var routes: [Key: Route?] = [:]
 
     /// The symbols of the places of the ways that are kept.
     var places: [UInt32] {
-        known.values.flatMap { $0.milestones.flatMap { [$0.place, $0.fromPlace] } }
+        known.values.flatMap { $0.way.milestones.flatMap { [$0.place, $0.fromPlace] } }
     }
 
     init(network: Network) { builder = ChainBuilder(network: network) }
 
     mutating func make(
         _ plan: ShipmentPlan, _ symbols: inout Symbols, _ pools: inout Pools
-    ) -> Made {
-        guard let first = plan.containers.first else { return Made(plan, [], [], nil) }
-        var way = Way(
+    ) -> SharedChain {
+        guard let first = plan.containers.first else { return SharedChain(plan, .none, nil) }
+        var key = Key(
             origin: plan.origin, destination: plan.destination, mode: plan.mode, via: plan.via)
-        let bare = way
-        way.stated = plan.milestones
+        let bare = key
+        key.stated = plan.milestones
         // Whose milestones are told apart by container has a chain of its own.
         let isShared = plan.milestones.allSatisfy { $0.container == nil }
-        if isShared, let made = known[way] { return made }
-        let anytime = way
-        way.start = plan.start
-        if isShared, way.start != nil, let made = known[way] { return made }
+        if isShared, let made = known[key] { return made }
+        let anytime = key
+        key.start = plan.start
+        if isShared, key.start != nil, let made = known[key] { return made }
         let milestones: [Milestone]
         var graph: JoinGraph?
+        var isRouted = false
         if let joined = builder.graph(plan, &symbols) {
             milestones = joined.milestones
             graph = joined.graph
@@ -71,21 +53,43 @@ struct Chains: Sendable {
             let chain = builder.chain(plan, container: first, &symbols) { route(plan, bare) }
             milestones = chain.milestones
             // Boxes of one train are booked one after the other, and pass the same milestones.
-            if !chain.countsFromStart { way = anytime }
+            isRouted = !chain.countsFromStart
+            if isRouted { key = anytime }
         }
-        let made = Made(plan, milestones, milestones.map { pools.id($0) }, graph)
+        let way = Way(milestones, milestones.map { pools.id($0) })
+        let made = SharedChain(plan, way, graph, isRouted: isRouted)
         if isShared {
             if known.count >= Chains.limit { known = [:] }
-            known[way] = made
+            known[key] = made
         }
         return made
     }
 
-    private mutating func route(_ plan: ShipmentPlan, _ way: Way) -> Route? {
-        if let found = routes[way] { return found }
+    private mutating func route(_ plan: ShipmentPlan, _ key: Key) -> Route? {
+        if let found = routes[key] { return found }
         let found = builder.route(plan)
         if routes.count >= Chains.limit { routes = [:] }
-        routes[way] = .some(found)
+        routes[key] = .some(found)
         return found
+    }
+}
+
+/// What plans that say the same of their way have in common, held once for all of them.
+final class SharedChain: Sendable {
+    let via: [String]
+    let stated: [PlannedMilestone]
+    /// The plan's own way, before any evidence.
+    let way: Way
+    /// nil: a chain, which each of the containers passes.
+    let graph: JoinGraph?
+    /// The network led from its origin to its destination; else it brought its own milestones.
+    let isRouted: Bool
+
+    init(_ plan: ShipmentPlan, _ way: Way, _ graph: JoinGraph?, isRouted: Bool = false) {
+        via = plan.via
+        stated = plan.milestones
+        self.way = way
+        self.graph = graph
+        self.isRouted = isRouted
     }
 }

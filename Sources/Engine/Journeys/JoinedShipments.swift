@@ -39,14 +39,16 @@ extension Engine {
             return joined.map { ($0.expectation(of: container), $0.means) }
         }
         // Of a train that has yet to begin one box says what is expected of all.
-        let isShared = journey.progress.furthest < 0 && shipment.plan.containers.count > 1
+        let isShared =
+            journey.progress.furthest < 0 && shipment.plan.containers.count > 1
+            && journey.way.isPlans
         if isShared,
             let known = draft.shipments[symbol]?.waiting.first(where: { $0.seenFrom == now })
         {
             return known.expected.map { ($0, known.means) }
         }
         let expected = forecasting.composer.expect(
-            shipment.steps(closureBook.windows(along: shipment.chain)), journey.progress,
+            steps(journey.way), journey.progress,
             start: shipment.startedAt,
             now: now, &forecasting.pools)
         if isShared {
@@ -56,12 +58,18 @@ extension Engine {
         return expected.map { ($0, forecasting.composer.means) }
     }
 
+    /// What a composition needs of a way.
+    func steps(_ way: Way) -> Composer.Steps {
+        Composer.Steps(
+            way.milestones, way.ids, closures: closureBook.windows(along: way.milestones))
+    }
+
     private mutating func join(
         _ shipment: Shipment, _ reached: [Instant], now: Instant
     ) -> JoinedExpectation? {
         guard let graph = shipment.graph else { return nil }
         return forecasting.composer.join(
-            shipment.steps(closureBook.windows(along: shipment.chain)), graph, reached: reached,
+            steps(shipment.made.way), graph, reached: reached,
             start: shipment.startedAt, now: now, &forecasting.pools)
     }
 
@@ -75,11 +83,11 @@ extension Engine {
 
     /// For each milestone the instants at which it may happen, as `Composer.timeline` has them.
     mutating func timeline(
-        _ shipment: Shipment, _ progress: Journey.Progress, now: Instant
+        _ way: Way, _ shipment: Shipment, _ progress: Journey.Progress, now: Instant
     ) -> [[Instant]?] {
         guard shipment.graph != nil else {
             return forecasting.composer.timeline(
-                shipment.steps(closureBook.windows(along: shipment.chain)), progress,
+                steps(way), progress,
                 start: shipment.startedAt,
                 now: now, &forecasting.pools)
         }

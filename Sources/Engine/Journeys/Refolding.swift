@@ -48,9 +48,9 @@ extension Engine {
     }
 
     /// What settles the order of events that their times leave open.
-    func guide(_ record: ContainerRecord) -> PlaceGuide {
+    func guide(_ plans: [UInt32]) -> PlaceGuide {
         PlaceGuide(
-            chains: record.plans.compactMap { register.shipments[$0]?.chain },
+            chains: plans.compactMap { register.shipments[$0]?.chain },
             leads: { [network, symbols = register.symbols] from, to in
                 guard let here = network.place(symbols[from]) else { return false }
                 return network.outgoing[here].contains {
@@ -65,16 +65,13 @@ extension Engine {
     ) {
         if record.plans.count == 1, record.journeys.count == 1,
             record.journeys[0].shipment == record.plans[0],
-            let view = register.shipments[record.plans[0]]?.view(
-                record.plans[0], for: record.number),
-            let progress = JourneyFold.progress(
-                record.history, only: view, by: guide(record))
+            let shipment = register.shipments[record.plans[0]],
+            let (progress, way) = readOnly(record, shipment)
         {
-            record.journeys[0].progress = progress
+            follow(&record.journeys[0], way, progress, shipment, record.number)
             return
         }
-        var folded = JourneyFold.journeys(
-            record.history, plans: register.planViews(record), by: guide(record))
+        var folded = fold(record)
         var old: [Journey] = []
         swap(&old, &record.journeys)
         for index in folded.indices {
@@ -82,15 +79,92 @@ extension Engine {
                 $0.shipment == folded[index].shipment && $0.ordinal == folded[index].ordinal
             }
             guard let same else { continue }
-            folded[index].publication = old.remove(at: same).publication
+            var journey = old.remove(at: same)
+            follow(
+                &journey, folded[index].way, folded[index].progress,
+                register.shipments[journey.shipment], record.number)
+            journey.trip = folded[index].trip
+            folded[index] = journey
         }
         for var gone in old {
             let context = ReviewContext(record: record, touch: touch, now: draft.now)
             if let shipment = register.shipments[gone.shipment] {
-                forgetLessons(&gone, shipment, record.number)
+                forecasting.forgetLessons(&gone, shipment, record.number)
             }
             withdrawAll(&gone, "the journey is no longer known", context, &draft)
         }
         record.journeys = folded
+    }
+
+    /// The journeys of a record. What the reading lacks is looked up, and it is read again: each time one
+    /// more place or way is known.
+    mutating func fold(_ record: borrowing ContainerRecord) -> [Journey] {
+        let plans = register.planViews(record.plans, record.number)
+        while true {
+            do {
+                return try JourneyFold.journeys(
+                    record.history, plans: plans, ways.book, by: guide(record.plans))
+            } catch { supply(error) }
+        }
+    }
+
+    /// The usual case: one plan, to which all belongs; nil where that is not so.
+    private mutating func readOnly(
+        _ record: borrowing ContainerRecord, _ shipment: Shipment
+    ) -> (progress: Journey.Progress, way: Way)? {
+        let view = shipment.view(record.plans[0], for: record.number)
+        while true {
+            do {
+                return try JourneyFold.progress(
+                    record.history, only: view, ways.book, by: guide(record.plans))
+            } catch { supply(error) }
+        }
+    }
+
+    mutating func supply(_ missing: MissingFact) {
+        switch missing {
+        case .place(let symbol): ways.note(symbol, register.symbols)
+        case .detour(let detour, let symbol):
+            guard let shipment = register.shipments[symbol] else {
+                return ways.know(detour, leadsOn: detour.way)
+            }
+            ways.find(detour, shipment, &register.symbols, &forecasting.pools)
+        }
+    }
+
+    /// Sets a journey on the way that its reports say. What was learned and said of another one is taken
+    /// back or laid on this.
+    private mutating func follow(
+        _ journey: inout Journey, _ way: Way, _ progress: Journey.Progress, _ shipment: Shipment?,
+        _ container: ContainerNumber
+    ) {
+        if journey.way !== way, journey.way.milestones != way.milestones {
+            if let shipment { forecasting.forgetLessons(&journey, shipment, container) }
+            journey.publication.moved(to: way)
+        }
+        journey.way = way
+        journey.progress = progress
+    }
+}
+
+extension Journey.Publication {
+    /// What was said of milestones is said of those of another way from now on.
+    mutating func moved(to way: Way) {
+        self.way = way.signature
+        taught = []
+        taughtElsewhere = []
+        path = []
+        next = nil
+        furthest = min(furthest, way.milestones.count - 1)
+        for index in alerts.indices where alerts[index].phase != .closed {
+            if alerts[index].type == .late {
+                alerts[index].at = UInt32(max(0, way.milestones.count - 1))
+                continue
+            }
+            let at = way.milestones.lastIndex {
+                $0.place == alerts[index].place && $0.code == alerts[index].code
+            }
+            alerts[index].at = at.map { UInt32($0) } ?? AlertEpisode.nowhere
+        }
     }
 }

@@ -60,13 +60,17 @@ extension Engine {
     mutating func place(_ decoded: ContainerRecord) {
         var record = decoded
         let slot = register.slot(of: record.number)
-        var folded = JourneyFold.journeys(
-            record.history, plans: register.planViews(record), by: guide(record))
+        var folded = fold(record)
         for index in folded.indices {
             let same = record.journeys.first {
                 $0.shipment == folded[index].shipment && $0.ordinal == folded[index].ordinal
             }
-            if let same { folded[index].publication = same.publication }
+            guard let same else { continue }
+            folded[index].publication = same.publication
+            // Another build read it otherwise.
+            if same.publication.way != folded[index].way.signature {
+                folded[index].publication.moved(to: folded[index].way)
+            }
         }
         record.journeys = folded
         register.records[slot] = record

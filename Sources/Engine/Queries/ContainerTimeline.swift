@@ -72,10 +72,10 @@ extension Engine {
         let record = register.records[slot]
         var journeys: [ContainerTimeline.JourneyView] = []
         for journey in record.journeys {
-            guard let shipment = register.plan(of: journey, record) else { continue }
-            let chain = shipment.chain
+            guard let shipment = register.plan(of: journey, record.plans) else { continue }
+            let chain = journey.way.milestones
             let progress = together(journey.progress, shipment, container, journey.shipment)
-            let points = timeline(shipment, progress, now: now)
+            let points = timeline(journey.way, shipment, progress, now: now)
             var view = ContainerTimeline.JourneyView(
                 shipment: register.symbols[journey.shipment], promised: shipment.plan.promised,
                 stops: [],
@@ -140,7 +140,7 @@ extension Engine {
         _ record: ContainerRecord
     ) -> [(index: Int, readAt: Instant)] {
         let events = record.history.events
-        let read = ReadingOrder.read(events, by: guide(record))
+        let read = ReadingOrder.read(events, by: guide(record.plans))
         var places: [Int: Int] = [:]
         for (position, event) in read.enumerated() { places[event.index] = position }
         var found = read.map { (index: $0.index, readAt: $0.time) }
@@ -179,7 +179,7 @@ extension Engine {
     ) -> ShipmentOutlook? {
         guard let slot = register.slots[container], let symbol = register.symbols.known(shipment),
             let journey = register.records[slot].journeys.first(where: { $0.shipment == symbol }),
-            let plan = register.plan(of: journey, register.records[slot])
+            let plan = register.plan(of: journey, register.records[slot].plans)
         else { return nil }
         var seen = journey
         seen.progress = together(journey.progress, plan, container, symbol)
@@ -189,13 +189,13 @@ extension Engine {
         let now = seenFrom(clock, held: held, now)
         guard let expected = look(seen, plan, container, now: now) else { return nil }
         let done = seen.progress.reached.count { $0 != .unset }
-        let stage = Double(done) / Double(max(plan.chain.count, 1))
+        let stage = Double(done) / Double(max(journey.way.milestones.count, 1))
         let calibrated = forecasting.intervals.calibrated(
-            expected, now: now, isLastStep: expected.next == plan.chain.count - 1)
+            expected, now: now, isLastStep: expected.next == journey.way.milestones.count - 1)
         return ShipmentOutlook(
             expected: expected, promised: plan.plan.promised, stage: stage,
             lateProbability: plan.plan.promised.map { calibrated.probability(after: $0) },
-            naive: naive(plan, seen.progress),
+            naive: naive(journey.way, plan, seen.progress),
             shares: (1...9).map { calibrated.quantile(Double($0) / 10) })
     }
 
@@ -204,16 +204,17 @@ extension Engine {
     public func stepsAhead(_ container: ContainerNumber, shipment: String) -> StepsAhead? {
         guard let slot = register.slots[container], let symbol = register.symbols.known(shipment),
             let journey = register.records[slot].journeys.first(where: { $0.shipment == symbol }),
-            let plan = register.plan(of: journey, register.records[slot]), plan.graph == nil
+            let plan = register.plan(of: journey, register.records[slot].plans), plan.graph == nil
         else { return nil }
         return StepsAhead(
-            milestones: plan.chain, reached: journey.progress.reached, startedAt: plan.startedAt)
+            milestones: journey.way.milestones, reached: journey.progress.reached,
+            startedAt: plan.startedAt)
     }
 
     /// What the plan says, moved by the delay of what happened last: the forecast that costs
     /// nothing, and that others have to beat.
-    private func naive(_ shipment: Shipment, _ progress: Journey.Progress) -> Instant? {
-        let chain = shipment.chain
+    private func naive(_ way: Way, _ shipment: Shipment, _ progress: Journey.Progress) -> Instant? {
+        let chain = way.milestones
         let ends = shipment.graph?.ends ?? [chain.count - 1]
         let last = ends.map { chain[$0].planned }.max() ?? .unset
         guard last != .unset else { return nil }

@@ -67,23 +67,16 @@ struct Register: Sendable {
 
     /// The shipment that a journey belongs to, where its plan names the container: an event may
     /// state a shipment of which the container is no part.
-    func plan(of journey: Journey, _ record: ContainerRecord) -> Shipment? {
-        plan(journey.shipment, record.plans, milestones: journey.progress.reached.count)
-    }
-
-    /// The same from what it takes, so that no record need be copied for the question.
     @inline(__always)
-    func plan(_ symbol: UInt32, _ plans: [UInt32], milestones: Int) -> Shipment? {
-        guard plans.contains(symbol), let shipment = shipments[symbol],
-            shipment.made.milestones.count == milestones
+    func plan(of journey: borrowing Journey, _ plans: [UInt32]) -> Shipment? {
+        guard plans.contains(journey.shipment), let shipment = shipments[journey.shipment],
+            journey.progress.reached.count == journey.way.milestones.count
         else { return nil }
         return shipment
     }
 
-    func planViews(_ record: ContainerRecord) -> [PlanView] {
-        record.plans.compactMap { symbol in
-            shipments[symbol]?.view(symbol, for: record.number)
-        }
+    func planViews(_ plans: [UInt32], _ container: ContainerNumber) -> [PlanView] {
+        plans.compactMap { shipments[$0]?.view($0, for: container) }
     }
 
     func name(of journey: Journey) -> String? {
@@ -96,7 +89,7 @@ struct Register: Sendable {
     ) -> (journey: Journey, plan: Shipment, symbol: UInt32)? {
         guard let slot = slots[container], let symbol = symbols.known(shipment),
             let journey = records[slot].journeys.first(where: { $0.shipment == symbol }),
-            let plan = plan(of: journey, records[slot])
+            let plan = plan(of: journey, records[slot].plans)
         else { return nil }
         return (journey, plan, symbol)
     }

@@ -156,6 +156,10 @@ extension Engine {
                 use(journey.shipment)
                 use(journey.progress.lastPlace)
                 for alert in journey.publication.alerts { use(alert.place) }
+                for milestone in journey.way.milestones where !journey.way.isPlans {
+                    use(milestone.place)
+                    use(milestone.fromPlace)
+                }
             }
         }
         for symbol in register.shipments.symbols {
@@ -170,7 +174,9 @@ extension Engine {
         }
         for place in forecasting.intervals.places.keys { use(place) }
         for place in forecasting.intervals.steps.keys { use(place) }
-        register.symbols.release(register.looseSymbols.filter { !used[Int($0)] })
+        let unused = register.looseSymbols.filter { !used[Int($0)] }
+        register.symbols.release(unused)
+        ways.forget(unused)
         register.looseSymbols = register.looseSymbols.filter { used[Int($0)] }
     }
 }

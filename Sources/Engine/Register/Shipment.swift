@@ -10,21 +10,21 @@ final class Shipment: Sendable {
     let reading: LineReading
     let version: PlanVersion
     /// Its milestones: one chain, or what their graph says.
-    let made: Chains.Made
+    let made: SharedChain
     /// Where there is a graph: for each container that has milestones of its own the milestones with
     /// those of others blanked out, and for those that have none what is nobody's own.
     private let masked: [ContainerNumber: [Milestone]]
     private let common: [Milestone]
 
     init(
-        plan: ShipmentPlan, _ reading: LineReading, received: Instant, _ chains: inout Chains,
+        plan: ShipmentPlan, _ reading: LineReading, received: Instant, _ ways: inout Ways,
         _ symbols: inout Symbols, _ pools: inout Pools
     ) {
-        var version = PlanVersion(plan, chains.builder.network)
+        var version = PlanVersion(plan, ways.network)
         if reading.isOld { version.civil = nil }
         self.version = version
         self.reading = reading
-        let made = chains.make(plan, &symbols, &pools)
+        let made = ways.make(plan, &symbols, &pools)
         var plan = plan
         plan.via = made.via
         plan.milestones = made.stated
@@ -32,10 +32,10 @@ final class Shipment: Sendable {
         self.received = received
         self.made = made
         var masked: [ContainerNumber: [Milestone]] = [:]
-        var common = made.milestones
+        var common = made.way.milestones
         if let graph = made.graph {
             func without(_ isOthers: (ContainerNumber) -> Bool) -> [Milestone] {
-                var own = made.milestones
+                var own = made.way.milestones
                 for (index, owner) in graph.owners.enumerated() {
                     if let owner, isOthers(owner) { own[index].place = Milestone.elsewhere }
                 }
@@ -49,13 +49,9 @@ final class Shipment: Sendable {
         self.common = common
     }
 
-    var chain: [Milestone] { made.milestones }
+    /// The milestones of its own way.
+    var chain: [Milestone] { made.way.milestones }
     var graph: JoinGraph? { made.graph }
-
-    /// What a composition needs of it.
-    func steps(_ closures: [ClosureWindow]) -> Composer.Steps {
-        Composer.Steps(made.milestones, made.ids, closures: closures)
-    }
 
     /// Whether a milestone's step is taught by this container's journey: its own, and of those that
     /// are nobody's the first container's.
@@ -101,7 +97,7 @@ final class Shipment: Sendable {
     ) -> (index: Int, since: Instant)? {
         guard let graph else {
             let next = progress.furthest + 1
-            guard next < chain.count, progress.reached.count == chain.count else { return nil }
+            guard next < progress.reached.count else { return nil }
             return began(next, progress.reached).map { (next, $0) }
         }
         for index in chain.indices
@@ -124,6 +120,8 @@ final class Shipment: Sendable {
         plan.containers.count * milestones
     }
 
+    private var firstPlanned: Instant { plan.milestones.first?.time ?? .unset }
+
     /// From when on events without a shipment belong to this one.
     var anchor: Instant {
         plan.start ?? plan.milestones.first?.time ?? plan.updated ?? received
@@ -145,7 +143,8 @@ final class Shipment: Sendable {
 
     func view(_ symbol: UInt32, for container: ContainerNumber) -> PlanView {
         PlanView(
-            shipment: symbol, anchor: anchor, ends: ends, chain: masked[container] ?? common,
+            shipment: symbol, anchor: anchor, ends: ends, begins: plan.start ?? firstPlanned,
+            way: made.way, chain: graph == nil ? nil : masked[container] ?? common,
             isChain: graph == nil)
     }
 }

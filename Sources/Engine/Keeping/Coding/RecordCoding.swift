@@ -110,6 +110,9 @@ enum RecordCoding {
         }
         out.list(17, said.taught.map(\.microseconds))
         out.list(18, said.taughtElsewhere.map { Int64($0) })
+        if said.way != 0 { out.fixed(19, said.way) }
+        if said.publishedWay != 0 { out.fixed(20, said.publishedWay) }
+        if said.unknown != 0 { out.fixed(21, said.unknown) }
     }
 
     private static func encode(
@@ -129,6 +132,7 @@ enum RecordCoding {
         out.float(12, alert.probability)
         out.instant(13, alert.confirmAt, default: .never)
         out.unsigned(14, alert.horizon)
+        if alert.at != alert.milestone { out.unsigned(15, UInt64(alert.at) + 1) }
     }
 
     private static func encode(_ interval: IssuedInterval, _ out: inout TaggedEncoder) {
@@ -252,6 +256,9 @@ enum RecordCoding {
             case 16: said.next = try interval(try reader.message(field))
             case 17: said.taught = try reader.list(field).map { Instant(microseconds: $0) }
             case 18: said.taughtElsewhere = try reader.list(field).map { UInt32(clamping: $0) }
+            case 19: said.way = try reader.fixed(field)
+            case 20: said.publishedWay = try reader.fixed(field)
+            case 21: said.unknown = try reader.fixed(field)
             default: try reader.skip(field)
             }
         }
@@ -284,6 +291,7 @@ enum RecordCoding {
             type: AlertType(rawValue: 0) ?? .late, milestone: 0, place: 0,
             code: EventCode(rawValue: 0) ?? .arri, episode: 0, since: .unset)
         alert.phase = .pending
+        var at: UInt32?
         while let field = try reader.next() {
             switch field.number {
             case 1: alert.type = try reader.code(field)
@@ -300,9 +308,11 @@ enum RecordCoding {
             case 12: alert.probability = try reader.float(field)
             case 13: alert.confirmAt = try reader.instant(field)
             case 14: alert.horizon = try reader.clamped(field)
+            case 15: at = UInt32(clamping: try reader.unsigned(field) - 1)
             default: try reader.skip(field)
             }
         }
+        alert.at = at ?? alert.milestone
         return alert
     }
 }

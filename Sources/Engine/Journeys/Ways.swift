@@ -1,0 +1,363 @@
+import Forecast
+import Tracking
+
+/// Which ways there are: those of plans, and those that boxes were seen to take instead.
+struct Ways: Sendable {
+    let network: Network
+    private var chains: Chains
+    private(set) var book = WayBook()
+    /// Typical hours between two places of the network by a mode; nil: no way leads there.
+    private var hours: [Hop: Double?] = [:]
+
+    private struct Hop: Hashable {
+        let from: Int
+        let to: Int
+        let mode: TransportMode
+    }
+
+    init(network: Network) {
+        self.network = network
+        chains = Chains(network: network)
+    }
+
+    var builder: ChainBuilder { chains.builder }
+
+    /// The symbols of all places of which it knows.
+    var places: [UInt32] { chains.places + book.places }
+
+    /// The own way of a plan.
+    mutating func make(
+        _ plan: ShipmentPlan, _ symbols: inout Symbols, _ pools: inout Pools
+    ) -> SharedChain {
+        let made = chains.make(plan, &symbols, &pools)
+        for milestone in made.way.milestones { note(milestone.place, symbols) }
+        return made
+    }
+
+    mutating func note(_ place: UInt32, _ symbols: Symbols) {
+        if book.geography.knows(place) { return }
+        book.geography.note(place, symbols[place], network)
+    }
+
+    /// Symbols that will stand for other texts.
+    mutating func forget(_ symbols: [UInt32]) { book.geography.forget(symbols) }
+
+    mutating func know(_ detour: Detour, leadsOn way: Way) { book.note(detour, way) }
+
+    // MARK: Detours
+
+    /// Finds the way that leads on from where a box was seen, off its way.
+    mutating func find(
+        _ detour: Detour, _ shipment: Shipment, _ symbols: inout Symbols, _ pools: inout Pools
+    ) {
+        let way = lead(detour, shipment, &symbols, &pools)
+        for milestone in way.milestones { note(milestone.place, symbols) }
+        book.note(detour, way)
+    }
+
+    /// What lies ahead, with the index of each milestone in the plan's own way (-1: none of it).
+    private struct Ahead {
+        var milestones: [Milestone] = []
+        var planned: [Int32] = []
+
+        init(_ milestones: [Milestone] = [], _ planned: [Int32]? = nil) {
+            self.milestones = milestones
+            self.planned = planned ?? Array(repeating: -1, count: milestones.count)
+        }
+    }
+
+    private mutating func lead(
+        _ detour: Detour, _ shipment: Shipment, _ symbols: inout Symbols, _ pools: inout Pools
+    ) -> Way {
+        let way = detour.way
+        let end = passed(detour)
+        let known = book.geography.place(detour.place)
+        var ahead: Ahead
+        if let again = rejoined(detour, shipment.made.way, from: end) {
+            ahead = again
+        } else if let known, shipment.made.isRouted || way.milestones.isEmpty {
+            ahead = routed(detour, shipment, known, &symbols)
+        } else if let known {
+            ahead = stated(detour, shipment, known, from: end)
+        } else {
+            // Before it has begun a box may be anywhere.
+            if detour.after < 0 { return way }
+            ahead = beyond(detour, from: end)
+        }
+        let last = end > 0 ? way.milestones[end - 1] : nil
+        arrive(&ahead, detour.place, after: last, shipment.plan.mode)
+        let milestones = Array(way.milestones.prefix(end)) + ahead.milestones
+        var hash = StableHasher()
+        hash.combine(way.signature)
+        hash.combine(UInt64(detour.after + 1))
+        hash.combine(symbols[detour.place])
+        return Way(
+            milestones, way.ids.prefix(end) + ahead.milestones.map { pools.id($0) },
+            planned: (0..<end).map { way.planned.isEmpty ? Int32($0) : way.planned[$0] }
+                + ahead.planned,
+            turn: end, signature: hash.identity().low | 1)
+    }
+
+    /// How many milestones are behind a box that was seen elsewhere: what was left to do where it stood
+    /// is passed.
+    private func passed(_ detour: Detour) -> Int {
+        let chain = detour.way.milestones
+        var end = detour.after + 1
+        guard detour.after >= 0 else { return end }
+        let stood = chain[detour.after].place
+        while end < chain.count, chain[end].place == stood,
+            !book.geography.areOne(stood, detour.place)
+        { end += 1 }
+        return end
+    }
+
+    /// The box is at a place of this way ahead, or of the plan's own: that leads on from there. What the
+    /// plan said of milestones that were behind already it did not say of the second time.
+    private func rejoined(_ detour: Detour, _ own: Way, from end: Int) -> Ahead? {
+        let way = detour.way
+        let geography = book.geography
+        if let at = way.milestones[end...].firstIndex(where: {
+            geography.areOne($0.place, detour.place)
+        }) {
+            let planned =
+                way.planned.isEmpty ? (0..<way.milestones.count).map { Int32($0) } : way.planned
+            return Ahead(Array(way.milestones[at...]), Array(planned[at...]))
+        }
+        let furthest = way.furthestPlanned(through: detour.after)
+        let chain = own.milestones
+        let stays = chain.indices.filter { at in
+            geography.areOne(chain[at].place, detour.place)
+                && (at == 0 || !geography.areOne(chain[at - 1].place, detour.place))
+        }
+        guard let begin = stays.first(where: { $0 > furthest }) ?? stays.last else { return nil }
+        var ahead = Ahead()
+        var isFirstStay = true
+        for at in chain.indices.dropFirst(begin) {
+            isFirstStay = isFirstStay && geography.areOne(chain[at].place, detour.place)
+            guard at <= furthest else {
+                ahead.milestones.append(chain[at])
+                ahead.planned.append(Int32(at))
+                continue
+            }
+            // What was done there once is not done again, but for leaving.
+            if isFirstStay, chain[at].kind == .dwell, at > begin { continue }
+            ahead.milestones.append(Ways.again(chain[at]))
+            ahead.planned.append(Int32(at))
+        }
+        return ahead
+    }
+
+    private static func again(_ milestone: Milestone) -> Milestone {
+        let minutes = milestone.plannedMinutes
+        let isKnown = milestone.priorMinutesP50 == milestone.priorMinutesP50
+        var again = milestone.reached(
+            from: milestone.fromPlace, milestone.fromCode,
+            priorMinutesP50: isKnown ? milestone.priorMinutesP50 : minutes,
+            priorMinutesP90: isKnown ? milestone.priorMinutesP90 : minutes * 2)
+        again.planned = .unset
+        return again
+    }
+
+    /// From here through what the plan names and that still makes sense, by its mode, else by any.
+    private mutating func routed(
+        _ detour: Detour, _ shipment: Shipment, _ here: Int, _ symbols: inout Symbols
+    ) -> Ahead {
+        let plan = shipment.plan
+        let own = shipment.made.way
+        guard let goal = plan.destination.flatMap({ network.place(meant: $0) }) else {
+            return unknown(detour, shipment, &symbols)
+        }
+        let furthest = detour.way.furthestPlanned(through: detour.after)
+        var goals = plan.via.compactMap { network.place(meant: $0) }.filter { via in
+            let at = own.milestones.lastIndex { book.geography.place($0.place) == via }
+            return at.map { $0 > furthest } ?? true
+        }
+        if detour.after < 0, let origin = plan.origin.flatMap({ network.place(meant: $0) }) {
+            goals.insert(origin, at: 0)
+        }
+        let was =
+            detour.after < 0
+            ? nil : book.geography.place(detour.way.milestones[detour.after].place)
+        goals = sensible(goals + [goal], from: here, was, plan.mode)
+        var stops: ArraySlice<RouteStop>?
+        if let was, was != here, let route = builder.route(through: [was, here] + goals, plan.mode)
+        {
+            let at = route.stops.dropFirst().firstIndex { $0.place == here } ?? 0
+            stops = route.stops[at...]
+        }
+        guard
+            let stops = stops
+                ?? builder.route(through: [here] + goals, plan.mode)?.stops[...]
+        else { return unknown(detour, shipment, &symbols) }
+        let last = detour.after < 0 ? nil : detour.way.milestones[detour.after]
+        let chain = builder.overlay(
+            plan.milestones, on: builder.routeChain(stops, after: last, &symbols), &symbols)
+        let planned = chain.map { milestone in
+            Int32(
+                own.milestones.firstIndex {
+                    $0.place == milestone.place && $0.code == milestone.code
+                } ?? -1)
+        }
+        return Ahead(chain, planned)
+    }
+
+    /// Nobody knows how to come from here to where the plan ends.
+    private func unknown(
+        _ detour: Detour, _ shipment: Shipment, _ symbols: inout Symbols
+    ) -> Ahead {
+        let own = shipment.made.way.milestones
+        let goal =
+            own.last?.place
+            ?? builder.symbol(shipment.plan.destination ?? "", &symbols)
+        let end = Milestone(
+            place: goal, code: own.last?.code ?? .arri, kind: .transit, fromPlace: detour.place,
+            fromCode: .arri, mode: shipment.plan.mode)
+        return Ahead([end], [Int32(own.count - 1)])
+    }
+
+    /// A plan that brings its own milestones goes on with the next that still makes sense.
+    private mutating func stated(
+        _ detour: Detour, _ shipment: Shipment, _ here: Int, from end: Int
+    ) -> Ahead {
+        let way = detour.way
+        let rest = Array(way.milestones.indices.dropFirst(end))
+        guard !rest.isEmpty else { return Ahead() }
+        let was =
+            detour.after < 0
+            ? nil : book.geography.place(way.milestones[detour.after].place)
+        var first = 0
+        // Places that nobody knows may lie anywhere.
+        let places = rest.map { book.geography.place(way.milestones[$0].place) }
+        while first + 1 < rest.count, let place = places[first] {
+            guard let next = rest.indices.dropFirst(first).first(where: { places[$0] != place }),
+                let after = places[next],
+                sensible([place, after], from: here, was, shipment.plan.mode).count == 1
+            else { break }
+            first = next
+        }
+        let place = places[first]
+        let leg = place.flatMap { hours(here, $0, shipment.plan.mode) }
+        return reached(way, Array(rest[first...]), from: detour.place, hours: leg)
+    }
+
+    /// Behind an extra stay comes what came next; half of the way may be behind it.
+    private func beyond(_ detour: Detour, from end: Int) -> Ahead {
+        let way = detour.way
+        let rest = Array(way.milestones.indices.dropFirst(end))
+        var hours: Double?
+        if let first = rest.first, way.milestones[first].kind == .transit {
+            let minutes = StepValue.transitMinutes(way.milestones[first])
+            if minutes > 0 { hours = minutes / 120 }
+        }
+        return reached(way, rest, from: detour.place, hours: hours)
+    }
+
+    /// Milestones of a way, the first of them reached from somewhere else. `hours`: how long that usually
+    /// takes.
+    private func reached(
+        _ way: Way, _ rest: [Int], from place: UInt32, hours: Double?
+    ) -> Ahead {
+        var ahead = Ahead(
+            rest.map { way.milestones[$0] },
+            rest.map { way.planned.isEmpty ? Int32($0) : way.planned[$0] })
+        if !ahead.milestones.isEmpty {
+            let isTransit = ahead.milestones[0].place != place
+            ahead.milestones[0] = ahead.milestones[0].reached(
+                from: place, .arri,
+                priorMinutesP50: isTransit ? hours.map { max($0, 0.5) * 60 } ?? .nan : .nan,
+                priorMinutesP90: isTransit ? hours.map { max($0, 0.5) * 120 } ?? .nan : .nan)
+        }
+        return ahead
+    }
+
+    /// The stay at the place where the box was seen comes first.
+    private mutating func arrive(
+        _ ahead: inout Ahead, _ place: UInt32, after last: Milestone?, _ mode: TransportMode
+    ) {
+        let from = last.map { ($0.place, $0.code) } ?? (place, .stuf)
+        var leg: Double?
+        if let here = book.geography.place(place), let was = book.geography.place(from.0) {
+            leg = hours(was, here, mode)
+        }
+        let isThere = ahead.milestones.first.map {
+            $0.code.isArrival && book.geography.areOne($0.place, place)
+        }
+        if isThere == true {
+            let isPlans = ahead.milestones[0].fromPlace == from.0
+            if !isPlans {
+                ahead.milestones[0] = ahead.milestones[0].reached(
+                    from: from.0, from.1, priorMinutesP50: leg.map { $0 * 60 } ?? .nan,
+                    priorMinutesP90: leg.map { $0 * 90 } ?? .nan)
+            }
+            return
+        }
+        let way = ahead.milestones.first
+        let seen = way.map { book.geography.areOne($0.place, place) ? $0.place : place } ?? place
+        ahead.milestones.insert(
+            Milestone(
+                place: seen, code: .arri, kind: from.0 == seen ? .dwell : .transit,
+                fromPlace: from.0, fromCode: from.1, mode: way?.mode ?? mode,
+                priorMinutesP50: leg.map { $0 * 60 } ?? .nan,
+                priorMinutesP90: leg.map { $0 * 90 } ?? .nan), at: 0)
+        ahead.planned.insert(-1, at: 0)
+        if ahead.milestones.count > 1, ahead.milestones[1].place == seen {
+            let next = ahead.milestones[1]
+            ahead.milestones[1].fromPlace = seen
+            ahead.milestones[1].fromCode = .arri
+            ahead.milestones[1].kind = Milestone.kind(
+                from: (seen, .arri), to: (next.place, next.code))
+        }
+    }
+
+    // MARK: What makes sense
+
+    /// A goal makes no sense any more where the box has moved so that it is out of the way to what comes
+    /// after it.
+    private mutating func sensible(
+        _ goals: [Int], from here: Int, _ was: Int?, _ mode: TransportMode
+    ) -> [Int] {
+        var goals = goals
+        while goals.count > 1 {
+            guard let extra = extraHours(here, goals[0], goals[1], mode) else {
+                if hours(here, goals[0], mode) != nil, hours(goals[0], goals[1], mode) != nil {
+                    break
+                }
+                goals.removeFirst()
+                continue
+            }
+            let usual: Double
+            if let was, let before = extraHours(was, goals[0], goals[1], mode) {
+                usual = before + Ways.strayHours
+            } else {
+                usual = Ways.strayShare * (hours(here, goals[1], mode) ?? 0)
+            }
+            if extra <= usual { break }
+            goals.removeFirst()
+        }
+        return goals
+    }
+
+    /// So many hours more than before a goal is out of the way; of a box that had no place before, so
+    /// large a share of the way that leads past it.
+    private static let strayHours = 2.0
+    private static let strayShare = 0.2
+
+    /// By how many hours it is longer to come to `b` by `a` than straight on.
+    private mutating func extraHours(
+        _ from: Int, _ a: Int, _ b: Int, _ mode: TransportMode
+    ) -> Double? {
+        guard let there = hours(from, a, mode), let on = hours(a, b, mode),
+            let straight = hours(from, b, mode)
+        else { return nil }
+        return there + on - straight
+    }
+
+    private mutating func hours(_ from: Int, _ to: Int, _ mode: TransportMode) -> Double? {
+        if from == to { return 0 }
+        let hop = Hop(from: from, to: to, mode: mode)
+        if let known = hours[hop] { return known }
+        let found = builder.route(through: [from, to], mode)?.hoursP50
+        hours[hop] = .some(found)
+        return found
+    }
+}

@@ -1,0 +1,352 @@
+/// What a report of a journey was taken for.
+public enum ReportRole: Sendable, Equatable {
+    /// It reached a milestone of the way, by its index.
+    case milestone(Int)
+    /// It says nothing new of where the box is.
+    case stay
+    /// Of a place that is behind, within the time by which clocks disagree: the plan's order holds.
+    case behind
+    /// Before the plan begins, or after its end.
+    case early, over
+    /// The box cannot have come there from where the others have it: no evidence.
+    case contradiction
+}
+
+/// Goes through the reports of one journey in the order in which they read: which milestones they reach,
+/// and where they leave the way.
+struct JourneyWalk {
+    let plan: PlanView
+    private let book: WayBook
+    private(set) var way: Way
+    private(set) var progress = Journey.Progress()
+    /// What each report was taken for, by its index; kept only for those who ask.
+    var roles: [Int: ReportRole]?
+    /// Where the box stands: the place that was reported, and that of the way which it counts as.
+    private var seat = Seat()
+    /// Milestones that were reached in other words than theirs; their own word counts before that.
+    private var softly: [Int] = []
+    private var lastStay = LastStay()
+
+    private struct Seat {
+        var reported: UInt32 = 0
+        var place: UInt32 = 0
+        var hasLeft = false
+    }
+
+    private enum Spot {
+        /// At a place of the way, where the box stands or ahead.
+        case on(UInt32)
+        case behind(UInt32)
+        case off
+    }
+
+    init(_ plan: PlanView, _ book: WayBook) {
+        self.plan = plan
+        self.book = book
+        way = plan.way
+        progress.reached = Array(repeating: .unset, count: way.milestones.count)
+    }
+
+    mutating func step(_ read: ReadEvent, _ event: EventRecord) throws(MissingFact) {
+        progress.eventCount += 1
+        // What comes after the end, such as the empty box's return, is another stay.
+        if lastStay.isBehind(event, way, book.geography) { return note(read, .over) }
+        var spot = spot(event.place)
+        if isEarly(read, spot) { return note(read, .early) }
+        if returns(read, event, spot) || isOff(event, spot) {
+            guard try turn(after: progress.furthest, at: event.place) else {
+                stand(read, event, seat.place)
+                return note(read, .stay)
+            }
+            spot = self.spot(event.place)
+        }
+        switch spot {
+        case .on(let place): try reach(place, read, event)
+        case .behind(let place):
+            progress.lastTime = read.time
+            if let at = open(event, place, through: progress.furthest) { fill(at, read, event) }
+            note(read, .behind)
+        case .off:
+            stand(read, event, seat.place)
+            note(read, .stay)
+        }
+    }
+
+    // MARK: Where
+
+    private func spot(_ place: UInt32) -> Spot {
+        if place == seat.reported { return .on(seat.place) }
+        let chain = way.milestones
+        var at = progress.furthest + 1
+        while at < chain.count {
+            if chain[at].place == place { return .on(place) }
+            at += 1
+        }
+        let geography = book.geography
+        if seat.place != 0, geography.areOne(place, seat.place) { return .on(seat.place) }
+        at = progress.furthest + 1
+        while at < chain.count {
+            if geography.areOne(place, chain[at].place) { return .on(chain[at].place) }
+            at += 1
+        }
+        at = progress.furthest
+        while at >= 0 {
+            if geography.areOne(place, chain[at].place) { return .behind(chain[at].place) }
+            at -= 1
+        }
+        return .off
+    }
+
+    /// Long before the plan begins a box may be anywhere, at its end too.
+    private func isEarly(_ read: ReadEvent, _ spot: Spot) -> Bool {
+        guard progress.furthest < 0, plan.begins != .unset,
+            read.time < plan.begins.advanced(minutes: -1_440)
+        else { return false }
+        if case .on(let place) = spot { return place != way.milestones.first?.place }
+        return true
+    }
+
+    /// Papers are stamped where the box is not.
+    private static func isSign(_ code: EventCode) -> Bool {
+        switch code {
+        case .cuss, .cusi, .cusr: false
+        default: true
+        }
+    }
+
+    private func isOff(_ event: EventRecord, _ spot: Spot) -> Bool {
+        guard case .off = spot else { return false }
+        return JourneyWalk.isSign(event.code)
+    }
+
+    /// Whether the box has come back: to a place that is behind, or to the one that it had left.
+    private func returns(_ read: ReadEvent, _ event: EventRecord, _ spot: Spot) -> Bool {
+        guard JourneyWalk.isSign(event.code), progress.lastTime != .unset,
+            read.time.minutes(since: progress.lastTime) > Geography.slackMinutes
+        else { return false }
+        switch spot {
+        case .behind: return true
+        case .on(let place):
+            return place == seat.place && seat.hasLeft && event.code.isArrival
+                && !way.milestones.dropFirst(progress.furthest + 1).contains { $0.place == place }
+        case .off: return false
+        }
+    }
+
+    /// Takes the way that leads on from a place where the way does not lead; false: there is no other.
+    private mutating func turn(after: Int, at place: UInt32) throws(MissingFact) -> Bool {
+        let detour = Detour(way: way, after: after, place: place)
+        guard let next = book.way(detour) else {
+            throw .detour(detour, shipment: plan.shipment)
+        }
+        guard next !== way else { return false }
+        way = next
+        progress.reached = Array(progress.reached.prefix(after + 1))
+        progress.reached += repeatElement(
+            .unset, count: way.milestones.count - progress.reached.count)
+        seat = Seat()
+        return true
+    }
+
+    // MARK: What
+
+    private mutating func reach(
+        _ place: UInt32, _ read: ReadEvent, _ event: EventRecord
+    ) throws(MissingFact) {
+        let isStill = place == seat.place && !seat.hasLeft
+        var at = next(event, place, isStill: isStill)
+        if let at {
+            fill(at, read, event)
+        } else if let kin = ahead(event, place, isStill: isStill)
+            ?? open(event, place, through: progress.furthest)
+        {
+            at = kin
+            fill(kin, read, event, isSoft: true)
+        } else {
+            at = try imply(place, read, event, isStill: isStill)
+        }
+        stand(read, event, place)
+        note(read, at.map { .milestone($0) } ?? .stay)
+        lastStay.note(
+            event, place, at, isSoft: at.map(softly.contains) ?? true, way.milestones,
+            furthest: progress.furthest)
+    }
+
+    /// The milestone that an event names: the next one ahead, of the stay that the box is in or comes to
+    /// next; else the first that is open.
+    private func next(_ event: EventRecord, _ place: UInt32, isStill: Bool) -> Int? {
+        let chain = way.milestones
+        var isInStay = isStill
+        var at = progress.furthest + 1
+        while at < chain.count {
+            if chain[at].place == place {
+                isInStay = true
+                if chain[at].code == event.code, progress.reached[at] == .unset { return at }
+            } else if isInStay {
+                // What the plan does there later is another stay.
+                break
+            }
+            at += 1
+        }
+        at = 0
+        while at <= progress.furthest {
+            if chain[at].place == place, chain[at].code == event.code, isOpen(at) { return at }
+            at += 1
+        }
+        return nil
+    }
+
+    private func isOpen(_ at: Int) -> Bool {
+        progress.reached[at] == .unset || softly.contains(at)
+    }
+
+    /// A post may say "gated in" where the plan says "arrived": a milestone of the same sense ahead, in
+    /// the stay that the box is in or comes to next.
+    private func ahead(_ event: EventRecord, _ place: UInt32, isStill: Bool) -> Int? {
+        let chain = way.milestones
+        var isInStay = isStill
+        var at = progress.furthest + 1
+        while at < chain.count {
+            if chain[at].place == place {
+                isInStay = true
+                if JourneyFold.isKin(chain[at].code, event.code) { return at }
+            } else if isInStay {
+                return nil
+            }
+            at += 1
+        }
+        return nil
+    }
+
+    /// The same behind, among those that nobody has reported.
+    private func open(_ event: EventRecord, _ place: UInt32, through last: Int) -> Int? {
+        let chain = way.milestones
+        var kin: Int?
+        var at = 0
+        while at <= last {
+            if chain[at].place == place, progress.reached[at] == .unset {
+                if chain[at].code == event.code { return at }
+                if kin == nil, JourneyFold.isKin(chain[at].code, event.code),
+                    isInTime(event.time, at, place)
+                {
+                    kin = at
+                }
+            }
+            at += 1
+        }
+        return kin
+    }
+
+    /// On a way that comes to a place twice: whether nothing before the milestone happened later.
+    private func isInTime(_ time: Instant, _ at: Int, _ place: UInt32) -> Bool {
+        let chain = way.milestones
+        guard let first = chain.firstIndex(where: { $0.place == place }),
+            chain[first..<at].contains(where: { $0.place != place })
+        else { return true }
+        return progress.reached.prefix(at).allSatisfy { $0 == .unset || $0 <= time }
+    }
+
+    /// Any sign of the box at a place says that it got there, one that it left that all is done there.
+    private mutating func imply(
+        _ place: UInt32, _ read: ReadEvent, _ event: EventRecord, isStill: Bool
+    ) throws(MissingFact) -> Int? {
+        var first = progress.furthest + 1
+        if !isStill {
+            while first < way.milestones.count, way.milestones[first].place != place { first += 1 }
+        }
+        guard first < way.milestones.count, way.milestones[first].place == place else {
+            return nil
+        }
+        var at: Int?
+        if !isStill {
+            if way.milestones[first].code.isArrival {
+                at = first
+            } else if first > progress.furthest + 1 {
+                guard try turn(after: first - 1, at: event.place) else { return nil }
+                at = first
+            }
+        }
+        if event.code == .depa || event.code == .gtot {
+            var last = first
+            while last + 1 < way.milestones.count, way.milestones[last + 1].place == place {
+                last += 1
+            }
+            at = last
+        }
+        if let at {
+            fill(at, read, event, isSoft: true)
+            progress.implied.append(at)
+            if !progress.vague.contains(at) { progress.vague.append(at) }
+        }
+        return at
+    }
+
+    private mutating func fill(
+        _ at: Int, _ read: ReadEvent, _ event: EventRecord, isSoft: Bool = false
+    ) {
+        if !softly.isEmpty, softly.contains(at) {
+            softly.removeAll { $0 == at }
+            progress.implied.removeAll { $0 == at }
+            progress.vague.removeAll { $0 == at }
+        }
+        progress.reached[at] = read.time
+        progress.furthest = max(progress.furthest, at)
+        if event.flags.isVague { progress.vague.append(at) }
+        if isSoft { softly.append(at) }
+    }
+
+    private mutating func stand(_ read: ReadEvent, _ event: EventRecord, _ place: UInt32) {
+        seat = Seat(reported: event.place, place: place, hasLeft: event.code.isDeparture)
+        progress.lastTime = read.time
+        progress.lastPlace = event.place
+        progress.lastCode = event.code
+        if event.mode != .unknown { progress.lastMode = event.mode }
+    }
+
+    private mutating func note(_ read: ReadEvent, _ role: ReportRole) {
+        roles?[read.index] = role
+    }
+}
+
+/// Tells when a box has left the place where its plan ends, or has done there what ends it.
+private struct LastStay {
+    private var isOver = false
+    /// It was reported there in other words than the plan's: the stay goes on until it leaves.
+    private var hasCome = false
+
+    @inline(__always)
+    mutating func isBehind(_ event: EventRecord, _ way: Way, _ geography: Geography) -> Bool {
+        if isOver { return true }
+        if hasCome, let last = way.milestones.last, !geography.areOne(event.place, last.place) {
+            isOver = true
+            return true
+        }
+        return false
+    }
+
+    /// Whether the stay with which the way ends is the one that the box is in: where it comes to that
+    /// place before, too, all up to it has to be behind.
+    private func isLast(_ chain: [Milestone], _ last: Milestone, furthest: Int) -> Bool {
+        let begins = chain.endingStay
+        guard chain.prefix(begins).contains(where: { $0.place == last.place }) else { return true }
+        return furthest >= begins - 1
+    }
+
+    /// `at`: the milestone that the event has reached; `isSoft`: not by its own word.
+    @inline(__always)
+    mutating func note(
+        _ event: EventRecord, _ place: UInt32, _ at: Int?, isSoft: Bool, _ chain: [Milestone],
+        furthest: Int
+    ) {
+        guard let last = chain.last, place == last.place else { return }
+        if at == chain.count - 1, !isSoft {
+            isOver = true
+        } else if isSoft, JourneyFold.isKin(last.code, event.code),
+            isLast(chain, last, furthest: furthest)
+        {
+            hasCome = true
+        } else if hasCome, event.code.isDeparture {
+            isOver = true
+        }
+    }
+}

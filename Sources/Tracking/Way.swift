@@ -1,0 +1,102 @@
+/// A step as the pools of the forecast know it: everything that tells its distribution from those of
+/// others, as a small number. Valid for the life of the pools that gave it.
+public struct StepID: Hashable, Sendable {
+    public let number: Int32
+
+    public init(number: Int32) { self.number = number }
+}
+
+/// The milestones of one journey, those that happened and those ahead, and beside them the numbers of
+/// their steps. A plan gives the first way, evidence gives the next; boxes of one train share one object.
+public final class Way: Sendable {
+    public let milestones: [Milestone]
+    public let ids: [StepID]
+    /// For each milestone its index in the plan's own way, -1 where it is none of the plan's; empty: this
+    /// is the plan's own way.
+    public let planned: [Int32]
+    /// Index of the milestone with which this way left the one before it; -1: it is the plan's own.
+    public let turn: Int
+    /// Tells ways of one plan apart, the same in every process; 0: the plan's own.
+    public let signature: UInt64
+
+    public init(
+        _ milestones: [Milestone], _ ids: [StepID], planned: [Int32] = [], turn: Int = -1,
+        signature: UInt64 = 0
+    ) {
+        self.milestones = milestones
+        self.ids = ids
+        self.planned = planned
+        self.turn = turn
+        self.signature = signature
+    }
+
+    public static let none = Way([], [])
+
+    public var isPlans: Bool { turn < 0 }
+
+    /// Whether a milestone is none of the plan's.
+    public func isExtra(_ at: Int) -> Bool { !planned.isEmpty && planned[at] < 0 }
+
+    /// The furthest milestone of the plan's own way among the first ones of this; -1: none.
+    public func furthestPlanned(through at: Int) -> Int {
+        if planned.isEmpty { return at }
+        return planned.prefix(at + 1).reduce(-1) { max($0, Int($1)) }
+    }
+}
+
+/// A box was seen where its way does not lead.
+public struct Detour: Hashable, Sendable {
+    public let way: Way
+    /// Index of the last milestone that is behind it; -1: none.
+    public let after: Int
+    /// Where it was seen.
+    public let place: UInt32
+
+    public init(way: Way, after: Int, place: UInt32) {
+        self.way = way
+        self.after = after
+        self.place = place
+    }
+
+    public static func == (a: Detour, b: Detour) -> Bool {
+        a.way === b.way && a.after == b.after && a.place == b.place
+    }
+
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(ObjectIdentifier(way))
+        hasher.combine(after)
+        hasher.combine(place)
+    }
+}
+
+/// What a reading of a history has to be told before it can go on.
+public enum MissingFact: Error, Sendable {
+    /// Where a place lies.
+    case place(UInt32)
+    /// Which way leads on, for a box under a shipment's plan.
+    case detour(Detour, shipment: UInt32)
+}
+
+/// Where places lie and which ways lead on from them: what a history needs to be read. Values that follow
+/// from the network and the plans, looked up once.
+public struct WayBook: Sendable {
+    public var geography = Geography()
+    private var detours: [Detour: Way] = [:]
+
+    /// Detours kept; beyond, the memory of them begins anew.
+    private static let limit = 10_000
+
+    public init() {}
+
+    public func way(_ detour: Detour) -> Way? { detours[detour] }
+
+    public mutating func note(_ detour: Detour, _ way: Way) {
+        if detours.count >= WayBook.limit { detours = [:] }
+        detours[detour] = way
+    }
+
+    /// The symbols of the places of the ways that are kept.
+    public var places: [UInt32] {
+        detours.values.flatMap { $0.milestones.flatMap { [$0.place, $0.fromPlace] } }
+    }
+}
