@@ -76,7 +76,14 @@ extension Engine {
         _ draft: inout Draft
     ) {
         let chain = journey.way.milestones
-        guard !chain.isEmpty else { return }
+        guard !chain.isEmpty else {
+            if context.touch != nil { settle(&journey, shipment, context) }
+            journey.publication.reviewAt = .never
+            let held = journey.publication.holdUntil > context.now
+            return say(
+                unknown: unknownWay(journey, shipment), &journey,
+                promised: shipment.plan.promised, held: held, context, &draft)
+        }
         // What its companions have reached counts too; the journey itself keeps its own.
         let own = shipment.graph == nil ? nil : journey.progress
         if let own {
@@ -100,9 +107,10 @@ extension Engine {
         else {
             journey.publication.reviewAt = .never
             journey.publication.overdueAt = .never
-            journey.publication.owedAt = .never
             endLate(&journey, "nothing is known of its way any more", nil, context, &draft)
-            return
+            return say(
+                unknown: unknownWay(journey, shipment), &journey,
+                promised: shipment.plan.promised, held: held, context, &draft)
         }
         let calibrated = forecasting.intervals.calibrated(
             expected, now: seenFrom, isLastStep: expected.next == chain.count - 1)
@@ -115,9 +123,18 @@ extension Engine {
         outlook.blamed = finished ? journey.progress.furthest : expected.next
         outlook.means = means
         outlook.graph = shipment.graph
+        if journey.way.signature != journey.publication.publishedWay {
+            let furthest = max(0, journey.progress.furthest)
+            outlook.turn = journey.way.isPlans ? furthest : min(journey.way.turn, furthest)
+        }
         setTimers(&journey, outlook, context, clock)
         outlook.lateProbability = shipment.plan.promised.map { calibrated.probability(after: $0) }
-        if shipment.speaks(context.container) {
+        if expected.isBeyondAll, !held, journey.progress.eventCount > 0 {
+            say(
+                unknown: unknownSilence(
+                    journey, context.now, register.symbols[chain[chain.count - 1].place]),
+                &journey, promised: shipment.plan.promised, held: held, context, &draft)
+        } else if shipment.speaks(context.container) {
             publish(&journey, outlook, context, &draft)
             judgeLate(&journey, outlook, context, &draft)
             if context.touch != nil { keepScore(&journey, outlook, &draft) }
@@ -153,8 +170,9 @@ extension Engine {
 
     /// By its plan something should have happened already.
     private func isUnderWay(_ shipment: Shipment, _ now: Instant) -> Bool {
-        if let start = shipment.plan.start, start < now { return true }
-        return shipment.chain.contains { $0.planned != .unset && $0.planned < now }
+        let before = now.advanced(minutes: -rules.backlogMinutes)
+        if let start = shipment.plan.start, start < before { return true }
+        return shipment.chain.contains { $0.planned != .unset && $0.planned < before }
     }
 
     /// A journey of which nothing has been heard for a year is no longer waited for.

@@ -40,6 +40,9 @@ struct Outlook {
     /// one that still lasts.
     var blamed: Int?
 
+    /// The milestone with which the box has left the way of which was spoken last.
+    var turn: Int?
+
     var isComplete: Bool { expected.next == nil }
     var lateProbability: Double?
     var delayMinutes: Double? { promised.map { p50.minutes(since: $0) } }

@@ -13,6 +13,12 @@ public struct Composer: Sendable {
     /// The points of every milestone of a graph, one row each.
     private var rows: [Float] = []
 
+    /// Of the last composition: a step under way has lasted longer than anything seen.
+    private var isBeyondAll = false
+    /// So many times the longest that was seen, and so many minutes more.
+    static let beyondTimes: Float = 3
+    static let beyondMinutes = 14.0 * 1_440
+
     /// Compositions made, for those who ask what a line costs.
     public private(set) var compositions = 0
 
@@ -81,6 +87,7 @@ public struct Composer: Sendable {
             return Expectation(happened: progress.reached[count - 1])
         }
         let began = progress.furthest >= 0 ? progress.reached[progress.furthest] : start
+        isBeyondAll = false
         guard let reviewAt = begin(steps, first, began: began, now, &pools) else { return nil }
         means[first] = mean()
         let nextP10 = now.advanced(minutes: Double(points[6]))
@@ -93,9 +100,11 @@ public struct Composer: Sendable {
             means[index] = mean()
             index += 1
         }
-        return Expectation(
+        var expected = Expectation(
             last: Curve(sorting: points), from: now, next: first, nextP10: nextP10,
             nextP50: nextP50, nextP90: nextP90, reviewAt: reviewAt)
+        expected.isBeyondAll = isBeyondAll
+        return expected
     }
 
     /// For each milestone of the chain its possible instants, ascending: one for those reached, 64
@@ -222,7 +231,14 @@ public struct Composer: Sendable {
         let least = Float(start)
         let from = Float(base)
         let pace = pools.pace(id)
+        var longest: Float = 0
+        defer {
+            if -base > Double(longest * Composer.beyondTimes) + Composer.beyondMinutes {
+                isBeyondAll = true
+            }
+        }
         let reviewAt = pools.withCurve(blend) { curve -> Instant in
+            longest = max(0, curve[Curve.count - 1])
             points.withUnsafeMutableBufferPointer { points in
                 if pace == .usual, -base <= Double(curve[0]) {
                     for j in 0..<Curve.count { points[j] = max(from + curve[j], least) }

@@ -48,6 +48,8 @@ public struct Expectation: Sendable, Equatable {
     public var nextP90: Instant
     /// The next moment at which silence alone would change this.
     public var reviewAt: Instant
+    /// The step under way has lasted for longer than anything that was ever seen of its kind.
+    public var isBeyondAll = false
 
     /// `last`: minutes from `origin`.
     public init(

@@ -152,7 +152,7 @@ public struct IntervalCalibrator: Sendable, Equatable {
             minutes: middle.minutes(since: now), isLastStep: isLastStep)
         return CalibratedForecast(
             expected: expected, middle: middle, tally: tallies[horizon],
-            least: min(now, expected.earliest), horizon: horizon)
+            least: now, horizon: horizon)
     }
 
     private static func stretched(

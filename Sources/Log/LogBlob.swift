@@ -11,8 +11,10 @@ public enum Meaning: UInt8, Sendable, Comparable, CaseIterable {
     /// From schema 5 on: an id belongs to its sender, times without offset are on the clock of the post
     /// or the place also in plans and closures, and what is nonsense is refused.
     case meant = 3
+    /// Where a box is is what was reported, on the plan's way or off it; what is history says one word.
+    case evidence = 4
 
-    public static let current = Meaning.meant
+    public static let current = Meaning.evidence
 
     public static func < (a: Meaning, b: Meaning) -> Bool { a.rawValue < b.rawValue }
 }

@@ -30,6 +30,9 @@ public struct AlertEpisode: Sendable, Equatable {
     public var confirmAt: Instant
     /// Of a `late` alert the class of horizon in which it was raised.
     public var horizon: UInt8 = 0
+    /// It would have been raised, had the news come when it happened: what becomes of it is learned from
+    /// as of one that was.
+    public var isShadow = false
 
     public init(
         type: AlertType, milestone: UInt32, place: UInt32, code: EventCode, episode: UInt32,

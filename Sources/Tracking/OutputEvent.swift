@@ -8,7 +8,7 @@ public enum OutputEvent: Sendable, Equatable {
 /// One step's share in a change of a forecast.
 public struct Cause: Sendable, Equatable {
     public enum Kind: String, Sendable, CaseIterable {
-        case dwell, transit, departure, closure, correction, plan, congestion, queue
+        case dwell, transit, departure, closure, correction, plan, congestion, queue, route
     }
 
     public var place: String
@@ -49,6 +49,8 @@ public struct EtaEvent: Sendable, Equatable {
     public var actualDay: String?
     /// By how much that was later than promised, else than planned.
     public var deviationMinutes: Int?
+    /// What is not known, in words: then no quantile is said.
+    public var unknown: String?
 
     public init(
         time: Instant, container: ContainerNumber, shipment: String?, place: String, p10: Instant,

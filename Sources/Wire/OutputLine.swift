@@ -107,6 +107,9 @@ public struct OutputLine: Sendable, Equatable {
             }
             out.field("promised", eta.promised)
             out.field("deviationMinutes", eta.deviationMinutes)
+        } else if let unknown = eta.unknown {
+            out.field("unknown", unknown)
+            out.field("promised", eta.promised)
         } else {
             out.field("p10", eta.p10)
             out.field("p50", eta.p50)

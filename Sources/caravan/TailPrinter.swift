@@ -42,6 +42,12 @@ struct TailPrinter {
     private func eta(_ object: FlatObject) -> String {
         let (name, zone) = place(object)
         if let actual = object.text("actual") { return arrival(object, actual, name, zone) }
+        if let unknown = shown(object, "unknown") {
+            let time = object.instant("time").map { Terminal.local($0, zone) } ?? ""
+            return terminal.paint(time, .grey) + "  " + terminal.paint("eta  ", .cyan) + " "
+                + terminal.paint(shown(object, "container") ?? "", .bold) + " "
+                + Terminal.padded(name, 22) + " " + terminal.paint("unknown: \(unknown)", .yellow)
+        }
         guard let p50 = object.instant("p50"), let p10 = object.instant("p10"),
             let p90 = object.instant("p90"), let time = object.instant("time")
         else { return "" }
@@ -55,6 +61,10 @@ struct TailPrinter {
         text += " " + bar(object.number("lateProbability"))
         if object.bool("partial") == true {
             text += terminal.paint(" a guess: no plan says where it goes next", .grey)
+        }
+        let isElsewhere = object.objects("because").contains { $0.text("cause") == "route" }
+        if isElsewhere, object.integer("changeMinutes") ?? 0 == 0 {
+            text += terminal.paint(" by another way", .yellow)
         }
         if let change = object.integer("changeMinutes"), change != 0 {
             let ink: Terminal.Ink = change > 0 ? .yellow : .green

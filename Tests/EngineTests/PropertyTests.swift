@@ -126,6 +126,7 @@ private func lineChunk(_ lines: some Collection<TimedLine>) -> FeedChunk {
         var engine = try await Recovery.run(log).engine
         var plain = engine
         let changes: [ConfigChange] = [.rules(AlertRules()), .network(.shipped)]
+        let settled = late.advanced(minutes: 3)
         for half in [lines.prefix(lines.count / 2), lines.suffix(lines.count - lines.count / 2)] {
             let work = lineChunk(half)
             let missing = engine.missing([work])
@@ -135,8 +136,13 @@ private func lineChunk(_ lines: some Collection<TimedLine>) -> FeedChunk {
             #expect(
                 effects.commit?.outputs.map(\.bytes) == expected.commit?.outputs.map(\.bytes))
             if let commit = effects.commit { try await log.commit(commit) }
+            // What is owed is said, once no more history comes.
+            let said = engine.step([], now: settled)
+            let also = plain.step([], now: settled)
+            #expect(said.commit?.outputs.map(\.bytes) == also.commit?.outputs.map(\.bytes))
+            if let commit = said.commit { try await log.commit(commit) }
             // Everything old enough goes to rest.
-            let checkpoint = engine.cut(now: late)
+            let checkpoint = engine.cut(now: settled)
             try await log.checkpoint(checkpoint)
             engine.rest(checkpoint.quiet)
         }

@@ -114,6 +114,8 @@ private let start = Instant(seconds: 1_767_225_600)  // 2026-01-01T00:00:00Z
             return effects.counts
         }
         func checkpoint(_ minutes: Double) async throws {
+            let owed = engine.step([], now: start.advanced(minutes: minutes))
+            if let commit = owed.commit { try await log.commit(commit) }
             let made = engine.cut(now: start.advanced(minutes: minutes))
             try await log.checkpoint(made)
             engine.rest(made.quiet)
@@ -121,7 +123,7 @@ private let start = Instant(seconds: 1_767_225_600)  // 2026-01-01T00:00:00Z
         let late = 40.0 * 1_440
         let lines = [plan, event("DEPA", "AAA", 1, "a"), event("ARRI", "BBB", 2, "b")]
         #expect(try await send(lines, late).stored == 3)
-        try await checkpoint(late)
+        try await checkpoint(late + 3)
         #expect(engine.register.shipments.symbols.isEmpty && engine.register.slots.isEmpty)
         // After a start, too: neither is read.
         engine = try await Recovery.run(log).engine

@@ -43,6 +43,9 @@ extension Engine {
         if episode.phase == .pending {
             if holds {
                 confirm(&journey, at, outlook, promised, context, &draft)
+            } else if episode.isShadow {
+                journey.publication.alerts[at].phase = .closed
+                journey.publication.alerts[at].confirmAt = .never
             } else {
                 journey.publication.alerts.remove(at: at)
             }
@@ -68,6 +71,10 @@ extension Engine {
             || context.now >= episode.confirmAt
         guard confirmed, !outlook.held else {
             if outlook.held { episode.confirmAt = journey.publication.holdUntil }
+            if confirmed, !episode.isShadow {
+                episode.isShadow = true
+                episode.horizon = UInt8(outlook.horizon)
+            }
             journey.publication.alerts[at] = episode
             return
         }
@@ -100,7 +107,7 @@ extension Engine {
     /// Now that it has arrived, every `late` alert of the journey has come true, or has not.
     private mutating func judgeAlerts(_ journey: Journey, cameTrue: Bool) {
         for episode in journey.publication.alerts
-        where episode.type == .late && episode.rev > 0 && !journey.publication.forecasts.isEmpty {
+        where episode.type == .late && (episode.rev > 0 || episode.isShadow) && !journey.publication.forecasts.isEmpty {
             forecasting.intervals.learn(alert: Int(episode.horizon), cameTrue: cameTrue)
             forecasting.intervalsDirty = true
         }
@@ -333,6 +340,7 @@ extension Engine {
             case .plan: text += ": by its changed plan"
             case .congestion: text += ": \(place) is congested"
             case .queue: text += ": waiting at \(place)"
+            case .route: text += ": it goes another way, by \(place)"
             }
         }
         return text

@@ -9,26 +9,38 @@ extension Engine {
         _ draft: inout Draft
     ) {
         journey.publication.reviewAt = .never
-        guard context.touch != nil || journey.publication.owedAt <= context.now,
-            let chain = nextPlaceChain(journey, history)
-        else {
+        guard context.touch != nil || journey.publication.owedAt <= context.now else {
             journey.publication.owedAt = .never
             return
         }
+        guard journey.progress.lastTime != .unset else { return }
+        let from = journey.progress.lastTime
+        if let newest = context.touch?.newest, newest != .unset,
+            context.now.minutes(since: newest) > rules.backlogMinutes
+        {
+            journey.publication.holdUntil = context.now.advanced(minutes: rules.settleMinutes)
+        }
+        let held = journey.publication.holdUntil > context.now
+        guard let chain = nextPlaceChain(journey, history) else {
+            return say(
+                unknown: unknownPlan(journey), &journey, promised: nil, held: held, context, &draft)
+        }
         var open = Journey.Progress()
         open.reached = Array(repeating: .unset, count: chain.count)
-        let from = journey.progress.lastTime
-        let late = context.now.minutes(since: from) > rules.backlogMinutes
-        let seenFrom = late ? from : context.now
         guard
             let expected = forecasting.composer.expect(
                 Composer.Steps(
                     chain, &forecasting.pools, closures: closureBook.windows(along: chain)), open,
-                start: from,
-                now: seenFrom, &forecasting.pools)
+                start: from, now: context.now, &forecasting.pools)
         else { return }
+        if expected.isBeyondAll {
+            let next = register.symbols[chain[chain.count - 1].place]
+            return say(
+                unknown: unknownSilence(journey, context.now, next), &journey, promised: nil,
+                held: held, context, &draft)
+        }
         let outlook = Outlook(
-            expected: expected, chain: chain, promised: nil, seenFrom: seenFrom, held: false,
+            expected: expected, chain: chain, promised: nil, seenFrom: context.now, held: held,
             partial: true, horizon: 0, p10: expected.quantile(0.1), p50: expected.quantile(0.5),
             p90: expected.quantile(0.9))
         publish(&journey, outlook, context, &draft)

@@ -179,6 +179,9 @@ struct Ways: Sendable {
             detour.after < 0
             ? nil : book.geography.place(detour.way.milestones[detour.after].place)
         goals = sensible(goals + [goal], from: here, was, plan.mode)
+        // Seen first under way, it has come from where the plan begins.
+        let origin = plan.origin.flatMap { network.place(meant: $0) }
+        let came = was ?? origin.flatMap { goals.contains($0) ? nil : $0 }
         var stops: ArraySlice<RouteStop>?
         if let was, was != here, let route = builder.route(through: [was, here] + goals, plan.mode)
         {

@@ -15,6 +15,7 @@ extension Engine {
     func split(
         _ minutes: Int, _ journey: Journey, _ outlook: Outlook, _ context: ReviewContext
     ) -> [Cause] {
+        if let turn = outlook.turn { return [cause(turn, minutes, outlook, context)] }
         guard minutes != 0 else { return [] }
         let path = journey.publication.path
         guard path.count == outlook.means.count, context.touch?.hasNewPlan != true else {
@@ -31,6 +32,11 @@ extension Engine {
             if abs(change) >= 0.5 { changes.append((step, change)) }
         }
         return rounded(changes, minutes, outlook, context)
+    }
+
+    /// The first that is said of a journey that was seen off its way says so.
+    func turned(_ outlook: Outlook, _ context: ReviewContext) -> [Cause] {
+        outlook.turn.map { [cause($0, 0, outlook, context)] } ?? []
     }
 
     /// Whole minutes that add up: small parts, and what the median does not share with the mean, go
@@ -56,6 +62,9 @@ extension Engine {
 
     /// The step that a change is laid on as a whole: the one just finished, or the one that lasts.
     func causes(_ outlook: Outlook, _ context: ReviewContext, minutes: Int) -> [Cause] {
+        if minutes != 0, let turn = outlook.turn {
+            return [cause(turn, minutes, outlook, context)]
+        }
         guard minutes != 0, let at = outlook.blamed, at >= 0, at < outlook.chain.count else {
             return []
         }
@@ -81,6 +90,8 @@ extension Engine {
         let kind: Cause.Kind
         if context.touch?.hasNewPlan == true {
             kind = .plan
+        } else if at == outlook.turn {
+            kind = .route
         } else if isClosed && at >= next {
             kind = .closure
         } else if context.touch?.corrected == true && at < next {
@@ -96,7 +107,7 @@ extension Engine {
             case .dwell: kind = .dwell
             }
         }
-        let place = step.kind == .transit ? step.place : step.fromPlace
+        let place = step.kind == .transit || kind == .route ? step.place : step.fromPlace
         return Cause(
             place: register.symbols[place], minutes: minutes, kind: kind,
             reason: at < next ? context.touch?.reason : nil)

@@ -5,7 +5,8 @@ import Wire
 /// When an `eta` line is due, and what it says.
 extension Engine {
     /// Publishes the expectation where it differs enough from what was last said; what the
-    /// shortest interval holds back stays owed.
+    /// shortest interval holds back stays owed. While history is handed in nothing is said: what it
+    /// comes to is, once it is in.
     mutating func publish(
         _ journey: inout Journey, _ outlook: Outlook, _ context: ReviewContext, _ draft: inout Draft
     ) {
@@ -15,14 +16,19 @@ extension Engine {
         let p50 = outlook.p50
         let late = (outlook.lateProbability ?? 0) > 0.5
         let first = journey.publication.p50 == .unset
-        if !first, stage == journey.publication.furthest, late == journey.publication.lateVerdict,
-            !hasMoved(p50, from: journey.publication.p50, outlook)
-        {
+        let isNews =
+            first || outlook.turn != nil || journey.publication.unknown != 0
+            || stage != journey.publication.furthest || late != journey.publication.lateVerdict
+            || hasMoved(p50, from: journey.publication.p50, outlook)
+        guard isNews else { return }
+        if outlook.held, !isFreshArrival(outlook, context.now) {
+            journey.publication.owedAt = journey.publication.holdUntil
             return
         }
         let last = journey.publication.publishedAt
         let next =
-            last == .unset ? context.now : last.advanced(minutes: rules.publishIntervalSeconds / 60)
+            last == .unset
+            ? context.now : last.advanced(minutes: rules.publishIntervalSeconds / 60)
         if !first, context.now < next, !isFreshArrival(outlook, context.now) {
             journey.publication.owedAt = next
             return
@@ -33,8 +39,32 @@ extension Engine {
         journey.publication.p90 = outlook.p90
         journey.publication.path = outlook.partial ? [] : path(outlook)
         journey.publication.publishedAt = context.now
+        journey.publication.publishedWay = journey.way.signature
+        journey.publication.unknown = 0
         journey.publication.lateVerdict = late
         journey.publication.furthest = stage
+    }
+
+    /// Says in words what is not known, once until it is, or something else is not.
+    mutating func say(
+        unknown: Unknown, _ journey: inout Journey, promised: Instant?, held: Bool,
+        _ context: ReviewContext, _ draft: inout Draft
+    ) {
+        journey.publication.owedAt = .never
+        guard journey.publication.unknown != unknown.kind else { return }
+        if held {
+            journey.publication.owedAt = journey.publication.holdUntil
+            return
+        }
+        var eta = EtaEvent(
+            time: context.now, container: context.container, shipment: register.name(of: journey),
+            place: unknown.place, p10: .unset, p50: .unset, p90: .unset, promised: promised,
+            event: context.touch?.eventID, partial: journey.shipment == 0)
+        eta.unknown = unknown.words
+        draft.notices.append(.eta(eta))
+        journey.publication.unknown = unknown.kind
+        journey.publication.publishedAt = context.now
+        journey.publication.publishedWay = journey.way.signature
     }
 
     /// An arrival is the last word and waits for nothing, unless it is history that is handed in.
@@ -61,7 +91,7 @@ extension Engine {
             p50: Engine.whole(outlook.p50), p90: Engine.whole(outlook.p90),
             promised: outlook.promised,
             lateProbability: outlook.lateProbability, changeMinutes: change,
-            because: change.map { split($0, journey, outlook, context) } ?? [],
+            because: change.map { split($0, journey, outlook, context) } ?? turned(outlook, context),
             event: context.touch?.eventID, partial: outlook.partial)
         if outlook.isComplete {
             let actual = Engine.whole(outlook.p50)

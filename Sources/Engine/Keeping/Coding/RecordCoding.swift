@@ -132,6 +132,7 @@ enum RecordCoding {
         out.float(12, alert.probability)
         out.instant(13, alert.confirmAt, default: .never)
         out.unsigned(14, alert.horizon)
+        out.flag(16, alert.isShadow)
         if alert.at != alert.milestone { out.unsigned(15, UInt64(alert.at) + 1) }
     }
 
@@ -308,6 +309,7 @@ enum RecordCoding {
             case 12: alert.probability = try reader.float(field)
             case 13: alert.confirmAt = try reader.instant(field)
             case 14: alert.horizon = try reader.clamped(field)
+            case 16: alert.isShadow = try reader.flag(field)
             case 15: at = UInt32(clamping: try reader.unsigned(field) - 1)
             default: try reader.skip(field)
             }

@@ -1,0 +1,52 @@
+import Forecast
+import Tracking
+
+/// Why nothing can be said of a journey's end.
+struct Unknown {
+    /// Tells reasons apart; never 0.
+    let kind: UInt64
+    /// The place that cannot be said.
+    let place: String
+    let words: String
+}
+
+extension Engine {
+    /// Nothing is known of a step ahead, or no way leads to where the plan ends.
+    func unknownWay(_ journey: Journey, _ shipment: Shipment) -> Unknown {
+        let chain = journey.way.milestones
+        let plan = shipment.plan
+        let goal =
+            chain.last.map { register.symbols[$0.place] }
+            ?? plan.destination.map { network.canonical($0) } ?? ""
+        let next = max(0, journey.progress.furthest + 1)
+        var from = plan.origin.map { network.canonical($0) } ?? ""
+        if next < chain.count { from = register.symbols[chain[next].fromPlace] }
+        let stranger = [from, goal].first { network.place($0) == nil && !$0.isEmpty }
+        var words = "no way from \(from) to \(goal) is known"
+        if chain.isEmpty, plan.destination == nil {
+            words = "the plan names no place to go to"
+        } else if let stranger {
+            words += ": \(stranger) is no place of the network"
+        }
+        return Unknown(kind: 1, place: goal, words: words)
+    }
+
+    /// The box has been silent for longer than anything seen.
+    func unknownSilence(_ journey: Journey, _ now: Instant, _ goal: String) -> Unknown {
+        let days = Int(now.minutes(since: journey.progress.lastTime) / 1_440)
+        let place = register.symbols[journey.progress.lastPlace]
+        return Unknown(
+            kind: 2, place: goal,
+            words: "not heard of for \(days) days, since \(name(place)): longer than anything seen")
+    }
+
+    /// A box without a plan, at a place from which nobody knows what comes next.
+    func unknownPlan(_ journey: Journey) -> Unknown {
+        let place = register.symbols[journey.progress.lastPlace]
+        let words =
+            network.place(place) == nil
+            ? "no plan names it, and \(place) is no place of the network"
+            : "no plan names it, and no way leads on from \(place)"
+        return Unknown(kind: 3, place: place, words: words)
+    }
+}
