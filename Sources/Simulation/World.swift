@@ -62,6 +62,11 @@ struct World {
             }
         }
         for place in network.places {
+            // Its own luck, whatever other places a network has.
+            var hash = StableHasher()
+            hash.combine(seed)
+            hash.combine(place.id)
+            var random = SeededGenerator(seed: hash.identity().low)
             if random.chance(0.3) {
                 var windows: [(Instant, Instant)] = []
                 var at = start.advanced(minutes: random.share() * 30 * 1_440)

@@ -325,3 +325,30 @@ public struct Network: Sendable, Equatable {
         return fallback
     }
 }
+
+extension Network {
+    /// Kilometres within which two places of one country are taken for one by people.
+    static let nearKm = 15.0
+
+    /// What looks wrong: neighbours that do not count as one, ways from which none leads back, places
+    /// on nobody's clock.
+    public var flaws: [String] {
+        var found: [String] = []
+        for a in places.indices {
+            for b in places.indices where b > a && places[a].country == places[b].country {
+                guard let km = chordKm(a, b), km <= Network.nearKm else { continue }
+                if area(of: a) != 0, area(of: a) == area(of: b) { continue }
+                found.append(
+                    "\(places[a].id) and \(places[b].id) lie \(Int(km.rounded(.up))) km from each "
+                        + "other and share no area")
+            }
+        }
+        for leg in legs where !legs.contains(where: { $0.from == leg.to && $0.to == leg.from }) {
+            found.append(
+                "\(places[leg.from].id) leads to \(places[leg.to].id) by \(leg.mode.code), and no way "
+                    + "leads back")
+        }
+        for place in places where place.zone == .utc { found.append("\(place.id) has no zone") }
+        return found
+    }
+}

@@ -39,6 +39,7 @@ public struct LoadedNetwork: Sendable {
 ///     dwell | place | mode | kind | direction | h p50 | h p90 | certainty | source
 ///     hours | place | mode | months a-b | hours a-b | certainty | source
 ///     corridor | name | modes | place place …
+///     area | name | place place …                      (places that count as one for travel)
 public struct NetworkFile {
     private var zones: [String: ZoneRule] = [:]
     private var places: [Place] = []
@@ -47,6 +48,7 @@ public struct NetworkFile {
     private var dwells: [Dwell] = []
     private var hours: [OpeningHours] = []
     private var corridors: [Corridor] = []
+    private var areas: [Area] = []
     private var name = "unnamed"
     private var line = 0
 
@@ -58,7 +60,7 @@ public struct NetworkFile {
         try file.read(bytes)
         return Network(
             name: file.name, places: file.places, legs: file.legs, dwells: file.dwells,
-            hours: file.hours, corridors: file.corridors)
+            hours: file.hours, corridors: file.corridors, areas: file.areas)
     }
 
     /// The Silk Road network that comes with the program, as the bytes of its file.
@@ -112,6 +114,7 @@ public struct NetworkFile {
         case "dwell": try addDwell(parts)
         case "hours": try addHours(parts)
         case "corridor": try addCorridor(parts)
+        case "area": try addArea(parts)
         default: throw flaw("'\(parts[0])' is no statement of a network file")
         }
     }
@@ -268,6 +271,19 @@ public struct NetworkFile {
                 place: try place(parts, 1), mode: try mode(try part(parts, 2, "mode")),
                 fromMonth: months.0, untilMonth: months.1, fromHour: day.0, untilHour: day.1,
                 certainty: optional(parts, 5), source: optional(parts, 6)))
+    }
+
+    private mutating func addArea(_ parts: [String]) throws(NetworkFlaw) {
+        var area = Area(name: try part(parts, 1, "name"), places: [])
+        for id in try part(parts, 2, "places").split(separator: " ") {
+            guard let place = index[String(id)] else { throw flaw("no place \(id) above this line") }
+            if let other = areas.first(where: { $0.places.contains(place) }) {
+                throw flaw("\(id) belongs to the area \(other.name) already")
+            }
+            area.places.append(place)
+        }
+        guard area.places.count >= 2 else { throw flaw("an area has two places at least") }
+        areas.append(area)
     }
 
     private mutating func addCorridor(_ parts: [String]) throws(NetworkFlaw) {

@@ -62,6 +62,20 @@ struct ShowNetwork: AsyncParsableCommand {
                         + "\(pad(place.kind.rawValue, 11)) \(pad(place.zone.name, 19)) "
                         + "\(pad(gauges, 10)) \(place.certainty)")
             }
+            if !network.areas.isEmpty {
+                print("\n\(network.areas.count) areas, whose places count as one for travel")
+                for area in network.areas {
+                    let ids = area.places.map { network.places[$0].id }.joined(separator: " ")
+                    print("  \(pad(area.name, 13)) \(ids)")
+                }
+            }
+            if !network.hours.isEmpty { print("\nhours in which places take traffic") }
+            for hours in network.hours {
+                print(
+                    "  \(pad(network.places[hours.place].id, 13)) \(pad(hours.mode.code, 5)) "
+                        + "months \(hours.fromMonth)-\(hours.untilMonth), "
+                        + "\(hours.fromHour)-\(hours.untilHour) o'clock  \(hours.source)")
+            }
             print("\n\(network.legs.count) legs")
             print(
                 "  from          to            mode        gauge     km   p50 h   p90 h   cost"
@@ -105,6 +119,7 @@ struct CheckNetwork: AsyncParsableCommand {
             for (index, place) in network.places.enumerated() where !touched.contains(index) {
                 flaws.append("\(place.id) has no leg")
             }
+            flaws += network.flaws
             for corridor in network.corridors {
                 let options = RouteOptions(modes: Set(corridor.modes))
                 if network.route(through: corridor.places, options) == nil {

@@ -183,7 +183,8 @@ struct Ways: Sendable {
         let origin = plan.origin.flatMap { network.place(meant: $0) }
         let came = was ?? origin.flatMap { goals.contains($0) ? nil : $0 }
         var stops: ArraySlice<RouteStop>?
-        if let was, was != here, let route = builder.route(through: [was, here] + goals, plan.mode)
+        if let came, came != here,
+            let route = builder.route(through: [came, here] + goals, plan.mode)
         {
             let at = route.stops.dropFirst().firstIndex { $0.place == here } ?? 0
             stops = route.stops[at...]
