@@ -18,8 +18,40 @@ public struct TrafficOptions: Sendable {
     public var announcesClosures = true
     /// Shipments held up somewhere for days.
     public var heldShare = 0.08
+    /// What boxes do that no plan says.
+    public var strays = Strays.none
+    /// Plans name the way that is really taken.
+    public var plansStateTheWay = false
 
     public init(start: Instant) { self.start = start }
+}
+
+/// Shares of shipments that leave their plans, and of reports that are not as they should be.
+public struct Strays: Sendable {
+    /// Over another border than the plan says.
+    public var otherWay: Double
+    /// Handled at a place next to the planned one.
+    public var neighbour: Double
+    /// Sent back once to where they came from.
+    public var returned: Double
+    /// Reports that nobody sends, and that two systems send, some minutes apart.
+    public var skipped: Double
+    public var doubled: Double
+
+    public init(
+        otherWay: Double, neighbour: Double, returned: Double, skipped: Double, doubled: Double
+    ) {
+        self.otherWay = otherWay
+        self.neighbour = neighbour
+        self.returned = returned
+        self.skipped = skipped
+        self.doubled = doubled
+    }
+
+    public static let none = Strays(
+        otherWay: 0, neighbour: 0, returned: 0, skipped: 0, doubled: 0)
+    public static let usual = Strays(
+        otherWay: 0.1, neighbour: 0.05, returned: 0.01, skipped: 0.02, doubled: 0.01)
 }
 
 /// One line and when it reaches the feed.
@@ -40,6 +72,14 @@ public struct ShipmentTruth: Sendable {
     public var start: Instant
     public var promised: Instant
     public var delivered: Instant
+    /// How it left its plan, and from when on that can be seen.
+    public var stray: Stray?
+    public var strayedAt: Instant?
+
+    public enum Stray: String, Sendable {
+        case otherWay = "other-way"
+        case neighbour, returned
+    }
 }
 
 /// Corridor traffic with its truth: block trains and trucks over the network's corridors that meet
@@ -49,6 +89,8 @@ public struct Traffic: Sendable {
     public private(set) var truths: [ShipmentTruth] = []
 
     private var random: SeededGenerator
+    /// What strays do is drawn by itself, so that without them the world is the same.
+    private var luck: SeededGenerator
     private let options: TrafficOptions
     private let network: Network
     private var symbols = Symbols()
@@ -67,6 +109,7 @@ public struct Traffic: Sendable {
         self.options = options
         self.network = network
         random = SeededGenerator(seed: options.seed)
+        luck = SeededGenerator(seed: options.seed ^ 0x57A4)
         world = World(
             seed: options.seed, start: options.start, days: options.days, network: network)
         let total = Int((options.days * options.shipmentsPerDay).rounded(.up))
@@ -87,6 +130,14 @@ public struct Traffic: Sendable {
         var via: [String]
         /// Share of the shipments, in hundredths or so.
         var weight: Int
+
+        /// The way over another border.
+        var otherVia: [String] {
+            if mode == .rail {
+                return via.contains("CNHRS") ? ["CNAKL", "KZDOS"] : ["CNHRS", "KZALA"]
+            }
+            return via.contains("TORUGART") ? ["IRKESHTAM"] : ["CNDLT", "KALZHAT"]
+        }
     }
 
     /// Most go through Khorgos, some through Alashankou, trucks over the road post.
@@ -134,7 +185,7 @@ public struct Traffic: Sendable {
     }
 
     private mutating func addShipment(_ number: Int, start: Instant) {
-        let (index, relation) = relation()
+        let (planned, relation) = self.relation()
         let name = "SIM-\(options.seed)-\(number + 1)"
         let owners = ["ARCU", "BLXU", "CRVU", "DTSU"]
         serial += 1
@@ -146,13 +197,33 @@ public struct Traffic: Sendable {
         var plan = ShipmentPlan(
             shipment: name, containers: [container], origin: relation.from,
             destination: relation.to, mode: relation.mode, via: relation.via, start: start)
-        if chains[index] == nil { addRelation(index, relation, plan, container) }
-        let chain = chains[index] ?? []
-        guard !chain.isEmpty else { return }
-        let typical = chain.reduce(0) { $0 + Traffic.typicalMinutes($1) }
+        let plannedChain = chain(planned, plan, container)
+        let stray = drawStray(relation)
+        // Those that go another way have trains of their own.
+        var index = planned
+        var chain = plannedChain
+        if stray == .otherWay {
+            index += Traffic.relations.count
+            var taken = plan
+            taken.via = relation.otherVia
+            chain = self.chain(index, taken, container)
+            if options.plansStateTheWay { plan.via = taken.via }
+        }
+        guard !chain.isEmpty, !plannedChain.isEmpty else { return }
+        let typical = plannedChain.reduce(0) { $0 + Traffic.typicalMinutes($1) }
         plan.promised = start.advanced(minutes: typical * (1.25 + 0.15 * random.share()) + 1_440)
         let held = random.chance(options.heldShare) ? Int(random.share() * Double(chain.count)) : -1
-        let load = Load(plan: plan, start: start, heldAt: held)
+        var load = Load(plan: plan, start: start, heldAt: held, stray: stray)
+        if stray == .returned {
+            let transits = chain.indices.filter { $0 > 0 && chain[$0].kind == .transit }.dropLast()
+            load.returnsAt =
+                transits.isEmpty
+                ? -1 : Array(transits)[Int(luck.share() * Double(transits.count))]
+        }
+        if stray == .otherWay {
+            let own = Set(plannedChain.map { symbols[$0.place] })
+            load.seenOffAt = chain.firstIndex { !own.contains(symbols[$0.place]) } ?? -1
+        }
         guard relation.mode == .rail else {
             send(planLine(plan, start), at: start)
             return trips.append(Trip(loads: [load], chain: chain, start: start))
@@ -173,6 +244,15 @@ public struct Traffic: Sendable {
         send(planLine(plan, start, leaving: leaving(trips[trips.count - 1])), at: start)
     }
 
+    private mutating func drawStray(_ relation: Relation) -> ShipmentTruth.Stray? {
+        let share = luck.share()
+        let strays = options.strays
+        if share < strays.otherWay { return .otherWay }
+        if share < strays.otherWay + strays.neighbour { return .neighbour }
+        if share < strays.otherWay + strays.neighbour + strays.returned { return .returned }
+        return nil
+    }
+
     /// By the timetable.
     private func leaving(_ train: Trip) -> Instant {
         let minutes =
@@ -184,7 +264,8 @@ public struct Traffic: Sendable {
     private static let boxesPerTrain = 50
 
     private static func share(_ index: Int) -> Double {
-        Double(relations[index].weight) / Double(relations.reduce(0) { $0 + $1.weight })
+        Double(relations[index % relations.count].weight)
+            / Double(relations.reduce(0) { $0 + $1.weight })
     }
 
     /// Days between two trains of a relation: one a day, or as many as fill up.
@@ -193,19 +274,24 @@ public struct Traffic: Sendable {
         return min(1, Double(boxesPerTrain) * 0.8 / max(boxes, 0.001))
     }
 
-    /// Its chain, and what of it passes each border on a usual day.
-    private mutating func addRelation(
-        _ index: Int, _ relation: Relation, _ plan: ShipmentPlan, _ container: ContainerNumber
-    ) {
+    /// The chain of a relation: the same for all its shipments.
+    private mutating func chain(
+        _ index: Int, _ plan: ShipmentPlan, _ container: ContainerNumber
+    ) -> [Milestone] {
+        if let known = chains[index] { return known }
         let chain = ChainBuilder(network: network).chain(plan, container: container, &symbols)
         chains[index] = chain
+        return chain
     }
 
     /// Before anything moves the borders know what to expect.
     private mutating func tellBorders() {
-        for (index, chain) in chains {
-            let boxes = Traffic.share(index) * options.shipmentsPerDay
-            let relation = Traffic.relations[index]
+        for (index, chain) in chains.sorted(by: { $0.key < $1.key }) {
+            let isOther = index >= Traffic.relations.count
+            let boxes =
+                Traffic.share(index) * options.shipmentsPerDay
+                * (isOther ? options.strays.otherWay : 1)
+            let relation = Traffic.relations[index % Traffic.relations.count]
             let isRoad = relation.mode == .road
             // A train that is not full leaves all the same, where there is a box for it.
             let trains = (1 - PortableMath.exp(-boxes)) / Traffic.trainEvery(index, options)
@@ -224,6 +310,13 @@ public struct Traffic: Sendable {
         var start: Instant
         /// The step at which it is held up for days; -1: none.
         var heldAt: Int
+        var stray: ShipmentTruth.Stray?
+        /// The step after which it is sent back; -1: none, or it was.
+        var returnsAt = -1
+        var hasReturned = false
+        /// The first step that ends off the plan; -1: none.
+        var seenOffAt = -1
+        var strayedAt: Instant?
     }
 
     /// A train or a truck under way, or a box that was left behind.
@@ -292,6 +385,7 @@ public struct Traffic: Sendable {
                 takesRoom: !trips[index].isAlone)
             leaveBehind(index, end)
             finish(index, step, end)
+            sendBack(index, end)
             trips[index].step += 1
             if trips[index].step < trips[index].chain.count, !trips[index].loads.isEmpty {
                 agenda.add(end, index)
@@ -325,8 +419,39 @@ public struct Traffic: Sendable {
         trips[index].loads.removeAll { $0.heldAt == step }
     }
 
+    /// What is sent back from here goes to where it came from, and comes again.
+    private mutating func sendBack(_ index: Int, _ end: Instant) {
+        let number = trips[index].step
+        let step = trips[index].chain[number]
+        for load in trips[index].loads where load.returnsAt == number {
+            var load = load
+            load.returnsAt = -1
+            load.hasReturned = true
+            let minutes = Traffic.typicalMinutes(step)
+            let back = end.advanced(minutes: minutes * (1 + luck.share()) + 240)
+            let leave = back.advanced(minutes: 360 + 1_440 * luck.share())
+            load.strayedAt = back
+            for (code, at) in [(EventCode.arri, back), (.depa, leave)] {
+                var seen = step
+                seen.place = step.fromPlace
+                seen.code = code
+                report(load, seen, at, number)
+            }
+            var alone = Trip(loads: [load], chain: trips[index].chain, start: leave)
+            alone.step = number
+            alone.isAlone = true
+            trips.append(alone)
+        }
+        trips[index].loads.removeAll { $0.returnsAt == number }
+    }
+
     private mutating func finish(_ index: Int, _ step: Milestone, _ end: Instant) {
-        finish(trips[index], step, end, at: trips[index].step)
+        let number = trips[index].step
+        for load in trips[index].loads.indices
+        where trips[index].loads[load].seenOffAt == number {
+            trips[index].loads[load].strayedAt = end
+        }
+        finish(trips[index], step, end, at: number)
     }
 
     /// Reports the end of a step for every box: of a train almost at once, at the last gate one by
@@ -340,22 +465,33 @@ public struct Traffic: Sendable {
             } else if trip.loads.count > 1 {
                 time = end.advanced(minutes: -random.share())
             }
-            report(load.plan, load.plan.containers[0], step, time, number)
+            report(load, step, time, number)
             if isLast {
                 truths.append(
                     ShipmentTruth(
                         plan: load.plan.shipment, events: trip.chain.count, start: load.start,
-                        promised: load.plan.promised ?? time, delivered: time))
+                        promised: load.plan.promised ?? time, delivered: time,
+                        stray: load.stray, strayedAt: load.strayedAt))
             }
         }
     }
 
+    /// The place next to a planned one.
+    private func neighbour(of place: String) -> String {
+        guard let at = network.place(place), network.area(of: at) != 0 else { return place }
+        let area = network.areas[network.area(of: at) - 1].places
+        let next = area.first { $0 != at && network.places[$0].kind != network.places[at].kind }
+        return next.map { network.places[$0].id } ?? place
+    }
+
     private mutating func report(
-        _ plan: ShipmentPlan, _ container: ContainerNumber, _ step: Milestone, _ at: Instant,
-        _ index: Int
+        _ load: Load, _ step: Milestone, _ at: Instant, _ index: Int
     ) {
+        let plan = load.plan
+        let container = plan.containers[0]
         var out = JSONWriter()
-        let place = symbols[step.place]
+        var place = symbols[step.place]
+        if load.stray == .neighbour { place = neighbour(of: place) }
         let offset = network.place(place).map { network.places[$0].zone.offset(at: at) } ?? 0
         let shown = world.shown(at, place)
         let whole = Instant(seconds: shown.microseconds / 1_000_000)
@@ -365,7 +501,8 @@ public struct Traffic: Sendable {
             number.append(last == "9" ? "0" : "9")
         }
         out.begin()
-        out.field("id", "\(plan.shipment)-\(index + 1)")
+        let again = load.hasReturned ? "-again-\(step.code.code)" : ""
+        out.field("id", "\(plan.shipment)-\(index + 1)\(again)")
         out.field("container", number)
         out.field("event", step.code.code)
         out.field("place", place)
@@ -380,10 +517,45 @@ public struct Traffic: Sendable {
             random.chance(options.lateShare)
             ? 60 + 600 * random.share() : 1 + 4 * random.share()
         let received = world.delivered(at.advanced(minutes: delay), place)
+        // Of the last report depends what the truth can be held against.
+        let isLast = index == (chainLength(load) - 1)
+        if !isLast, luck.chance(options.strays.skipped) { return }
         send(out.bytes, at: received)
+        if luck.chance(options.strays.doubled) {
+            sendOtherwise(plan, container, step, place, whole, index, received)
+        }
         if random.chance(options.duplicateShare) {
             send(out.bytes, at: received.advanced(minutes: 30 * random.share()))
         }
+    }
+
+    private func chainLength(_ load: Load) -> Int {
+        let plan = load.plan
+        let index =
+            Traffic.relations.firstIndex {
+                $0.from == plan.origin && $0.to == plan.destination && $0.mode == plan.mode
+            } ?? 0
+        let isOther = load.stray == .otherWay
+        return chains[isOther ? index + Traffic.relations.count : index]?.count ?? 0
+    }
+
+    /// The same, as another system says it some minutes later.
+    private mutating func sendOtherwise(
+        _ plan: ShipmentPlan, _ container: ContainerNumber, _ step: Milestone, _ place: String,
+        _ shown: Instant, _ index: Int, _ received: Instant
+    ) {
+        var out = JSONWriter()
+        out.begin()
+        out.field("id", "other-\(plan.shipment)-\(index + 1)")
+        out.field("container", container.description)
+        out.field("event", step.code.code)
+        out.field("place", place)
+        let minutes = 1 + 20 * luck.share()
+        out.field(
+            "time", Instant(seconds: shown.advanced(minutes: minutes).microseconds / 1_000_000))
+        out.field("shipment", plan.shipment)
+        out.end()
+        send(out.bytes, at: received.advanced(minutes: minutes))
     }
 
     private func planLine(

@@ -276,7 +276,9 @@ public struct NetworkFile {
     private mutating func addArea(_ parts: [String]) throws(NetworkFlaw) {
         var area = Area(name: try part(parts, 1, "name"), places: [])
         for id in try part(parts, 2, "places").split(separator: " ") {
-            guard let place = index[String(id)] else { throw flaw("no place \(id) above this line") }
+            guard let place = index[String(id)] else {
+                throw flaw("no place \(id) above this line")
+            }
             if let other = areas.first(where: { $0.places.contains(place) }) {
                 throw flaw("\(id) belongs to the area \(other.name) already")
             }

@@ -62,6 +62,7 @@ final class Demo: Sendable {
         options.days = 400
         options.shipmentsPerDay = 6
         options.heldShare = 0.2
+        options.strays = .usual
         let lines = Traffic(options).lines
         let began = wallNow()
         var next = 0

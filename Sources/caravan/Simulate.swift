@@ -25,6 +25,24 @@ struct Simulate: AsyncParsableCommand {
     @Option(name: .long, help: "Shipments a day.")
     var perDay = 40.0
 
+    @Option(name: .long, help: "Share of boxes that go over another border than their plan says.")
+    var otherWay = Strays.usual.otherWay
+
+    @Option(name: .long, help: "Share of boxes that are handled next to the planned place.")
+    var neighbour = Strays.usual.neighbour
+
+    @Option(name: .long, help: "Share of boxes that are sent back once.")
+    var returned = Strays.usual.returned
+
+    @Option(name: .long, help: "Share of reports that nobody sends.")
+    var skipped = Strays.usual.skipped
+
+    @Option(name: .long, help: "Share of reports that two systems send, some minutes apart.")
+    var doubled = Strays.usual.doubled
+
+    @Flag(name: .long, help: "Plans name the way that is really taken: to compare with.")
+    var plansStateTheWay = false
+
     @Option(name: .long, help: "File for the lines; - for standard output.")
     var out = "-"
 
@@ -41,6 +59,10 @@ struct Simulate: AsyncParsableCommand {
             options.seed = seed
             options.days = days
             options.shipmentsPerDay = perDay
+            options.strays = Strays(
+                otherWay: otherWay, neighbour: neighbour, returned: returned, skipped: skipped,
+                doubled: doubled)
+            options.plansStateTheWay = plansStateTheWay
             let traffic = Traffic(options)
             let progress = Progress()
             if out != "-" { _ = FileManager.default.createFile(atPath: out, contents: nil) }
@@ -66,11 +88,13 @@ struct Simulate: AsyncParsableCommand {
     }
 
     private func write(_ truths: [ShipmentTruth], to path: String) throws {
-        var text = "plan,events,start,promised,delivered\n"
+        var text = "plan,events,start,promised,delivered,stray,strayed\n"
         for truth in truths {
             text +=
                 "\(truth.plan),\(truth.events),\(TimeText.string(truth.start)),"
-                + "\(TimeText.string(truth.promised)),\(TimeText.string(truth.delivered))\n"
+                + "\(TimeText.string(truth.promised)),\(TimeText.string(truth.delivered)),"
+                + "\(truth.stray?.rawValue ?? ""),"
+                + "\(truth.strayedAt.map { TimeText.string($0) } ?? "")\n"
         }
         do { try text.write(toFile: path, atomically: true, encoding: .utf8) } catch {
             throw Failure("\(path) cannot be written: \(error)")

@@ -14,6 +14,8 @@ private func news(seed: UInt64, shipments: Double) -> [TimedLine] {
     options.days = 2
     options.shipmentsPerDay = shipments
     options.heldShare = 0.3
+    options.strays = Strays(
+        otherWay: 0.25, neighbour: 0.1, returned: 0.15, skipped: 0.05, doubled: 0.05)
     var lines = Traffic(options).lines
     var random = SeededGenerator(seed: seed ^ 0xABCD)
     for line in lines {

@@ -107,7 +107,9 @@ extension Engine {
     /// Now that it has arrived, every `late` alert of the journey has come true, or has not.
     private mutating func judgeAlerts(_ journey: Journey, cameTrue: Bool) {
         for episode in journey.publication.alerts
-        where episode.type == .late && (episode.rev > 0 || episode.isShadow) && !journey.publication.forecasts.isEmpty {
+        where episode.type == .late && (episode.rev > 0 || episode.isShadow)
+            && !journey.publication.forecasts.isEmpty
+        {
             forecasting.intervals.learn(alert: Int(episode.horizon), cameTrue: cameTrue)
             forecasting.intervalsDirty = true
         }

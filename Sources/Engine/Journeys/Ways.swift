@@ -315,45 +315,63 @@ struct Ways: Sendable {
 
     // MARK: What makes sense
 
-    /// A goal makes no sense any more where the box has moved so that it is out of the way to what comes
-    /// after it.
+    /// Goals make no sense any more where the box has moved so that they are out of the way to what comes
+    /// after them: the fewest of the first ones are let go.
     private mutating func sensible(
         _ goals: [Int], from here: Int, _ was: Int?, _ mode: TransportMode
     ) -> [Int] {
-        var goals = goals
-        while goals.count > 1 {
-            guard let extra = extraHours(here, goals[0], goals[1], mode) else {
-                if hours(here, goals[0], mode) != nil, hours(goals[0], goals[1], mode) != nil {
-                    break
-                }
-                goals.removeFirst()
-                continue
+        let goals = beyondBorder(goals, here, was)
+        for first in goals.indices.dropLast() {
+            var makesSense = true
+            for last in goals.indices where last > first && makesSense {
+                makesSense = isOnTheWay(goals[first...last], from: here, was, mode)
             }
-            let usual: Double
-            if let was, let before = extraHours(was, goals[0], goals[1], mode) {
-                usual = before + Ways.strayHours
-            } else {
-                usual = Ways.strayShare * (hours(here, goals[1], mode) ?? 0)
-            }
-            if extra <= usual { break }
-            goals.removeFirst()
+            if makesSense { return Array(goals[first...]) }
         }
-        return goals
+        return Array(goals.suffix(1))
     }
 
-    /// So many hours more than before a goal is out of the way; of a box that had no place before, so
-    /// large a share of the way that leads past it.
+    /// A box at the border is about to cross it: what lies on this side of it is behind.
+    private func beyondBorder(_ goals: [Int], _ here: Int, _ was: Int?) -> [Int] {
+        let place = network.places[here]
+        guard place.kind == .border || place.kind == .checkpoint, let last = goals.last,
+            network.places[last].country != place.country,
+            was.map({ network.places[$0].country == place.country }) ?? false
+        else { return goals }
+        return goals.filter { network.places[$0].country != place.country }
+    }
+
+    /// Whether it is not much longer to come to the last of some places by the others before it than it
+    /// was from where the box had been.
+    private mutating func isOnTheWay(
+        _ goals: ArraySlice<Int>, from here: Int, _ was: Int?, _ mode: TransportMode
+    ) -> Bool {
+        guard let last = goals.last, let extra = extraHours(here, goals, mode) else { return false }
+        if let was, let before = extraHours(was, goals, mode) {
+            return extra <= before + Ways.strayHours
+        }
+        return extra <= Ways.strayShare * (hours(here, last, mode) ?? 0)
+    }
+
+    /// So many hours more than before are out of the way; of a box that had no place before, so large a
+    /// share of the straight way.
     private static let strayHours = 2.0
     private static let strayShare = 0.2
 
-    /// By how many hours it is longer to come to `b` by `a` than straight on.
+    /// By how many hours it is longer to come to the last of some places by the others than straight on;
+    /// nil where no way leads there.
     private mutating func extraHours(
-        _ from: Int, _ a: Int, _ b: Int, _ mode: TransportMode
+        _ from: Int, _ goals: ArraySlice<Int>, _ mode: TransportMode
     ) -> Double? {
-        guard let there = hours(from, a, mode), let on = hours(a, b, mode),
-            let straight = hours(from, b, mode)
-        else { return nil }
-        return there + on - straight
+        guard let last = goals.last, let straight = hours(from, last, mode) else { return nil }
+        var sum = 0.0
+        var at = from
+        for goal in goals {
+            guard let leg = hours(at, goal, mode) else { return nil }
+            sum += leg
+            at = goal
+        }
+        return sum - straight
     }
 
     private mutating func hours(_ from: Int, _ to: Int, _ mode: TransportMode) -> Double? {

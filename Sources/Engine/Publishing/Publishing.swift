@@ -91,7 +91,8 @@ extension Engine {
             p50: Engine.whole(outlook.p50), p90: Engine.whole(outlook.p90),
             promised: outlook.promised,
             lateProbability: outlook.lateProbability, changeMinutes: change,
-            because: change.map { split($0, journey, outlook, context) } ?? turned(outlook, context),
+            because: change.map { split($0, journey, outlook, context) }
+                ?? turned(outlook, context),
             event: context.touch?.eventID, partial: outlook.partial)
         if outlook.isComplete {
             let actual = Engine.whole(outlook.p50)
