@@ -112,6 +112,29 @@ extension Engine {
                 unknown: unknownWay(journey, shipment), &journey,
                 promised: shipment.plan.promised, held: held, context, &draft)
         }
+        let outlook = outlook(journey, shipment, expected, means, seenFrom, held: held)
+        setTimers(&journey, outlook, context, clock)
+        if expected.isBeyondAll, !held, journey.progress.eventCount > 0 {
+            say(
+                unknown: unknownSilence(
+                    journey, context.now, register.symbols[chain[chain.count - 1].place]),
+                &journey, promised: shipment.plan.promised, held: held, context, &draft)
+        } else if shipment.speaks(context.container) {
+            publish(&journey, outlook, context, &draft)
+            judgeLate(&journey, outlook, context, &draft)
+            if context.touch != nil { keepScore(&journey, outlook, &draft) }
+        } else {
+            journey.publication.owedAt = .never
+            endLate(&journey, "another box of the shipment speaks for it", outlook, context, &draft)
+        }
+        judgeOverdue(&journey, outlook, context, &draft)
+    }
+
+    private func outlook(
+        _ journey: Journey, _ shipment: Shipment, _ expected: Expectation, _ means: [Float],
+        _ seenFrom: Instant, held: Bool
+    ) -> Outlook {
+        let chain = journey.way.milestones
         let calibrated = forecasting.intervals.calibrated(
             expected, now: seenFrom, isLastStep: expected.next == chain.count - 1)
         var outlook = Outlook(
@@ -127,22 +150,8 @@ extension Engine {
             let furthest = max(0, journey.progress.furthest)
             outlook.turn = journey.way.isPlans ? furthest : min(journey.way.turn, furthest)
         }
-        setTimers(&journey, outlook, context, clock)
         outlook.lateProbability = shipment.plan.promised.map { calibrated.probability(after: $0) }
-        if expected.isBeyondAll, !held, journey.progress.eventCount > 0 {
-            say(
-                unknown: unknownSilence(
-                    journey, context.now, register.symbols[chain[chain.count - 1].place]),
-                &journey, promised: shipment.plan.promised, held: held, context, &draft)
-        } else if shipment.speaks(context.container) {
-            publish(&journey, outlook, context, &draft)
-            judgeLate(&journey, outlook, context, &draft)
-            if context.touch != nil { keepScore(&journey, outlook, &draft) }
-        } else {
-            journey.publication.owedAt = .never
-            endLate(&journey, "another box of the shipment speaks for it", outlook, context, &draft)
-        }
-        judgeOverdue(&journey, outlook, context, &draft)
+        return outlook
     }
 
     private func isDue(_ journey: Journey, _ now: Instant) -> Bool {

@@ -173,8 +173,36 @@ public enum JourneyFold {
         return (walk.progress, walk.way)
     }
 
-    /// What each report of a journey was taken for, by its index in the history.
+    /// What each report was taken for, by its index in the history, as far as it belongs to a plan whose
+    /// milestones are one chain. Of several plans of one trip the one says so for which it is a milestone.
     public static func roles(
+        _ history: EventHistory, plans: [PlanView], _ book: WayBook, by guide: PlaceGuide
+    ) throws(MissingFact) -> [Int: ReportRole] {
+        let ordered = byAnchor(plans)
+        let trips = Trips(ordered)
+        var owned: [UInt64: [ReadEvent]] = [:]
+        let order = ReadingOrder.read(history.events, by: guide)
+        if plans.count == 1, allBelong(history, to: plans[0]) {
+            owned[UInt64(plans[0].shipment) << 32] = order
+        } else {
+            var assignment = EventAssignment(ordered, trips)
+            assignment.assign(history.events, order)
+            for (read, owner) in zip(order, assignment.owners) {
+                owned[owner, default: []].append(read)
+            }
+        }
+        var found: [Int: ReportRole] = [:]
+        for (at, plan) in ordered.enumerated() where plan.isChain {
+            let reads = owned[UInt64(ordered[trips.of[at]].shipment) << 32] ?? []
+            for (index, role) in try roles(history.events, plan, book, reads) {
+                if case .milestone = found[index] { continue }
+                found[index] = role
+            }
+        }
+        return found
+    }
+
+    private static func roles(
         _ events: [EventRecord], _ plan: PlanView, _ book: WayBook, _ owned: [ReadEvent]
     ) throws(MissingFact) -> [Int: ReportRole] {
         var walk = JourneyWalk(plan, book)

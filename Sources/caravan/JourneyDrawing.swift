@@ -16,6 +16,7 @@ struct JourneyDrawing {
             if let shipment = journey.shipment { head += "  \(Printable.text(shipment))" }
             print(head)
             drawVerdict(journey)
+            drawWay(journey)
             for alert in journey.alerts { print(line(alert)) }
             if journey.flags.contains(.zoneUnknown) {
                 print(
@@ -68,12 +69,13 @@ struct JourneyDrawing {
         Terminal.local(instant, zone, now: now)
     }
 
-    /// A timeline: dots for what happened, bars from p10 to p90 for what is expected.
+    /// A timeline: dots for what happened, bars from p10 to p90 for what is expected; at most 80 columns.
     private func drawStops(_ journey: ContainerTimeline.JourneyView) {
         let known = journey.stops.compactMap { $0.reached ?? $0.p10 }
         let ends = journey.stops.compactMap { $0.reached ?? $0.p90 } + [now]
-        guard let first = known.min(), let last = ends.max() else { return }
-        let width = 40
+        let first = min(known.min() ?? now, now)
+        let last = ends.max() ?? now
+        let width = 24
         let whole = max(last.minutes(since: first), 1)
         func column(_ instant: Instant) -> Int {
             min(width - 1, max(0, Int(instant.minutes(since: first) / whole * Double(width - 1))))
@@ -84,9 +86,12 @@ struct JourneyDrawing {
             var when = ""
             var ink = Terminal.Ink.grey
             if let reached = stop.reached {
-                cells[column(reached)] = "●"
+                cells[column(reached)] = stop.isImplied ? "○" : "●"
                 when = stop.isDayAlone ? day(reached, stop.zone) : local(reached, stop.zone)
+                if stop.isImplied { when = "by " + when.trimmingCharacters(in: .whitespaces) }
                 ink = .green
+            } else if stop.isPassed {
+                when = "not reported"
             } else if let p10 = stop.p10, let p50 = stop.p50, let p90 = stop.p90 {
                 for at in column(p10)...max(column(p10), column(p90)) { cells[at] = "─" }
                 cells[column(p50)] = "◆"
@@ -95,12 +100,46 @@ struct JourneyDrawing {
                     + " ±" + Terminal.span(p90.minutes(since: p10) / 2)
                 ink = .cyan
             } else {
-                when = "not reported"
+                when = "unknown"
             }
+            let mark = stop.isExtra && stop.isPassed ? terminal.paint("+", .yellow) : " "
             print(
-                "  \(stop.code.code) \(Terminal.padded(Printable.text(stop.name), 26)) "
+                " \(mark)\(stop.code.code) \(Terminal.fitted(Printable.text(stop.name), 24)) "
                     + terminal.paint(String(cells), ink) + " \(when)")
         }
+        if journey.stops.contains(where: { $0.isExtra && $0.isPassed }) {
+            print(terminal.paint(" + not on the plan", .grey))
+        }
+    }
+
+    /// Where the box left the plan's way, and what can not be said.
+    private func drawWay(_ journey: ContainerTimeline.JourneyView) {
+        if let left = journey.leftAt {
+            var text = "off the planned way since \(Printable.text(left.name))"
+            if let reached = left.reached { text += ", \(local(reached, left.zone))" }
+            print(terminal.paint(text, .yellow))
+            if !journey.bypassed.isEmpty {
+                let names = Printable.text(journey.bypassed.joined(separator: ", "))
+                wrapped("not on it any more: \(names)", indent: 2, .grey)
+            }
+        }
+        if let unknown = journey.unknown {
+            wrapped("unknown: \(Printable.text(unknown))", indent: 0, .yellow)
+        }
+    }
+
+    /// Prints a text in lines of 80 columns.
+    private func wrapped(_ text: String, indent: Int, _ ink: Terminal.Ink) {
+        let margin = String(repeating: " ", count: indent)
+        var line = ""
+        for word in text.split(separator: " ") {
+            if !line.isEmpty, indent + line.count + word.count + 1 > 80 {
+                print(margin + terminal.paint(line, ink))
+                line = ""
+            }
+            line += (line.isEmpty ? "" : " ") + word
+        }
+        if !line.isEmpty { print(margin + terminal.paint(line, ink)) }
     }
 
     // MARK: Reports
@@ -111,9 +150,11 @@ struct JourneyDrawing {
         for report in list.reports {
             var text = "  \(when(report))  \(words(report))"
             if report.standing != .stands { text += " (\(report.standing.rawValue))" }
-            print(report.standing == .stands ? text : terminal.paint(text, .grey))
+            let isEvidence = report.standing == .stands && report.role != .contradiction
+            print(isEvidence ? text : terminal.paint(text, .grey))
             let more = details(report)
-            if !more.isEmpty { print("      " + terminal.paint(Printable.text(more), .grey)) }
+            if !more.isEmpty { wrapped(Printable.text(more), indent: 6, .grey) }
+            if let why = report.why { wrapped("set aside: \(why)", indent: 6, .yellow) }
         }
     }
 

@@ -23,6 +23,7 @@ struct ReportList {
         var name: String
         var zone: ZoneRule
         var standing: Standing
+        var role: ReportRole?
         var flags: EventFlags
         var id: String?
         var shipment: String?
@@ -36,6 +37,18 @@ struct ReportList {
         var received: Instant?
         /// The container from which it was moved.
         var was: String?
+
+        /// Why it is no evidence of where the box is.
+        var why: String? {
+            guard standing == .stands else { return nil }
+            switch role {
+            case .contradiction: return "cannot be: too far from the other reports in that time"
+            case .behind: return "its clock and the next one's disagree: the plan's order holds"
+            case .early: return "before the plan begins"
+            case .over: return "after the plan's end"
+            case .milestone, .stay, nil: return nil
+            }
+        }
     }
 
     private(set) var reports: [Report] = []
@@ -74,6 +87,7 @@ struct ReportList {
                 standing: known.retracted
                     ? .retracted : known.isSetAside ? .replaced : .stands, flags: known.flags,
                 shipment: known.shipment, mode: known.mode, seals: [])
+            report.role = known.role
             if let at { ReportList.fill(&report, told[at]) }
             report.readAt = known.readAt
             reports.append(report)
@@ -132,6 +146,11 @@ enum JourneyText {
                 out.field("actual", journey.arrived)
             }
             out.field("deviationMinutes", journey.deviationMinutes)
+            out.field("unknown", journey.unknown)
+            if let left = journey.leftAt {
+                out.field("offPlanAt", left.place)
+                out.list("bypassed", journey.bypassed)
+            }
             if !journey.flags.isEmpty { out.list("flags", journey.flags.words) }
             out.objects("milestones", journey.stops) { stop, out in
                 out.field("place", stop.place)
@@ -142,6 +161,9 @@ enum JourneyText {
                 } else {
                     out.field("actual", stop.reached)
                 }
+                if stop.isImplied { out.field("atLatest", true) }
+                if stop.isExtra { out.field("offPlan", true) }
+                if stop.reached == nil, stop.isPassed { out.field("passed", true) }
                 if stop.reached == nil {
                     out.field("p10", stop.p10)
                     out.field("p50", stop.p50)
@@ -174,6 +196,7 @@ enum JourneyText {
             if !report.flags.words.isEmpty { out.list("flags", report.flags.words) }
             if report.standing == .retracted { out.field("retracted", true) }
             if report.standing == .replaced { out.field("replaced", true) }
+            out.field("setAside", report.why)
         }
         out.endLine()
         Console.write(out.bytes)

@@ -66,6 +66,12 @@ struct Terminal: Sendable {
         return span(abs(minutes)) + (minutes > 0 ? " late" : " early")
     }
 
+    /// Padded or cut to a width.
+    static func fitted(_ text: String, _ width: Int) -> String {
+        let text = Printable.text(text)
+        return text.count > width ? text.prefix(width - 1) + "…" : padded(text, width)
+    }
+
     /// Padded to a width; what is shown so may be a stranger's.
     static func padded(_ text: String, _ width: Int) -> String {
         let text = Printable.text(text)

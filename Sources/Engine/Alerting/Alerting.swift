@@ -212,10 +212,20 @@ extension Engine {
             let text = "\(context.container) goes another way: \(place) does not lie on it"
             return say(&journey, at, .cleared, text, outlook, context, &draft)
         }
-        let text =
-            reached
-            ? "\(context.container) was reported: \(code.prose) \(place)"
-            : "\(context.container): the reports before \(place) were corrected"
+        let isReported =
+            reached && waited < journey.progress.reached.count
+            && journey.progress.reached[waited] != .unset
+            && !journey.progress.implied.contains(waited)
+        let text: String
+        if isReported {
+            text = "\(context.container) was reported: \(code.prose) \(place)"
+        } else if reached {
+            text =
+                "\(context.container) was seen at \(placeName(journey.progress.lastPlace)); "
+                + "“\(code.prose) \(place)” was not reported"
+        } else {
+            text = "\(context.container): the reports before \(place) were corrected"
+        }
         say(&journey, at, reached ? .cleared : .withdrawn, text, outlook, context, &draft)
     }
 

@@ -78,7 +78,10 @@ extension Engine {
             let same = old.firstIndex {
                 $0.shipment == folded[index].shipment && $0.ordinal == folded[index].ordinal
             }
-            guard let same else { continue }
+            guard let same else {
+                folded[index].publication.way = folded[index].way.signature
+                continue
+            }
             var journey = old.remove(at: same)
             follow(
                 &journey, folded[index].way, folded[index].progress,
@@ -143,6 +146,7 @@ extension Engine {
             journey.publication.moved(to: way)
         }
         journey.way = way
+        journey.publication.way = way.signature
         journey.progress = progress
     }
 }

@@ -12,6 +12,12 @@ public struct ContainerTimeline: Sendable {
         public var reached: Instant?
         /// Of that only the day is known.
         public var isDayAlone = false
+        /// Something else tells of it: the box was there, or behind it, by then.
+        public var isImplied = false
+        /// No milestone of the plan.
+        public var isExtra = false
+        /// Behind, by whatever way.
+        public var isPassed = false
         public var p10: Instant?
         public var p50: Instant?
         public var p90: Instant?
@@ -29,6 +35,12 @@ public struct ContainerTimeline: Sendable {
         public var isDayAlone = false
         /// By how many minutes that was later than promised, else than planned.
         public var deviationMinutes: Int?
+        /// Where it left the plan's way, and when it was seen there.
+        public var leftAt: Stop?
+        /// Places of the plan that do not lie on the way any more, by name.
+        public var bypassed: [String] = []
+        /// Why nothing can be said of its end.
+        public var unknown: String?
         /// What was assumed of the plan's times.
         public var flags: EventFlags = []
         public var alerts: [(type: AlertType, severity: Severity, place: String, delayMinutes: Int)]
@@ -45,6 +57,8 @@ public struct ContainerTimeline: Sendable {
         public var retracted: Bool
         /// Another version of it, or a retraction of its id, took its place.
         public var isSetAside: Bool
+        /// What it says of the journey; nil where it is no evidence, or belongs to no plan.
+        public var role: ReportRole?
         public var eventClass: EventClass
         public var flags: EventFlags
         /// By which the line is known that said so.
@@ -73,52 +87,9 @@ extension Engine {
         var journeys: [ContainerTimeline.JourneyView] = []
         for journey in record.journeys {
             guard let shipment = register.plan(of: journey, record.plans) else { continue }
-            let chain = journey.way.milestones
-            let progress = together(journey.progress, shipment, container, journey.shipment)
-            let points = timeline(journey.way, shipment, progress, now: now)
-            var view = ContainerTimeline.JourneyView(
-                shipment: register.symbols[journey.shipment], promised: shipment.plan.promised,
-                stops: [],
-                lateProbability: nil, alerts: [])
-            for (index, milestone) in chain.enumerated() {
-                var stop = stop(milestone, progress.reached[index], points[index])
-                stop.isDayAlone =
-                    progress.vague.contains(index)
-                    && record.history.events.contains {
-                        $0.flags.contains(.dateOnly) && $0.place == milestone.place && $0.isEvidence
-                    }
-                view.stops.append(stop)
-            }
-            view.flags = shipment.plan.flags
-            let ends = shipment.graph?.ends ?? [chain.count - 1]
-            let isDone = !chain.isEmpty && ends.allSatisfy { progress.reached[$0] != .unset }
-            if isDone {
-                let arrived = ends.reduce(Instant.unset) { max($0, progress.reached[$1]) }
-                view.arrived = arrived
-                let planned = ends.reduce(Instant.unset) { max($0, chain[$1].planned) }
-                let due = shipment.plan.promised ?? (planned == .unset ? nil : planned)
-                view.isDayAlone =
-                    !journey.progress.vague.isEmpty
-                    && ends.contains {
-                        journey.progress.vague.contains($0)
-                    }
-                if !view.isDayAlone {
-                    view.deviationMinutes = due.map { Int(arrived.minutes(since: $0).rounded()) }
-                }
-            } else if let last = points.last ?? nil, let promised = shipment.plan.promised {
-                let later = last.filter { $0 > promised }.count
-                view.lateProbability = Double(later) / Double(last.count)
-            }
-            for alert in journey.publication.alerts
-            where alert.phase == .open || alert.phase == .clearing {
-                view.alerts.append(
-                    (
-                        alert.type, alert.severity, register.symbols[alert.place],
-                        Int(alert.delayMinutes)
-                    ))
-            }
-            journeys.append(view)
+            journeys.append(timeline(journey, shipment, record, now))
         }
+        let roles = roles(record)
         let reports = inReadingOrder(record).map { index, readAt in
             let event = record.history.events[index]
             let (name, zone) = describe(event.place)
@@ -128,11 +99,100 @@ extension Engine {
                 zone: zone, shipment: event.shipment == 0 ? nil : register.symbols[event.shipment],
                 mode: event.mode,
                 retracted: event.retracted || record.history.isTakenBack(event),
-                isSetAside: event.flags.contains(.setAside), eventClass: event.eventClass,
+                isSetAside: event.flags.contains(.setAside), role: roles[index],
+                eventClass: event.eventClass,
                 flags: event.flags.subtracting([.shared, .setAside]), content: event.content,
                 identity: event.identity, updated: event.updated, readAt: readAt)
         }
         return ContainerTimeline(container: container, journeys: journeys, reports: reports)
+    }
+
+    private mutating func timeline(
+        _ journey: Journey, _ shipment: Shipment, _ record: ContainerRecord, _ now: Instant
+    ) -> ContainerTimeline.JourneyView {
+        let container = record.number
+        let chain = journey.way.milestones
+        let progress = together(journey.progress, shipment, container, journey.shipment)
+        let points = timeline(journey.way, shipment, progress, now: now)
+        var view = ContainerTimeline.JourneyView(
+            shipment: register.symbols[journey.shipment], promised: shipment.plan.promised,
+            stops: [],
+            lateProbability: nil, alerts: [])
+        for (index, milestone) in chain.enumerated() {
+            var stop = stop(milestone, progress.reached[index], points[index])
+            stop.isDayAlone =
+                progress.vague.contains(index)
+                && record.history.events.contains {
+                    $0.flags.contains(.dateOnly) && $0.place == milestone.place && $0.isEvidence
+                }
+            stop.isImplied = progress.implied.contains(index)
+            stop.isExtra = journey.way.isExtra(index)
+            stop.isPassed = index <= progress.furthest
+            view.stops.append(stop)
+        }
+        note(journey, shipment, &view, now)
+        view.flags = shipment.plan.flags
+        let ends = shipment.graph?.ends ?? [chain.count - 1]
+        let isDone = !chain.isEmpty && ends.allSatisfy { progress.reached[$0] != .unset }
+        if isDone {
+            let arrived = ends.reduce(Instant.unset) { max($0, progress.reached[$1]) }
+            view.arrived = arrived
+            let planned = ends.reduce(Instant.unset) { max($0, chain[$1].planned) }
+            let due = shipment.plan.promised ?? (planned == .unset ? nil : planned)
+            view.isDayAlone =
+                !journey.progress.vague.isEmpty
+                && ends.contains {
+                    journey.progress.vague.contains($0)
+                }
+            if !view.isDayAlone {
+                view.deviationMinutes = due.map { Int(arrived.minutes(since: $0).rounded()) }
+            }
+        } else if let last = points.last ?? nil, let promised = shipment.plan.promised {
+            let later = last.filter { $0 > promised }.count
+            view.lateProbability = Double(later) / Double(last.count)
+        }
+        for alert in journey.publication.alerts
+        where alert.phase == .open || alert.phase == .clearing {
+            view.alerts.append(
+                (
+                    alert.type, alert.severity, register.symbols[alert.place],
+                    Int(alert.delayMinutes)
+                ))
+        }
+        return view
+    }
+
+    /// What each report was taken for.
+    private mutating func roles(_ record: ContainerRecord) -> [Int: ReportRole] {
+        let plans = register.planViews(record.plans, record.number)
+        while true {
+            do {
+                return try JourneyFold.roles(
+                    record.history, plans: plans, ways.book, by: guide(record.plans))
+            } catch { supply(error) }
+        }
+    }
+
+    /// Where a journey left its plan, and what cannot be said of it.
+    private func note(
+        _ journey: Journey, _ shipment: Shipment, _ view: inout ContainerTimeline.JourneyView,
+        _ now: Instant
+    ) {
+        let way = journey.way
+        if !way.isPlans, way.turn < view.stops.count {
+            let places = Set(way.milestones.map(\.place))
+            view.leftAt = view.stops[way.turn]
+            for milestone in shipment.chain where !places.contains(milestone.place) {
+                let (name, _) = describe(milestone.place)
+                if !view.bypassed.contains(name) { view.bypassed.append(name) }
+            }
+        }
+        switch journey.publication.unknown {
+        case 0: view.unknown = nil
+        case 2:
+            view.unknown = unknownSilence(journey, now, "").words
+        default: view.unknown = unknownWay(journey, shipment).words
+        }
     }
 
     /// All events of a record, those that count in the order in which they read.
