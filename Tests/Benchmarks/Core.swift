@@ -23,6 +23,10 @@ struct Core {
         _ = try Shell.run([
             DaemonProcess.program("caravan"), "simulate", "--seed", "\(seed)", "--days", "8",
             "--per-day", "\(wanted / 8)", "--start", TimeText.string(start), "--out", file,
+            // All on their way, as earlier builds had them.
+            "--other-way", "0", "--neighbour", "0", "--returned", "0", "--skipped", "0",
+            "--doubled",
+            "0",
         ])
         let before = ProcessMeter.residentBytes(getpid())
         var core = try Core(start, file)

@@ -135,6 +135,8 @@ private func event(
         var options = TrafficOptions(start: start)
         options.days = 20
         options.shipmentsPerDay = 8
+        options.strays = Strays(
+            otherWay: 0.2, neighbour: 0.1, returned: 0.1, skipped: 0.05, doubled: 0.05)
         var engine = freshEngine(now: start)
         var changes = 0
         var several = 0

@@ -71,6 +71,51 @@ private func lineChunk(_ lines: some Collection<TimedLine>) -> FeedChunk {
         }
     }
 
+    /// Whatever boxes do: what is said lies ahead, adds up, and a way is left once for each time.
+    @Test func whatIsSaidLiesAheadAndAddsUp() {
+        let seed = testSeed("whatIsSaidLiesAheadAndAddsUp")
+        var routes = 0
+        for round in 0..<8 {
+            let lines = news(seed: seed &+ UInt64(round), shipments: 8)
+            var random = SeededGenerator(seed: seed ^ UInt64(round))
+            var engine = freshEngine(now: start)
+            var now = start
+            var outputs: [OutputLine] = []
+            for line in lines {
+                now = max(now, line.at)
+                while engine.nextDue < now, random.chance(0.9) {
+                    outputs += engine.step([], now: engine.nextDue).commit?.outputs ?? []
+                }
+                outputs += engine.step([lineChunk([line])], now: now).commit?.outputs ?? []
+            }
+            for output in outputs where output.kind == "eta" {
+                guard let object = FlatObject(output.bytes), let time = object.instant("time")
+                else { continue }
+                let causes = object.objects("because")
+                routes += causes.count { $0.text("cause") == "route" }
+                if let change = object.integer("changeMinutes") {
+                    #expect(causes.reduce(0) { $0 + ($1.integer("minutes") ?? 0) } == change)
+                }
+                if object.text("actual") != nil || object.text("unknown") != nil {
+                    #expect(object.text("p50") == nil && object.number("lateProbability") == nil)
+                    continue
+                }
+                guard let p10 = object.instant("p10"), let p50 = object.instant("p50"),
+                    let p90 = object.instant("p90")
+                else {
+                    Issue.record("no quantiles: \(String(decoding: output.bytes, as: UTF8.self))")
+                    continue
+                }
+                // Said to the second.
+                #expect(
+                    p10 >= time.advanced(minutes: -1 / 60) && p10 <= p50 && p50 <= p90,
+                    "seed \(seed), round \(round)")
+                #expect((0...1).contains(object.number("lateProbability") ?? 0))
+            }
+        }
+        #expect(routes > 10)
+    }
+
     /// A crash at any point: snapshot and replay give the state before, byte for byte, and the
     /// same output, published once.
     @Test func replayFromAnySnapshotGivesTheSameState() async throws {
