@@ -114,7 +114,7 @@ extension Engine {
         }
         let outlook = outlook(journey, shipment, expected, means, seenFrom, held: held)
         setTimers(&journey, outlook, context, clock)
-        if expected.isBeyondAll, !held, journey.progress.eventCount > 0 {
+        if expected.isBeyondAll, !held {
             say(
                 unknown: unknownSilence(
                     journey, context.now, register.symbols[chain[chain.count - 1].place]),

@@ -70,6 +70,9 @@ public struct Pools: Sendable {
         let planned: Double
         let calendar: PoolKey.Calendar
         let prior: Curve?
+        /// Neither plan nor network says anything of how long it takes: what others of its kind deviate by
+        /// says nothing either.
+        let isBare: Bool
         /// By part of the day, weekday and whether it is soon; -1: not made yet.
         var variants: [Int32]
     }
@@ -156,10 +159,19 @@ public struct Pools: Sendable {
                 placeAt: keys.firstIndex { $0.level == .place } ?? 0,
                 shareAt: keys.firstIndex { $0.level == .share }, planned: typical.plannedMinutes,
                 calendar: calendar,
-                prior: StepValue.prior(typical),
+                prior: StepValue.prior(typical), isBare: Pools.isBare(step),
                 variants: Array(repeating: -1, count: variants * HorizonWeights.leadMinutes.count)))
         return StepID(number: number)
     }
+
+    /// A transit of which only those that went before can tell.
+    private static func isBare(_ step: Milestone) -> Bool {
+        step.kind == .transit && step.plannedMinutes.isNaN && step.priorMinutesP50.isNaN
+            && !StepValue.isTimed(step)
+    }
+
+    /// Observations from which on such a transit is known.
+    private static let bareCount = 5
 
     /// The pool of one of a step's keys, made where there is none.
     private mutating func slot(_ id: StepID, _ at: Int) -> Int {
@@ -400,8 +412,8 @@ public struct Pools: Sendable {
         }
         for key in models[model].keys.indices {
             let level = models[model].keys[key].level
-            if level == .share {
-                // Counted with its place.
+            if level == .share || models[model].isBare && !isTold(existing(id, key), level) {
+                // Counted with its place, or not at all.
                 note(existing(id, key), &made)
                 continue
             }
@@ -418,6 +430,12 @@ public struct Pools: Sendable {
             made.isKnown = true
         }
         blends[at] = made
+    }
+
+    /// Whether enough have gone between two places of which nothing else is known.
+    private func isTold(_ slot: Int?, _ level: PoolKey.Level) -> Bool {
+        guard level == .place, let slot else { return false }
+        return pools[slot].drawn >= Pools.bareCount
     }
 
     /// Writes down that a blend is made of a pool as it is now.

@@ -22,7 +22,10 @@ public struct Geography: Sendable {
     /// trains run at 160 (China Railway Express; DB Cargo), aircraft at 900.
     static let groundKmh = 160.0
     static let airKmh = 900.0
-    /// Minutes by which reports may disagree: clocks that are wrong, lines typed in later.
+    /// Minutes by which clocks may be off between any two places.
+    static let skewMinutes = 45.0
+    /// Minutes by which reports may disagree where the plan's order settles it: clocks that are wrong,
+    /// lines typed in later.
     public static let slackMinutes = 180.0
     /// The same where only the day is known, or the zone is not.
     static let vagueMinutes = 26 * 60.0

@@ -149,11 +149,11 @@ public enum JourneyFold {
             guard book.geography.knows(events[read.index].place) else {
                 throw .place(events[read.index].place)
             }
-            if let last, !Evidence.follows(last, read, events, book.geography) {
+            if let last, !Evidence.follows(last, read, events, plan, book.geography) {
                 return try contradicted(events, plan, book, Array(owned))
             }
             try walk.step(read, events[read.index])
-            last = read
+            if Evidence.isSign(events[read.index].code) { last = read }
         }
         return (walk.progress, walk.way)
     }
@@ -165,7 +165,7 @@ public enum JourneyFold {
         for read in owned where !book.geography.knows(events[read.index].place) {
             throw .place(events[read.index].place)
         }
-        let isEvidence = Evidence.longest(owned, events, book.geography)
+        let isEvidence = Evidence.longest(owned, events, plan, book.geography)
         var walk = JourneyWalk(plan, book)
         for (read, counts) in zip(owned, isEvidence) where counts {
             try walk.step(read, events[read.index])
@@ -207,7 +207,7 @@ public enum JourneyFold {
     ) throws(MissingFact) -> [Int: ReportRole] {
         var walk = JourneyWalk(plan, book)
         walk.roles = [:]
-        for (read, counts) in zip(owned, Evidence.longest(owned, events, book.geography)) {
+        for (read, counts) in zip(owned, Evidence.longest(owned, events, plan, book.geography)) {
             if counts {
                 try walk.step(read, events[read.index])
             } else {

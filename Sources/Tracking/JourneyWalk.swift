@@ -6,6 +6,8 @@ public enum ReportRole: Sendable, Equatable {
     case stay
     /// Of a place that is behind, within the time by which clocks disagree: the plan's order holds.
     case behind
+    /// A paper of a place that is still ahead.
+    case paper
     /// Before the plan begins, or after its end.
     case early, over
     /// The box cannot have come there from where the others have it: no evidence.
@@ -26,6 +28,8 @@ struct JourneyWalk {
     /// Milestones that were reached in other words than theirs; their own word counts before that.
     private var softly: [Int] = []
     private var lastStay = LastStay()
+    /// Papers of places ahead, until the box comes there.
+    private var papers: [(read: ReadEvent, event: EventRecord, place: UInt32)] = []
 
     private struct Seat {
         var reported: UInt32 = 0
@@ -61,6 +65,9 @@ struct JourneyWalk {
             spot = self.spot(event.place)
         }
         switch spot {
+        case .on(let place) where !Evidence.isSign(event.code) && !isNear(place):
+            papers.append((read, event, place))
+            note(read, .paper)
         case .on(let place): try reach(place, read, event)
         case .behind(let place):
             progress.lastTime = read.time
@@ -106,22 +113,16 @@ struct JourneyWalk {
         return true
     }
 
-    /// Papers are stamped where the box is not.
-    private static func isSign(_ code: EventCode) -> Bool {
-        switch code {
-        case .cuss, .cusi, .cusr: false
-        default: true
-        }
-    }
-
     private func isOff(_ event: EventRecord, _ spot: Spot) -> Bool {
-        guard case .off = spot else { return false }
-        return JourneyWalk.isSign(event.code)
+        guard case .off = spot, Evidence.isSign(event.code) else { return false }
+        // Before it has begun a box may be anywhere; when that is, not every plan says.
+        return progress.furthest >= 0 || plan.begins != .unset
+            || book.geography.place(event.place) != nil
     }
 
     /// Whether the box has come back: to a place that is behind, or to the one that it had left.
     private func returns(_ read: ReadEvent, _ event: EventRecord, _ spot: Spot) -> Bool {
-        guard JourneyWalk.isSign(event.code), progress.lastTime != .unset,
+        guard Evidence.isSign(event.code), progress.lastTime != .unset,
             read.time.minutes(since: progress.lastTime) > Geography.slackMinutes
         else { return false }
         switch spot {
@@ -148,6 +149,27 @@ struct JourneyWalk {
         return true
     }
 
+    /// Whether a place is that of the stay that the box is in, or of the one that comes next.
+    private func isNear(_ place: UInt32) -> Bool {
+        if place == seat.place { return true }
+        let chain = way.milestones
+        var next = progress.furthest + 1
+        while next < chain.count, chain[next].place == seat.place { next += 1 }
+        return next < chain.count && chain[next].place == place
+    }
+
+    /// What was stamped before the box came counts from its coming.
+    private mutating func applyPapers(_ place: UInt32, _ read: ReadEvent) {
+        for (index, paper) in papers.enumerated().reversed() where paper.place == place {
+            papers.remove(at: index)
+            guard let at = next(paper.event, place, isStill: true) else { continue }
+            let counted = ReadEvent(index: paper.read.index, time: max(paper.read.time, read.time))
+            fill(at, counted, paper.event)
+            if !progress.vague.contains(at) { progress.vague.append(at) }
+            note(paper.read, .milestone(at))
+        }
+    }
+
     // MARK: What
 
     private mutating func reach(
@@ -167,6 +189,7 @@ struct JourneyWalk {
         }
         stand(read, event, place)
         note(read, at.map { .milestone($0) } ?? .stay)
+        if !papers.isEmpty { applyPapers(place, read) }
         lastStay.note(
             event, place, at, isSoft: at.map(softly.contains) ?? true, way.milestones,
             furthest: progress.furthest)

@@ -150,7 +150,19 @@ public struct ChainBuilder: Sendable {
         if let route = route() {
             return (overlay(own, on: routeChain(route.stops[...], &symbols), &symbols), false)
         }
-        return (ownChain(plan, own, &symbols), true)
+        return (ownChain(plan, own.isEmpty ? ends(plan) : own, &symbols), true)
+    }
+
+    /// Where nobody knows a way, its ends are all that is known of it.
+    private func ends(_ plan: ShipmentPlan) -> [PlannedMilestone] {
+        var ends: [PlannedMilestone] = []
+        if let origin = plan.origin, plan.destination != nil {
+            ends.append(PlannedMilestone(place: origin, event: .depa, time: plan.start))
+        }
+        if let destination = plan.destination {
+            ends.append(PlannedMilestone(place: destination, event: .arri))
+        }
+        return ends
     }
 
     /// The plan's way through the network: by its `via`, else the quickest.

@@ -17,7 +17,10 @@ struct JourneyDrawing {
             print(head)
             drawVerdict(journey)
             drawWay(journey)
-            for alert in journey.alerts { print(line(alert)) }
+            for alert in journey.alerts {
+                let name = journey.stops.first { $0.place == alert.place }?.name
+                print(line(alert, at: name ?? alert.place))
+            }
             if journey.flags.contains(.zoneUnknown) {
                 print(
                     "  times of the plan without offset, at places whose zone nobody knows: as UTC")
@@ -54,9 +57,10 @@ struct JourneyDrawing {
     }
 
     private func line(
-        _ alert: (type: AlertType, severity: Severity, place: String, delayMinutes: Int)
+        _ alert: (type: AlertType, severity: Severity, place: String, delayMinutes: Int),
+        at place: String
     ) -> String {
-        var text = "\(alert.type.code) (\(alert.severity.code)) at \(Printable.text(alert.place))"
+        var text = "\(alert.type.code) (\(alert.severity.code)) at \(Printable.text(place))"
         if alert.delayMinutes > 0 {
             text += ": " + Terminal.span(Double(alert.delayMinutes))
         } else if alert.type == .late {

@@ -44,6 +44,7 @@ struct ReportList {
             switch role {
             case .contradiction: return "cannot be: too far from the other reports in that time"
             case .behind: return "its clock and the next one's disagree: the plan's order holds"
+            case .paper: return "a paper of a place that is still ahead"
             case .early: return "before the plan begins"
             case .over: return "after the plan's end"
             case .milestone, .stay, nil: return nil

@@ -181,7 +181,71 @@ import Tracking
             """)
     }
 
+    @Test func papersMoveABoxNoFurtherThanToTheNextStay() {
+        tell(
+            """
+            plan CNXIA > DEDUI by RAIL via CNHRS KZALA promised 20
+            0.5 CUSR BYBQT
+            0.6 DEPA CNXIA
+            expect next ARRI CNLAZ
+            2 CUSR PLMAA
+            expect next ARRI CNLAZ
+            3 ARRI CNURM
+            expect done ARRI CNURM
+            4.5 CUSR CNHRS
+            expect done CUSR CNHRS
+            expect way KZALA DEDUI
+            """)
+        tell(
+            """
+            plan DEPA ZAA 1, ARRI ZBB 2, DEPA ZBB 2.4, ARRI ZCC 3, CUSR ZCC 3.2, GTOT ZCC 4 promised 5
+            1 DEPA ZAA
+            1.5 CUSR ZCC
+            expect next ARRI ZBB
+            3 ARRI ZCC
+            expect done CUSR ZCC
+            expect next GTOT ZCC
+            """)
+    }
+
+    @Test func whatWasLetGoMayMakeSenseAgain() {
+        tell(
+            """
+            plan DEPA CNXIA 1, ARRI CNHRS 5, DEPA CNHRS 6, ARRI KZALA 8 promised 9
+            1 DEPA CNXIA
+            4 ARRI CNAKL
+            expect not CNHRS
+            5 ARRI CNURM
+            expect next ARRI CNHRS
+            expect way CNHRS KZALA
+            """)
+    }
+
+    @Test func anExtraStayBeforeItLeft() {
+        tell(
+            """
+            plan CNXIA > KZALA by RAIL via CNHRS start 1 promised 12
+            1.2 GTIN ZXX
+            expect extra ARRI ZXX
+            expect next DEPA CNXIA
+            2 DEPA CNXIA
+            expect next ARRI CNLAZ
+            """)
+    }
+
     // MARK: What cannot be
+
+    @Test func farFromThePlanTheNewestWaits() {
+        tell(
+            """
+            plan CNXIA > DEDUI by RAIL via CNHRS KZALA promised 20
+            0.5 DEPA CNXIA
+            5 ARRI KZALA
+            5.02 ARRI CNAKL
+            expect aside ARRI CNAKL
+            expect way RUMOW DEDUI
+            """)
+    }
 
     @Test func twoPlacesWithinAnHour() {
         tell(
@@ -232,6 +296,17 @@ import Tracking
             expect said unknown no way
             6 ARRI ZXX
             expect silent
+            19 ARRI BRSSZ
+            expect arrived -1440
+            """)
+    }
+
+    @Test func aPlanWhoseBoxIsNeverHeardOf() {
+        tell(
+            """
+            plan DEPA KZHOR 1, ARRI KZALA 2 promised 3
+            now 120
+            expect said unknown never heard of
             """)
     }
 

@@ -33,7 +33,12 @@ extension Engine {
 
     /// The box has been silent for longer than anything seen.
     func unknownSilence(_ journey: Journey, _ now: Instant, _ goal: String) -> Unknown {
-        let days = Int(now.minutes(since: journey.progress.lastTime) / 1_440)
+        let last = journey.progress.lastTime
+        guard last != .unset else {
+            return Unknown(
+                kind: 2, place: goal, words: "never heard of, long after its plan begins")
+        }
+        let days = Int(now.minutes(since: last) / 1_440)
         let place = register.symbols[journey.progress.lastPlace]
         return Unknown(
             kind: 2, place: goal,

@@ -75,13 +75,11 @@ struct Ways: Sendable {
         var ahead: Ahead
         if let again = rejoined(detour, shipment.made.way, from: end) {
             ahead = again
-        } else if let known, shipment.made.isRouted || way.milestones.isEmpty {
+        } else if let known, shipment.made.isRouted {
             ahead = routed(detour, shipment, known, &symbols)
         } else if let known {
             ahead = stated(detour, shipment, known, from: end)
         } else {
-            // Before it has begun a box may be anywhere.
-            if detour.after < 0 { return way }
             ahead = beyond(detour, from: end)
         }
         let last = end > 0 ? way.milestones[end - 1] : nil
@@ -223,8 +221,17 @@ struct Ways: Sendable {
     private mutating func stated(
         _ detour: Detour, _ shipment: Shipment, _ here: Int, from end: Int
     ) -> Ahead {
-        let way = detour.way
-        let rest = Array(way.milestones.indices.dropFirst(end))
+        var way = detour.way
+        var rest = Array(way.milestones.indices.dropFirst(end))
+        if !way.isPlans {
+            // What an earlier detour let go may make sense again.
+            let own = shipment.made.way
+            var first = way.furthestPlanned(through: detour.after) + 1
+            while first > 0, first < own.milestones.count,
+                own.milestones[first].place == own.milestones[first - 1].place
+            { first += 1 }
+            (way, rest) = (own, Array(own.milestones.indices.dropFirst(first)))
+        }
         guard !rest.isEmpty else { return Ahead() }
         let was =
             detour.after < 0
@@ -265,11 +272,15 @@ struct Ways: Sendable {
             rest.map { way.milestones[$0] },
             rest.map { way.planned.isEmpty ? Int32($0) : way.planned[$0] })
         if !ahead.milestones.isEmpty {
-            let isTransit = ahead.milestones[0].place != place
-            ahead.milestones[0] = ahead.milestones[0].reached(
+            let first = ahead.milestones[0]
+            let kind = Milestone.kind(from: (place, .arri), to: (first.place, first.code))
+            let leg = kind == .transit ? hours.map { max($0, 0.5) } : nil
+            // What holds a departure holds it wherever the box comes from.
+            let isSame = kind == first.kind && kind != .transit
+            ahead.milestones[0] = first.reached(
                 from: place, .arri,
-                priorMinutesP50: isTransit ? hours.map { max($0, 0.5) * 60 } ?? .nan : .nan,
-                priorMinutesP90: isTransit ? hours.map { max($0, 0.5) * 120 } ?? .nan : .nan)
+                priorMinutesP50: isSame ? first.priorMinutesP50 : leg.map { $0 * 60 } ?? .nan,
+                priorMinutesP90: isSame ? first.priorMinutesP90 : leg.map { $0 * 120 } ?? .nan)
         }
         return ahead
     }

@@ -94,7 +94,7 @@ extension Engine {
             kind = .route
         } else if isClosed && at >= next {
             kind = .closure
-        } else if context.touch?.corrected == true && at < next {
+        } else if context.touch?.corrected == true {
             kind = .correction
         } else if at > next {
             kind = .congestion

@@ -86,7 +86,10 @@ extension Engine {
         let record = register.records[slot]
         var journeys: [ContainerTimeline.JourneyView] = []
         for journey in record.journeys {
-            guard let shipment = register.plan(of: journey, record.plans) else { continue }
+            guard let shipment = register.plan(of: journey, record.plans) else {
+                if let guess = unplanned(journey, now) { journeys.append(guess) }
+                continue
+            }
             journeys.append(timeline(journey, shipment, record, now))
         }
         let roles = roles(record)
@@ -130,7 +133,6 @@ extension Engine {
             stop.isPassed = index <= progress.furthest
             view.stops.append(stop)
         }
-        note(journey, shipment, &view, now)
         view.flags = shipment.plan.flags
         let ends = shipment.graph?.ends ?? [chain.count - 1]
         let isDone = !chain.isEmpty && ends.allSatisfy { progress.reached[$0] != .unset }
@@ -159,6 +161,7 @@ extension Engine {
                     Int(alert.delayMinutes)
                 ))
         }
+        note(journey, shipment, &view, now)
         return view
     }
 
@@ -171,6 +174,18 @@ extension Engine {
                     record.history, plans: plans, ways.book, by: guide(record.plans))
             } catch { supply(error) }
         }
+    }
+
+    /// A journey without a plan: the guess that was said of it, or that none can be made.
+    private func unplanned(_ journey: Journey, _ now: Instant) -> ContainerTimeline.JourneyView? {
+        var view = ContainerTimeline.JourneyView(
+            shipment: nil, promised: nil, stops: [], lateProbability: nil, alerts: [])
+        switch journey.publication.unknown {
+        case 0: return nil
+        case 2: view.unknown = unknownSilence(journey, now, "").words
+        default: view.unknown = unknownPlan(journey).words
+        }
+        return view
     }
 
     /// Where a journey left its plan, and what cannot be said of it.
@@ -191,6 +206,11 @@ extension Engine {
         case 0: view.unknown = nil
         case 2:
             view.unknown = unknownSilence(journey, now, "").words
+            // A number would be an invention.
+            view.lateProbability = nil
+            for at in view.stops.indices {
+                (view.stops[at].p10, view.stops[at].p50, view.stops[at].p90) = (nil, nil, nil)
+            }
         default: view.unknown = unknownWay(journey, shipment).words
         }
     }
