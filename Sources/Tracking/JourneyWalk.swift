@@ -31,6 +31,12 @@ struct JourneyWalk {
     /// Papers of places ahead, until the box comes there.
     private var papers: [(read: ReadEvent, event: EventRecord, place: UInt32)] = []
 
+    /// How often the way was left.
+    private var turns = 0
+    /// A box leaves its way so often at the most: each time makes the way longer, and what is looked up
+    /// for it is read again from the beginning.
+    static let mostTurns = 256
+
     private struct Seat {
         var reported: UInt32 = 0
         var place: UInt32 = 0
@@ -136,11 +142,13 @@ struct JourneyWalk {
 
     /// Takes the way that leads on from a place where the way does not lead; false: there is no other.
     private mutating func turn(after: Int, at place: UInt32) throws(MissingFact) -> Bool {
+        guard turns < JourneyWalk.mostTurns else { return false }
         let detour = Detour(way: way, after: after, place: place)
         guard let next = book.way(detour) else {
             throw .detour(detour, shipment: plan.shipment)
         }
         guard next !== way else { return false }
+        turns += 1
         way = next
         progress.reached = Array(progress.reached.prefix(after + 1))
         progress.reached += repeatElement(

@@ -83,16 +83,25 @@ public struct WayBook: Sendable {
     public var geography = Geography()
     private var detours: [Detour: Way] = [:]
 
-    /// Detours kept; beyond, the memory of them begins anew.
+    private var milestoneCount = 0
+
+    /// Detours kept, and milestones in them all; beyond, the memory of them begins anew, but not before it
+    /// holds more than one journey can ask for (`JourneyWalk.mostTurns`).
     private static let limit = 10_000
+    private static let milestoneLimit = 1_000_000
+    private static let least = 4 * JourneyWalk.mostTurns
 
     public init() {}
 
     public func way(_ detour: Detour) -> Way? { detours[detour] }
 
     public mutating func note(_ detour: Detour, _ way: Way) {
-        if detours.count >= WayBook.limit { detours = [:] }
+        let isFull =
+            detours.count >= WayBook.limit
+            || milestoneCount >= WayBook.milestoneLimit && detours.count >= WayBook.least
+        if isFull { (detours, milestoneCount) = ([:], 0) }
         detours[detour] = way
+        milestoneCount += way.milestones.count
     }
 
     /// The symbols of the places of the ways that are kept.

@@ -13,7 +13,7 @@ struct JourneyDrawing {
     func draw(_ view: ContainerTimeline, _ reports: ReportList) {
         for journey in view.journeys {
             var head = terminal.paint(view.container.description, .bold)
-            if let shipment = journey.shipment { head += "  \(Printable.text(shipment))" }
+            head += journey.shipment.map { "  \(Printable.text($0))" } ?? "  no plan"
             print(head)
             drawVerdict(journey)
             drawWay(journey)
@@ -27,6 +27,7 @@ struct JourneyDrawing {
             } else if journey.flags.contains(.offsetAssumed) {
                 print("  times of the plan without offset: on the clock of the place or the post")
             }
+            if journey.isGuess { print(terminal.paint("the next place is a guess:", .grey)) }
             drawStops(journey)
             print("")
         }

@@ -1,9 +1,12 @@
 import Engine
+import Foundation
 import Simulation
 import TestKit
 import Testing
 import Tracking
 import Wire
+
+private let isSoak = ProcessInfo.processInfo.environment["CARAVAN_TEST_SOAK"] != nil
 
 private let start = Instant(seconds: 1_767_225_600)
 
@@ -50,7 +53,7 @@ private func lineChunk(_ lines: some Collection<TimedLine>) -> FeedChunk {
     @Test func everyOrderEndsInTheSameJourneys() {
         let seed = testSeed("everyOrderEndsInTheSameJourneys")
         let end = start.advanced(minutes: 200 * 1_440)
-        for round in 0..<6 {
+        for round in 0..<(isSoak ? 500 : 6) {
             let lines = news(seed: seed &+ UInt64(round), shipments: 6)
             var random = SeededGenerator(seed: seed &+ 17)
             var reference = freshEngine(now: start)
@@ -120,7 +123,7 @@ private func lineChunk(_ lines: some Collection<TimedLine>) -> FeedChunk {
     /// same output, published once.
     @Test func replayFromAnySnapshotGivesTheSameState() async throws {
         let seed = testSeed("replayFromAnySnapshotGivesTheSameState")
-        for round in 0..<20 {
+        for round in 0..<(isSoak ? 500 : 20) {
             var random = SeededGenerator(seed: seed &+ UInt64(round))
             let lines = news(seed: seed &+ UInt64(round), shipments: 8)
             let log = MemoryLog()

@@ -48,7 +48,7 @@ extension Engine {
 
     /// The step (or two) to the nearest onward place by the mode last seen; nil where the network
     /// does not know the place.
-    private mutating func nextPlaceChain(
+    mutating func nextPlaceChain(
         _ journey: Journey, _ history: EventHistory
     ) -> [Milestone]? {
         let progress = journey.progress

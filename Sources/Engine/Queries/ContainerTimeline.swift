@@ -41,6 +41,8 @@ public struct ContainerTimeline: Sendable {
         public var bypassed: [String] = []
         /// Why nothing can be said of its end.
         public var unknown: String?
+        /// No plan says where it goes next.
+        public var isGuess = false
         /// What was assumed of the plan's times.
         public var flags: EventFlags = []
         public var alerts: [(type: AlertType, severity: Severity, place: String, delayMinutes: Int)]
@@ -87,7 +89,7 @@ extension Engine {
         var journeys: [ContainerTimeline.JourneyView] = []
         for journey in record.journeys {
             guard let shipment = register.plan(of: journey, record.plans) else {
-                if let guess = unplanned(journey, now) { journeys.append(guess) }
+                if let guess = unplanned(journey, record.history, now) { journeys.append(guess) }
                 continue
             }
             journeys.append(timeline(journey, shipment, record, now))
@@ -177,11 +179,21 @@ extension Engine {
     }
 
     /// A journey without a plan: the guess that was said of it, or that none can be made.
-    private func unplanned(_ journey: Journey, _ now: Instant) -> ContainerTimeline.JourneyView? {
+    private mutating func unplanned(
+        _ journey: Journey, _ history: EventHistory, _ now: Instant
+    ) -> ContainerTimeline.JourneyView? {
         var view = ContainerTimeline.JourneyView(
             shipment: nil, promised: nil, stops: [], lateProbability: nil, alerts: [])
-        switch journey.publication.unknown {
-        case 0: return nil
+        let said = journey.publication
+        switch said.unknown {
+        case 0:
+            guard said.p50 != .unset, said.p90 > now,
+                let next = nextPlaceChain(journey, history)?.last
+            else { return nil }
+            view.isGuess = true
+            var stop = stop(next, .unset, nil)
+            (stop.p10, stop.p50, stop.p90) = (said.p10, said.p50, said.p90)
+            view.stops = [stop]
         case 2: view.unknown = unknownSilence(journey, now, "").words
         default: view.unknown = unknownPlan(journey).words
         }
