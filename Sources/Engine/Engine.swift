@@ -9,9 +9,9 @@ import Wire
 ///     let effects = engine.step(chunks, now: now)
 ///     try await store.commit(effects.commit)      // then, and only then, effects.replies
 public struct Engine: Sendable {
-    public private(set) var rules: AlertRules
-    public private(set) var network: Network
-    public private(set) var networkBytes: [UInt8]
+    public internal(set) var rules: AlertRules
+    public internal(set) var network: Network
+    public internal(set) var networkBytes: [UInt8]
     /// The last batch that was stepped.
     public internal(set) var batch = 0
     /// The last output number given out.
@@ -57,14 +57,17 @@ public struct Engine: Sendable {
         _ chunks: [FeedChunk], changes: [ConfigChange] = [], now: Instant
     ) -> Effects {
         var draft = Draft(now: now)
+        // Intake and register: what is said, is it new, whose record is it?
         for change in changes { apply(change, &draft) }
         for chunk in chunks { decide(chunk, &draft) }
         let dueSlots = register.due.popDue(now).sorted {
             register.records[$0].number < register.records[$1].number
         }
         touchClosed(&draft)
+        // Journeys: what has happened, on which way?
         for slot in draft.order { refold(slot, &draft) }
         touchCompanions(&draft)
+        // Forecasting, publishing, alerting: what is expected, is it worth a line, a person's attention?
         for slot in draft.order { review(slot, &draft) }
         for slot in dueSlots where draft.touched[slot] == nil {
             draft.timersFired = true
@@ -97,60 +100,5 @@ public struct Engine: Sendable {
             entries: draft.blob.count, events: draft.events, quarantined: draft.quarantined,
             outputs: outputs, marks: draft.marks, lastSeq: seq)
         return effects
-    }
-
-    // MARK: ConfigChanges
-
-    private mutating func apply(_ change: ConfigChange, _ draft: inout Draft) {
-        switch change {
-        case .network(let loaded):
-            guard loaded.bytes != networkBytes else { return }
-            loaded.bytes.withUnsafeBufferPointer {
-                _ = draft.blob.append(.network, Origin(), $0)
-            }
-            install(loaded.network, loaded.bytes)
-            for slot in register.slots.values.sorted(by: {
-                register.records[$0].number < register.records[$1].number
-            }) {
-                draft.touch(slot) { $0.planChanged = true }
-            }
-        case .rules(let rules):
-            guard rules != self.rules || batch == 0 else { return }
-            let bytes = RulesCoding.encode(rules)
-            bytes.withUnsafeBufferPointer { _ = draft.blob.append(.rules, Origin(), $0) }
-            install(rules)
-        case .posts(let posts):
-            let changed = posts.filter { intake.roster[$0.name] != $0 }.sorted { $0.name < $1.name }
-            guard !changed.isEmpty else { return }
-            let bytes = RosterCoding.encode(changed)
-            bytes.withUnsafeBufferPointer { _ = draft.blob.append(.posts, Origin(), $0) }
-            install(changed)
-        }
-    }
-
-    mutating func install(_ network: Network, _ bytes: [UInt8]) {
-        for slot in register.slots.values { forgetLessons(slot) }
-        self.network = network
-        networkBytes = bytes
-        intake.spellings = [:]
-        ways = Ways(network: network)
-        for symbol in register.shipments.symbols {
-            guard let old = register.shipments[symbol] else { continue }
-            register.shipments[symbol] = Shipment(
-                plan: old.plan, old.reading, received: old.received, &ways, &register.symbols,
-                &forecasting.pools)
-        }
-        rebuildWindows()
-        configDirty = true
-    }
-
-    mutating func install(_ rules: AlertRules) {
-        self.rules = rules
-        configDirty = true
-    }
-
-    mutating func install(_ posts: [PostEnrolment]) {
-        for post in posts { intake.roster.put(post) }
-        configDirty = true
     }
 }

@@ -92,7 +92,7 @@ struct JourneyWalk {
         let chain = way.milestones
         var at = progress.furthest + 1
         while at < chain.count {
-            if chain[at].place == place { return .on(place) }
+            if chain[at].place == place { return .on(entry(at)) }
             at += 1
         }
         let geography = book.geography
@@ -108,6 +108,21 @@ struct JourneyWalk {
             at -= 1
         }
         return .off
+    }
+
+    /// The place by which the way comes into the area of a milestone ahead: a box that comes to the second
+    /// of two neighbours has not been handled at the first.
+    private func entry(_ at: Int) -> UInt32 {
+        let chain = way.milestones
+        let place = chain[at].place
+        guard at > progress.furthest + 1, !book.geography.areOne(seat.place, place) else {
+            return place
+        }
+        var first = at
+        while first > progress.furthest + 1,
+            book.geography.areOne(chain[first - 1].place, place)
+        { first -= 1 }
+        return chain[first].place
     }
 
     /// Long before the plan begins a box may be anywhere, at its end too.

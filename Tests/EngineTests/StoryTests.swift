@@ -62,6 +62,22 @@ import Tracking
             """)
     }
 
+    @Test func theSecondOfTwoNeighboursIsNoSignOfWhatIsDoneAtTheFirst() {
+        tell(
+            """
+            plan CNXIA > DEDUI by RAIL via CNHRS KZHOR promised 20
+            0.5 DEPA CNXIA
+            5 ARRI ALTYNKOL
+            expect done ARRI KZHOR
+            expect next CUSR KZHOR
+            6 CUSR ALTYNKOL
+            7 DEPA KZHOR
+            expect next ARRI ALTYNKOL
+            7.2 DEPA ALTYNKOL
+            expect next ARRI KZALA
+            """)
+    }
+
     // MARK: Off the way
 
     @Test func byAnotherBorder() {
