@@ -191,10 +191,10 @@ public struct Setting: Sendable {
             "time for which the cause must be gone before late is cleared"),
         Setting(
             "alerts.backlog-minutes", .number(1...100_000), "30",
-            "news older than this is backlog and holds alerts back"),
+            "news older than this is backlog: nothing is said of it before it is all in"),
         Setting(
             "alerts.settle-minutes", .number(0...10_000), "2",
-            "time without news after which a backlog counts as through"),
+            "time without backlog after which it counts as all in"),
         Setting(
             "eta.interval-seconds", .number(0...86_400), "60",
             "shortest time between two eta lines of a container"),

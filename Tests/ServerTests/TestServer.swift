@@ -50,6 +50,13 @@ final class MemoryPosts: PostSource {
 final class TestServer: Sendable {
     let folder = ScratchFolder()
     let log = MemoryLog()
+    /// The traffic of tests is history; what comes of it is said at once.
+    private static var rules: AlertRules {
+        var rules = AlertRules()
+        rules.settleMinutes = 0
+        return rules
+    }
+
     let inbox = Inbox()
     let posts: MemoryPosts
     let book: PostRegistry
@@ -85,7 +92,7 @@ final class TestServer: Sendable {
                 recovered: recovered, store: log, inbox: inbox, hub: hub, status: status,
                 clock: DaemonClock(wall: wallNow), options: writer, logger: logger, book: book)
             try? await loop.run(
-                changes: [.rules(AlertRules()), .network(.shipped)])
+                changes: [.rules(TestServer.rules), .network(.shipped)])
         }
     }
 

@@ -20,7 +20,8 @@ public final class DaemonProcess: @unchecked Sendable {
         self.launcher = launcher
         folder = cluster.folder.path + "/" + name
         self.conninfo = conninfo ?? cluster.conninfo
-        self.settings = settings
+        // The traffic of tests is history; what comes of it is said at once.
+        self.settings = ["alerts.settle-minutes=0"] + settings
         try FileManager.default.createDirectory(
             atPath: folder, withIntermediateDirectories: true)
         try start(waiting: waiting)
