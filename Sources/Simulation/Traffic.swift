@@ -501,7 +501,7 @@ public struct Traffic: Sendable {
             number.append(last == "9" ? "0" : "9")
         }
         out.begin()
-        let again = load.hasReturned ? "-again-\(step.code.code)" : ""
+        let again = load.hasReturned ? "-again-\(step.code.code)-\(place)" : ""
         out.field("id", "\(plan.shipment)-\(index + 1)\(again)")
         out.field("container", number)
         out.field("event", step.code.code)
