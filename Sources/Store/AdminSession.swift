@@ -181,8 +181,8 @@ actor AdminSession {
                 }
                 return PostOverview(
                     name: answer.text(row, 0) ?? "", places: list(1),
-                    provesItselfByToken: answer.text(row, 2) == "t",
-                    isRevoked: answer.text(row, 3) == "t", connections: Int(number(4) ?? 0),
+                    provesItselfByToken: answer.integer(row, 2) != 0,
+                    isRevoked: answer.integer(row, 3) != 0, connections: Int(number(4) ?? 0),
                     lines: Int(number(5) ?? 0), forbidden: Int(number(6) ?? 0),
                     lastLine: number(7).map { Instant(microseconds: $0) },
                     clockAheadSeconds: number(8).map { Int($0) }, zone: answer.text(row, 9),
