@@ -522,7 +522,7 @@ public struct Traffic: Sendable {
         if !isLast, luck.chance(options.strays.skipped) { return }
         send(out.bytes, at: received)
         if luck.chance(options.strays.doubled) {
-            sendOtherwise(plan, container, step, place, whole, index, received)
+            sendOtherwise(plan, container, step, place, whole, "\(index + 1)\(again)", received)
         }
         if random.chance(options.duplicateShare) {
             send(out.bytes, at: received.advanced(minutes: 30 * random.share()))
@@ -542,11 +542,11 @@ public struct Traffic: Sendable {
     /// The same, as another system says it some minutes later.
     private mutating func sendOtherwise(
         _ plan: ShipmentPlan, _ container: ContainerNumber, _ step: Milestone, _ place: String,
-        _ shown: Instant, _ index: Int, _ received: Instant
+        _ shown: Instant, _ number: String, _ received: Instant
     ) {
         var out = JSONWriter()
         out.begin()
-        out.field("id", "other-\(plan.shipment)-\(index + 1)")
+        out.field("id", "other-\(plan.shipment)-\(number)")
         out.field("container", container.description)
         out.field("event", step.code.code)
         out.field("place", place)

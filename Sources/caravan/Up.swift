@@ -93,14 +93,16 @@ struct Up: AsyncParsableCommand {
         }
         let daemon = try launch(folder, cluster, settings)
         defer { end(daemon, folder) }
-        try waitUntilReady(folder, daemon, stop)
+        var restarts: [Date] = []
+        try waitUntilReady(folder, daemon, stop) {
+            if !cluster.isAlive { try restart(cluster, &restarts) }
+        }
         greet(folder, settings)
         if let clock {
             let demo = Demo(folder: folder, clock: clock, stop: stop)
             demo.start()
         }
         let deadline = seconds > 0 ? Date().addingTimeInterval(seconds) : Date.distantFuture
-        var restarts: [Date] = []
         while daemon.isRunning, !stop.isSet, Date() < deadline {
             try await Task.sleep(for: .milliseconds(100))
             if !cluster.isAlive, !stop.isSet { try restart(cluster, &restarts) }
@@ -204,13 +206,15 @@ struct Up: AsyncParsableCommand {
     }
 
     private func waitUntilReady(
-        _ folder: UpFolder, _ daemon: Process, _ stop: StopFlag
+        _ folder: UpFolder, _ daemon: Process, _ stop: StopFlag, _ look: () throws -> Void
     ) throws {
-        for _ in 0..<600 where !stop.isSet {
+        let deadline = LineSocket.now() + 60
+        while !stop.isSet, LineSocket.now() < deadline {
             guard daemon.isRunning else { throw Failure("caravand did not start") }
+            try look()
             if let socket = try? LineSocket(folder.run + "/tail.sock") {
                 try? socket.send("{\"tail\":\"caravan/1\",\"after\":\"now\"}\n")
-                if (try? socket.readLine(seconds: 30)) ?? nil != nil { return }
+                if (try? socket.readLine(seconds: 2)) ?? nil != nil { return }
             }
             usleep(100_000)
         }
