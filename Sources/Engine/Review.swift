@@ -146,6 +146,8 @@ extension Engine {
         outlook.blamed = finished ? journey.progress.furthest : expected.next
         outlook.means = means
         outlook.graph = shipment.graph
+        outlook.isFirst = journey.publication.p50 == .unset
+        if outlook.isFirst { outlook.blamed = expected.next }
         if journey.way.signature != journey.publication.publishedWay {
             let furthest = max(0, journey.progress.furthest)
             outlook.turn = journey.way.isPlans ? furthest : min(journey.way.turn, furthest)

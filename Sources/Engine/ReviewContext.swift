@@ -42,6 +42,8 @@ struct Outlook {
 
     /// The milestone with which the box has left the way of which was spoken last.
     var turn: Int?
+    /// Nothing has been said of the journey yet that this could differ from.
+    var isFirst = false
 
     var isComplete: Bool { expected.next == nil }
     var lateProbability: Double?

@@ -120,7 +120,8 @@ struct JourneyDrawing {
     /// Where the box left the plan's way, and what can not be said.
     private func drawWay(_ journey: ContainerTimeline.JourneyView) {
         if let left = journey.leftAt {
-            var text = "off the planned way since \(Printable.text(left.name))"
+            let way = journey.isWayAssumed ? "assumed" : "planned"
+            var text = "off the \(way) way since \(Printable.text(left.name))"
             if let reached = left.reached { text += ", \(local(reached, left.zone))" }
             print(terminal.paint(text, .yellow))
             if !journey.bypassed.isEmpty {

@@ -342,7 +342,7 @@ extension Engine {
         var text =
             "\(context.container) is likely to reach \(placeName(outlook)) "
             + "\(spoken(delay)) late"
-        if journey.progress.eventCount == 0, outlook.turn == nil, outlook.blamed == 0 {
+        if outlook.isFirst {
             text += ": its way usually takes longer than was promised"
         } else if let cause = causes(outlook, context, minutes: Int(delay)).first {
             let place = register.symbols.known(cause.place).map { placeName($0) } ?? cause.place

@@ -62,7 +62,7 @@ extension Engine {
 
     /// The step that a change is laid on as a whole: the one just finished, or the one that lasts.
     func causes(_ outlook: Outlook, _ context: ReviewContext, minutes: Int) -> [Cause] {
-        if minutes != 0, let turn = outlook.turn {
+        if minutes != 0, !outlook.isFirst, let turn = outlook.turn {
             return [cause(turn, minutes, outlook, context)]
         }
         guard minutes != 0, let at = outlook.blamed, at >= 0, at < outlook.chain.count else {

@@ -37,6 +37,8 @@ public struct ContainerTimeline: Sendable {
         public var deviationMinutes: Int?
         /// Where it left the plan's way, and when it was seen there.
         public var leftAt: Stop?
+        /// The plan itself said nothing of the way: that was assumed.
+        public var isWayAssumed = false
         /// Places of the plan that do not lie on the way any more, by name.
         public var bypassed: [String] = []
         /// Why nothing can be said of its end.
@@ -209,6 +211,7 @@ extension Engine {
         if !way.isPlans, way.turn < view.stops.count {
             let places = Set(way.milestones.map(\.place))
             view.leftAt = view.stops[way.turn]
+            view.isWayAssumed = shipment.plan.via.isEmpty && shipment.plan.milestones.isEmpty
             for milestone in shipment.chain where !places.contains(milestone.place) {
                 let (name, _) = describe(milestone.place)
                 if !view.bypassed.contains(name) { view.bypassed.append(name) }
