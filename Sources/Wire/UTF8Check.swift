@@ -10,6 +10,8 @@ public enum UTF8Check {
             if word & 0x8080_8080_8080_8080 != 0 { return validated(bytes, from: at) }
             at += 8
         }
+        while at < raw.count, raw[at] < 0x80 { at += 1 }
+        if at == raw.count { return nil }
         return validated(bytes, from: at)
     }
 
