@@ -82,7 +82,8 @@ extension Engine {
             let held = journey.publication.holdUntil > context.now
             return say(
                 unknown: unknownWay(journey, shipment), &journey,
-                promised: shipment.plan.promised, held: held, context, &draft)
+                promised: shipment.plan.promised,
+                isHistory: isHistory(journey, shipment, held: held, context.now), context, &draft)
         }
         // What its companions have reached counts too; the journey itself keeps its own.
         let own = shipment.graph == nil ? nil : journey.progress
@@ -110,15 +111,17 @@ extension Engine {
             endLate(&journey, "nothing is known of its way any more", nil, context, &draft)
             return say(
                 unknown: unknownWay(journey, shipment), &journey,
-                promised: shipment.plan.promised, held: held, context, &draft)
+                promised: shipment.plan.promised,
+                isHistory: isHistory(journey, shipment, held: held, context.now), context, &draft)
         }
-        let outlook = outlook(journey, shipment, expected, means, seenFrom, held: held)
+        var outlook = outlook(journey, shipment, expected, means, seenFrom, held: held)
+        outlook.isHistory = isHistory(journey, shipment, held: held, context.now)
         setTimers(&journey, outlook, context, clock)
         if expected.isBeyondAll, !held {
             say(
                 unknown: unknownSilence(
                     journey, context.now, register.symbols[chain[chain.count - 1].place]),
-                &journey, promised: shipment.plan.promised, held: held, context, &draft)
+                &journey, promised: shipment.plan.promised, isHistory: false, context, &draft)
         } else if shipment.speaks(context.container) {
             publish(&journey, outlook, context, &draft)
             judgeLate(&journey, outlook, context, &draft)
@@ -179,11 +182,21 @@ extension Engine {
         journey.publication.holdUntil = context.now.advanced(minutes: rules.settleMinutes)
     }
 
-    /// By its plan something should have happened already.
-    private func isUnderWay(_ shipment: Shipment, _ now: Instant) -> Bool {
-        let before = now.advanced(minutes: -rules.backlogMinutes)
+    /// By its plan something should have happened so many minutes ago.
+    private func isUnderWay(_ shipment: Shipment, _ now: Instant, for minutes: Double = 0) -> Bool {
+        let before = now.advanced(minutes: -minutes)
         if let start = shipment.plan.start, start < before { return true }
         return shipment.chain.contains { $0.planned != .unset && $0.planned < before }
+    }
+
+    /// What is handed in lies so far back that more of it is to be expected: nothing is said before that
+    /// has come. Of a plan that has just begun something is said at once, though alerts wait.
+    private func isHistory(
+        _ journey: Journey, _ shipment: Shipment, held: Bool, _ now: Instant
+    ) -> Bool {
+        held
+            && (journey.progress.eventCount > 0
+                || isUnderWay(shipment, now, for: rules.backlogMinutes))
     }
 
     /// A journey of which nothing has been heard for a year is no longer waited for.

@@ -11,7 +11,7 @@ struct ReviewContext {
     /// Another plan of the same trip has said that a report is overdue.
     var isOverdueTold = false
 
-    init(record: ContainerRecord, touch: Change?, now: Instant) {
+    init(record: borrowing ContainerRecord, touch: Change?, now: Instant) {
         container = record.number
         self.touch = touch
         self.now = now
@@ -42,6 +42,8 @@ struct Outlook {
 
     /// The milestone with which the box has left the way of which was spoken last.
     var turn: Int?
+    /// It is being handed in, and more of it is to be expected.
+    var isHistory = false
     /// Nothing has been said of the journey yet that this could differ from.
     var isFirst = false
 

@@ -155,7 +155,7 @@ public enum JourneyFold {
             try walk.step(read, events[read.index])
             if Evidence.isSign(events[read.index].code) { last = read }
         }
-        return (walk.progress, walk.way)
+        return walk.finished()
     }
 
     /// As above, where not all that was reported can be.
@@ -170,7 +170,7 @@ public enum JourneyFold {
         for (read, counts) in zip(owned, isEvidence) where counts {
             try walk.step(read, events[read.index])
         }
-        return (walk.progress, walk.way)
+        return walk.finished()
     }
 
     /// What each report was taken for, by its index in the history, as far as it belongs to a plan whose

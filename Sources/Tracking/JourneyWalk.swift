@@ -16,7 +16,7 @@ public enum ReportRole: Sendable, Equatable {
 
 /// Goes through the reports of one journey in the order in which they read: which milestones they reach,
 /// and where they leave the way.
-struct JourneyWalk {
+struct JourneyWalk: ~Copyable {
     let plan: PlanView
     private let book: WayBook
     private(set) var way: Way
@@ -56,6 +56,9 @@ struct JourneyWalk {
         way = plan.way
         progress.reached = Array(repeating: .unset, count: way.milestones.count)
     }
+
+    /// What has been reached, and on which way.
+    consuming func finished() -> (progress: Journey.Progress, way: Way) { (progress, way) }
 
     mutating func step(_ read: ReadEvent, _ event: EventRecord) throws(MissingFact) {
         progress.eventCount += 1

@@ -10,8 +10,8 @@ struct Rig {
     let feed: String
     let tail: String
 
-    /// Old events count as news.
-    static let live = ["alerts.backlog-minutes=100000"]
+    /// Old events count as news; of plans that came under way nothing is said before they settle.
+    static let live = ["alerts.backlog-minutes=100000", "alerts.settle-minutes=10"]
 
     /// `alsoFeed`: one more address of the feed.
     init(settings: [String], alsoFeed: String? = nil) throws {

@@ -102,6 +102,31 @@ import Testing
         }
     }
 
+    /// The thread sanitizer sees no lock of the standard library; whoever holds one is named to it.
+    @Test func whatASanitizerCannotSeeIsNamed() throws {
+        let path = packageFolder + "/Deploy/thread-sanitizer.suppressions"
+        let text = try String(contentsOfFile: path, encoding: .utf8)
+        let named = Set(
+            text.split(separator: "\n").filter { $0.hasPrefix("race:") }.map(String.init))
+        var holders: Set<String> = []
+        for source in all where source.path.hasPrefix("Sources/") {
+            var type = ""
+            for line in source.lines {
+                let words = line.split { " :<".contains($0) }.map(String.init)
+                if let place = words.firstIndex(of: "class"), place + 1 < words.count,
+                    !line.hasPrefix(" "), !line.hasPrefix("/")
+                {
+                    type = words[place + 1]
+                }
+                if line.contains(": Mutex<") || line.contains("= Mutex") {
+                    holders.insert(
+                        "race:\(source.target.count)\(source.target)\(type.count)\(type)")
+                }
+            }
+        }
+        #expect(named == holders)
+    }
+
     @Test func onlyTheAskedForEntriesStandAtTheTop() throws {
         let listed = try Shell.run(["git", "-C", packageFolder, "ls-files"])
         let tops = Set(listed.split(separator: "\n").map { $0.split(separator: "/")[0] })

@@ -33,15 +33,21 @@ extension Forecasting {
             isComparable && reached[at] == known[at]
                 && (at == 0 || reached[at - 1] == known[at - 1])
         }
+        // Nearly always all but the latest report is known.
+        var first = 0
+        if isComparable {
+            while first < known.count, reached[first] == known[first] { first += 1 }
+        }
+        let steps = first..<way.milestones.count
         if !known.isEmpty {
-            for at in way.milestones.indices where !isSame(at) && shipment.teaches(container, at) {
+            for at in steps where !isSame(at) && shipment.teaches(container, at) {
                 guard let old = lesson(at, known, wasElsewhere),
                     lesson(at, reached, elsewhere) != old
                 else { continue }
                 unlearn(at, way, old)
             }
         }
-        for at in way.milestones.indices
+        for at in steps
         where reached[at] != .unset && !isSame(at) && shipment.teaches(container, at) {
             guard let new = lesson(at, reached, elsewhere),
                 lesson(at, known, wasElsewhere) != new

@@ -23,7 +23,8 @@ extension Engine {
         let held = journey.publication.holdUntil > context.now
         guard let chain = nextPlaceChain(journey, history) else {
             return say(
-                unknown: unknownPlan(journey), &journey, promised: nil, held: held, context, &draft)
+                unknown: unknownPlan(journey), &journey, promised: nil, isHistory: held, context,
+                &draft)
         }
         var open = Journey.Progress()
         open.reached = Array(repeating: .unset, count: chain.count)
@@ -37,12 +38,13 @@ extension Engine {
             let next = register.symbols[chain[chain.count - 1].place]
             return say(
                 unknown: unknownSilence(journey, context.now, next), &journey, promised: nil,
-                held: held, context, &draft)
+                isHistory: held, context, &draft)
         }
-        let outlook = Outlook(
+        var outlook = Outlook(
             expected: expected, chain: chain, promised: nil, seenFrom: context.now, held: held,
             partial: true, horizon: 0, p10: expected.quantile(0.1), p50: expected.quantile(0.5),
             p90: expected.quantile(0.9))
+        outlook.isHistory = held
         publish(&journey, outlook, context, &draft)
     }
 

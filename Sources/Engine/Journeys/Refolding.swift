@@ -9,7 +9,7 @@ extension Engine {
         swap(&record, &register.records[slot])
         let before = register.shipments.hasJoins ? joinedProgress(record) : []
         refold(&record, draft.touched[slot], &draft)
-        register.records[slot] = record
+        swap(&record, &register.records[slot])
         if register.shipments.hasJoins { noteJoinedNews(slot, before, &draft) }
     }
 

@@ -30,12 +30,18 @@ struct Ways: Sendable {
         _ plan: ShipmentPlan, _ symbols: inout Symbols, _ pools: inout Pools
     ) -> SharedChain {
         let made = chains.make(plan, &symbols, &pools)
-        for milestone in made.way.milestones { note(milestone.place, symbols) }
+        note(made.way, symbols)
         return made
     }
 
+    private mutating func note(_ way: Way, _ symbols: Symbols) {
+        // Nearly always all are known: plans share their ways.
+        for milestone in way.milestones where !book.geography.knows(milestone.place) {
+            note(milestone.place, symbols)
+        }
+    }
+
     mutating func note(_ place: UInt32, _ symbols: Symbols) {
-        if book.geography.knows(place) { return }
         book.geography.note(place, symbols[place], network)
     }
 
@@ -51,7 +57,7 @@ struct Ways: Sendable {
         _ detour: Detour, _ shipment: Shipment, _ symbols: inout Symbols, _ pools: inout Pools
     ) {
         let way = lead(detour, shipment, &symbols, &pools)
-        for milestone in way.milestones { note(milestone.place, symbols) }
+        note(way, symbols)
         book.note(detour, way)
     }
 

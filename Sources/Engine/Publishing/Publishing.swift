@@ -21,7 +21,7 @@ extension Engine {
             || stage != journey.publication.furthest || late != journey.publication.lateVerdict
             || hasMoved(p50, from: journey.publication.p50, outlook)
         guard isNews else { return }
-        if outlook.held, !isFreshArrival(outlook, context.now) {
+        if outlook.isHistory, !isFreshArrival(outlook, context.now) {
             journey.publication.owedAt = journey.publication.holdUntil
             return
         }
@@ -47,12 +47,12 @@ extension Engine {
 
     /// Says in words what is not known, once until it is, or something else is not.
     mutating func say(
-        unknown: Unknown, _ journey: inout Journey, promised: Instant?, held: Bool,
+        unknown: Unknown, _ journey: inout Journey, promised: Instant?, isHistory: Bool,
         _ context: ReviewContext, _ draft: inout Draft
     ) {
         journey.publication.owedAt = .never
         guard journey.publication.unknown != unknown.kind else { return }
-        if held {
+        if isHistory {
             journey.publication.owedAt = journey.publication.holdUntil
             return
         }
