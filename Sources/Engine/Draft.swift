@@ -50,8 +50,20 @@ struct Draft {
     /// Places that closures of this batch speak of.
     var closedPlaces: Set<UInt32> = []
     var timersFired = false
+    /// Reports of this round that were old when they came.
+    var history = 0
 
     init(now: Instant) { self.now = now }
+
+    /// What was touched so far has been looked at.
+    mutating func beginRound() {
+        history = 0
+        touched.removeAll(keepingCapacity: true)
+        order.removeAll(keepingCapacity: true)
+        joinedNews = []
+        shipments = [:]
+        closedPlaces = []
+    }
 
     mutating func touch(_ slot: Int, _ change: (inout Change) -> Void) {
         if let index = touched.index(forKey: slot) {

@@ -63,18 +63,34 @@ public struct Engine: Sendable {
         let dueSlots = register.due.popDue(now).sorted {
             register.records[$0].number < register.records[$1].number
         }
-        touchClosed(&draft)
-        // Journeys: what has happened, on which way?
-        for slot in draft.order { refold(slot, &draft) }
-        touchCompanions(&draft)
-        // Forecasting, publishing, alerting: what is expected, is it worth a line, a person's attention?
-        for slot in draft.order { review(slot, &draft) }
+        look(&draft)
         for slot in dueSlots where draft.touched[slot] == nil {
             draft.timersFired = true
             review(slot, &draft)
         }
         if !dueSlots.isEmpty { draft.timersFired = true }
         return finish(draft)
+    }
+
+    /// The second half of a step, for all that was touched.
+    private mutating func look(_ draft: inout Draft) {
+        touchClosed(&draft)
+        // Journeys: what has happened, on which way?
+        for slot in draft.order { refold(slot, &draft) }
+        touchCompanions(&draft)
+        // Forecasting, publishing, alerting: what is expected, is it worth a line, a person's attention?
+        for slot in draft.order { review(slot, &draft) }
+    }
+
+    /// So many reports of long ago are looked at together. A batch of an import may be a day of the
+    /// corridor: looked at once, only its end would teach how good the forecasts are.
+    private static let historyRound = 250
+
+    /// Looks at what has come so far where that is a whole round of history.
+    mutating func lookAtHistory(_ draft: inout Draft) {
+        guard draft.history >= Engine.historyRound else { return }
+        look(&draft)
+        draft.beginRound()
     }
 
     private mutating func finish(_ draft: Draft) -> Effects {

@@ -12,6 +12,10 @@ public struct IntervalCalibrator: Sendable, Equatable {
     public static var classCount: Int { 2 * (horizons.count + 1) }
     /// How fast a side moves, and the share that may fall outside it.
     static let step = 0.004
+    /// What is judged today was said a whole horizon ago: as many again have been said since by the same
+    /// sides. Where many arrive within a horizon each moves a side by less, or it would swing past the
+    /// truth before the first word of it is judged. All that arrive within one together: so much.
+    static let mostPerHorizon = 1.0
     static let target = 0.1
     /// How fast the certainty asked for moves, the share of alerts that shall come true, and by how
     /// much more certainty may be asked for than the rules do.
@@ -25,6 +29,9 @@ public struct IntervalCalibrator: Sendable, Equatable {
         public var upper = 0.0
         /// Added to the probability from which `late` is raised.
         public var margin = 0.0
+        /// How many have arrived within the last horizon, older ones counting less, and when the last did.
+        public var recent = 0.0
+        public var latest = Instant.unset
         public var count = 0
         public var covered = 0
         public var widthMinutes = 0.0
@@ -35,6 +42,15 @@ public struct IntervalCalibrator: Sendable, Equatable {
         public var coverage: Double { count == 0 ? 0 : Double(covered) / Double(count) }
         public var meanWidthMinutes: Double { count == 0 ? 0 : widthMinutes / Double(count) }
         public var meanErrorMinutes: Double { count == 0 ? 0 : errorMinutes / Double(count) }
+
+        /// Counts an arrival in the horizon, minutes, that it was forecast over.
+        mutating func count(_ actual: Instant, within horizon: Double) {
+            if latest != .unset, latest < actual {
+                recent *= PortableMath.exp(-actual.minutes(since: latest) / horizon)
+            }
+            recent += 1
+            latest = latest == .unset ? actual : max(latest, actual)
+        }
 
         mutating func add(_ interval: IssuedInterval, _ actual: Instant) {
             count.countOn()
@@ -47,8 +63,10 @@ public struct IntervalCalibrator: Sendable, Equatable {
         /// time the share beyond it is the target, whatever the model behind it does.
         mutating func judge(_ interval: IssuedInterval, _ actual: Instant) {
             let gap = Float(actual.minutes(since: interval.p50))
+            let step = min(
+                IntervalCalibrator.step, IntervalCalibrator.mostPerHorizon / max(recent, 1))
             func move(_ side: inout Double, isBeyond: Bool) {
-                let by = IntervalCalibrator.step * ((isBeyond ? 1 : 0) - IntervalCalibrator.target)
+                let by = step * ((isBeyond ? 1 : 0) - IntervalCalibrator.target)
                 side = min(max(side + by, -2), 2)
             }
             move(&lower, isBeyond: gap < -interval.before)
@@ -77,6 +95,12 @@ public struct IntervalCalibrator: Sendable, Equatable {
             + (isLastStep ? horizons.count + 1 : 0)
     }
 
+    /// How far ahead a class looks at the most.
+    static func lengthMinutes(_ horizonClass: Int) -> Double {
+        let at = horizonClass % (horizons.count + 1)
+        return at < horizons.count ? horizons[at] : 1.5 * horizons[horizons.count - 1]
+    }
+
     /// The scores by horizon alone.
     public var byHorizon: [Tally] {
         (0...IntervalCalibrator.horizons.count).map { index in
@@ -95,6 +119,7 @@ public struct IntervalCalibrator: Sendable, Equatable {
         for forecast in forecasts {
             let at = Int(forecast.horizon)
             guard at < tallies.count else { continue }
+            tallies[at].count(arrival, within: IntervalCalibrator.lengthMinutes(at))
             tallies[at].judge(forecast, arrival)
             tallies[at].add(forecast, arrival)
             places[place, default: Tally()].add(forecast, arrival)

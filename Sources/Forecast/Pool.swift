@@ -27,6 +27,9 @@ public struct Pool: Sendable, Equatable {
     /// Observations that the curve was drawn through: its weight in a blend. Not the present
     /// count, or a blend would depend on when it was made.
     public private(set) var drawn: Int
+    /// How many more observations are kept at once, as of the latest end.
+    public private(set) var credit = 0.0
+    public private(set) var admittedAt = Instant.unset
 
     public init() {
         values = []
@@ -42,8 +45,10 @@ public struct Pool: Sendable, Equatable {
     public init(
         values: [Float], head: Int, curve: Curve?, recent: Curve?, longValues: [Float],
         long: Curve?, skipped: Int, memories: HorizonWeights, pending: Int, version: UInt32,
-        drawn: Int
+        drawn: Int, credit: Double = 0, admittedAt: Instant = .unset
     ) {
+        self.credit = credit
+        self.admittedAt = admittedAt
         self.recent = recent
         self.longValues = longValues
         longAscending = longValues.sorted()
@@ -58,6 +63,22 @@ public struct Pool: Sendable, Equatable {
         self.pending = pending
         self.version = version
         self.drawn = drawn
+    }
+
+    /// Whether one more observation, which ended at `end`, is kept: at a busy place the latest few
+    /// hundred are those of one day, and what one day says of the next weeks is little. So many a day are
+    /// kept, a whole day's at once where a train comes in.
+    mutating func admits(at end: Instant, perDay: Double) -> Bool {
+        guard end != .unset else { return true }
+        if admittedAt == .unset {
+            credit = perDay
+        } else if admittedAt < end {
+            credit = min(perDay, credit + perDay * end.minutes(since: admittedAt) / 1_440)
+        }
+        admittedAt = max(admittedAt, end)
+        guard credit >= 1 else { return false }
+        credit -= 1
+        return true
     }
 
     mutating func learn(_ value: Float, limit: Int) {

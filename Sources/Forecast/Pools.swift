@@ -5,6 +5,9 @@ public struct Pools: Sendable {
     /// Observations kept under a key, and under the most general ones.
     public static let limit = 300
     public static let generalLimit = 3_000
+    /// Observations kept of a day at the most.
+    static let perDay = 40.0
+    static let generalPerDay = 10 * perDay
     /// The latest of a pool's values that say how it goes now.
     public static let recentCount = 24
     /// Observations at which a level and all that is more general weigh the same.
@@ -211,6 +214,8 @@ public struct Pools: Sendable {
         let shares = shareAt.map { slot(id, $0) }
         let planned = shareAt == nil ? 0 : Float(step.plannedMinutes)
         each(id, step, start) { pools, slot, limit, level in
+            let perDay = level == .kind ? Pools.generalPerDay : Pools.perDay
+            guard pools[slot].admits(at: end, perDay: perDay) else { return }
             switch level {
             case .place:
                 let share = shares.flatMap { pools[$0].curve }?.quantile(0.5) ?? 0

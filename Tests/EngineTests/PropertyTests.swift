@@ -1,4 +1,5 @@
 import Engine
+import Forecast
 import Foundation
 import Simulation
 import TestKit
@@ -167,6 +168,35 @@ private func lineChunk(_ lines: some Collection<TimedLine>) -> FeedChunk {
             let numbers = log.commits.flatMap(\.outputs).map(\.seq)
             #expect(numbers == Array(1..<(numbers.count + 1)))
         }
+    }
+
+    /// Months in one batch are looked at in rounds, of which the log says nothing: read again, line by
+    /// line as it keeps them, they end in the same bytes.
+    @Test func aBatchOfHistoryIsReadAgainTheSame() async throws {
+        let seed = testSeed("aBatchOfHistoryIsReadAgainTheSame")
+        let lines = news(seed: seed, shipments: 30)
+        let late = start.advanced(minutes: 300 * 1_440)
+        let log = MemoryLog()
+        var engine = try await Recovery.run(log).engine
+        let effects = engine.step(
+            [lineChunk(lines[...])], changes: [.rules(AlertRules()), .network(.shipped)], now: late)
+        let commit = try #require(effects.commit)
+        #expect(commit.events.count > 1_000)
+        try await log.commit(commit)
+        let recovered = try await Recovery.run(log).engine
+        #expect(recovered.canonicalState() == engine.canonicalState(), "seed \(seed)")
+        // Looked at once, it would have taught nothing of its own forecasts: all have arrived at the end.
+        var watching = try await Recovery.run(MemoryLog()).engine
+        _ = watching.step([], changes: [.rules(AlertRules()), .network(.shipped)], now: late)
+        for at in stride(from: 0, to: lines.count, by: 50) {
+            let work = lineChunk(lines[at..<min(lines.count, at + 50)])
+            _ = watching.step([work], now: late)
+        }
+        func judged(_ engine: Engine) -> Int {
+            engine.intervals.tallies.reduce(0) { $0 + $1.count }
+        }
+        #expect(judged(watching) > 0)
+        #expect(Double(judged(engine)) > 0.5 * Double(judged(watching)), "seed \(seed)")
     }
 
     /// Containers at rest in the store are no special case.

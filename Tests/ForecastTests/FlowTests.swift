@@ -226,6 +226,42 @@ private let border = Milestone(
         }
     }
 
+    /// At a busy place three hundred observations would be those of one day.
+    @Test(arguments: [(perDay: 10, kept: 100), (perDay: 40, kept: 300), (perDay: 400, kept: 300)])
+    func ofABusyDaySoManyAreKept(_ traffic: (perDay: Int, kept: Int)) throws {
+        var pools = Pools()
+        let step = planned(600)
+        let id = pools.id(step)
+        // The value tells the day.
+        for day in 0..<10 {
+            for number in 0..<traffic.perDay {
+                let end = at(Double(day) * 1_440 + Double(number) * 1_440 / Double(traffic.perDay))
+                pools.learn(id, step, value: Double(day), start: end, end: end)
+            }
+        }
+        let pool = try #require(zip(pools.keys, pools.pools).first { $0.0.level == .place }).1
+        #expect(pool.values.count == traffic.kept)
+        // The first day's may be twice as many.
+        let days = Set(pool.values)
+        #expect(days.count >= 7, "\(days.sorted())")
+    }
+
+    @Test func ofATrainADaysShareCountsAtOnce() throws {
+        var pools = Pools()
+        let step = planned(600)
+        let id = pools.id(step)
+        func kept() throws -> Int {
+            try #require(zip(pools.keys, pools.pools).first { $0.0.level == .place }).1.values.count
+        }
+        for _ in 0..<100 { pools.learn(id, step, value: 500, start: at(0), end: at(600)) }
+        #expect(try kept() == 40)
+        // An hour later there is room for one more, and a late report changes nothing of that.
+        for _ in 0..<5 { pools.learn(id, step, value: 500, start: at(0), end: at(640)) }
+        #expect(try kept() == 41)
+        for _ in 0..<5 { pools.learn(id, step, value: 500, start: at(0), end: at(100)) }
+        #expect(try kept() == 41)
+    }
+
     /// Plans that differ by a minute share a number, and with it what is said before any evidence:
     /// which of them came first must not show.
     @Test func theFirstOfManyPlansSaysNoMoreThanTheLast() throws {

@@ -7,16 +7,16 @@ private let now = Instant(seconds: 1_767_225_600)
 
 @Suite struct GuardTests {
     /// A forecast of a day or so, whatever really happens.
-    private func expectation() -> Forecast.Expectation {
+    private func expectation(_ now: Instant = now) -> Forecast.Expectation {
         let curve = Curve.logNormal(p50: 1_000, p90: 1_300)
         return Forecast.Expectation(
             last: curve, from: now, next: 0, nextP10: now, nextP50: now, nextP90: now,
             reviewAt: .never)
     }
 
-    private func forecast(_ intervals: IntervalCalibrator, _ expected: Forecast.Expectation)
-        -> IssuedInterval
-    {
+    private func forecast(
+        _ intervals: IntervalCalibrator, _ expected: Forecast.Expectation, _ now: Instant = now
+    ) -> IssuedInterval {
         let quantile = { (share: Double) in
             intervals.calibrated(expected, now: now, isLastStep: false).quantile(share)
         }
@@ -44,18 +44,19 @@ private let now = Instant(seconds: 1_767_225_600)
     func eightInTenFallInside(_ stretch: (lower: Double, upper: Double)) {
         var random = SeededGenerator(seed: 11)
         var intervals = IntervalCalibrator()
-        let expected = expectation()
-        let middle = expected.quantile(0.5)
         var underWay: [IssuedInterval] = []
         var covered = 0
         var judged = 0
         for round in 0..<6_000 {
-            underWay.append(forecast(intervals, expected))
+            // So many are under way at once over a horizon of some 1,000 minutes.
+            let at = now.advanced(minutes: Double(round) * 1_000 / 300)
+            let expected = expectation(at)
+            underWay.append(forecast(intervals, expected, at))
             guard underWay.count > 300 else { continue }
-            let gap = expected.quantile(random.share()).minutes(since: middle)
-            let arrival = middle.advanced(
-                minutes: gap * (gap < 0 ? stretch.lower : stretch.upper))
             let first = underWay.removeFirst()
+            let gap = expected.quantile(random.share()).minutes(since: expected.quantile(0.5))
+            let arrival = first.p50.advanced(
+                minutes: gap * (gap < 0 ? stretch.lower : stretch.upper))
             intervals.learn([first], arrival: arrival, place: 1)
             if round > 3_000 {
                 judged += 1
@@ -64,6 +65,32 @@ private let now = Instant(seconds: 1_767_225_600)
         }
         let coverage = Double(covered) / Double(judged)
         #expect(coverage > 0.76 && coverage < 0.84, "\(coverage)")
+    }
+
+    /// Four thousand are under way before the first of them is judged, and all that comes in one week is
+    /// late together: the interval must not swing beyond what that asks for.
+    @Test func whatIsJudgedLateDoesNotMakeItSwing() {
+        var random = SeededGenerator(seed: 23)
+        var intervals = IntervalCalibrator()
+        var underWay: [IssuedInterval] = []
+        var widest: Float = 0
+        var narrowest = Float.infinity
+        for round in 0..<40_000 {
+            let at = now.advanced(minutes: Double(round) * 1_000 / 4_000)
+            let expected = expectation(at)
+            let issued = forecast(intervals, expected, at)
+            if round > 8_000 {
+                widest = max(widest, issued.behind)
+                narrowest = min(narrowest, issued.behind)
+            }
+            underWay.append(issued)
+            guard underWay.count > 4_000 else { continue }
+            let first = underWay.removeFirst()
+            let gap = expected.quantile(random.share()).minutes(since: expected.quantile(0.5))
+            let wave = round / 4_000 % 2 == 0 ? 2.0 : 1.0
+            intervals.learn([first], arrival: first.p50.advanced(minutes: gap * wave), place: 1)
+        }
+        #expect(widest < 2.5 * narrowest, "\(narrowest) to \(widest)")
     }
 
     @Test func quantilesStayInOrderAndTheProbabilityIsTheirInverse() {

@@ -51,6 +51,7 @@ extension Engine {
                 if event.eventClass == .act { $0.newest = max($0.newest, event.time) }
             }
         }
+        if draft.now.minutes(since: event.time) > rules.backlogMinutes { draft.history += 1 }
         if event.was != nil { move(read, index, line, chunk, &draft) }
         tellAssumptions(read, line.number, chunk, &reply, &draft)
         return .stored

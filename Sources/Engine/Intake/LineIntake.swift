@@ -15,6 +15,7 @@ extension Engine {
                 reply.ack = line.number
                 decide(
                     line, UnsafeBufferPointer(rebasing: bytes[line.range]), chunk, &reply, &draft)
+                lookAtHistory(&draft)
             }
         }
         if reply.ack > 0 { draft.replies.append(reply) }

@@ -53,6 +53,8 @@ enum PoolCoding {
         out.signed(18, flow.paceStep, default: Int64(QueuePace().paceStep))
         out.unsigned(19, UInt64(flow.pending))
         out.instant(20, flow.takenAt)
+        out.double(22, pool.credit)
+        out.instant(23, pool.admittedAt)
         return [version] + out.bytes
     }
 
@@ -104,6 +106,8 @@ enum PoolCoding {
             case 19: parts.flowPending = try reader.clamped(field)
             case 20: parts.takenAt = try reader.instant(field)
             case 21: parts.weights = try reader.floats(field)
+            case 22: parts.credit = try reader.double(field)
+            case 23: parts.admittedAt = try reader.instant(field)
             default: try reader.skip(field)
             }
         }
@@ -165,6 +169,8 @@ enum PoolCoding {
         var paceStep = QueuePace().paceStep
         var flowPending = 0
         var takenAt = Instant.unset
+        var credit = 0.0
+        var admittedAt = Instant.unset
 
         private func vectors(_ flat: [Float]) -> [SIMD4<Float>] {
             stride(
@@ -191,7 +197,7 @@ enum PoolCoding {
             return Pool(
                 values: values, head: head, curve: curve, recent: recent, longValues: longValues,
                 long: long, skipped: skipped, memories: memories, pending: pending,
-                version: version, drawn: drawn)
+                version: version, drawn: drawn, credit: credit, admittedAt: admittedAt)
         }
 
         func flow() -> QueuePace {

@@ -38,6 +38,8 @@ enum ScoreCoding {
         out.unsigned(5, UInt64(tally.covered))
         out.double(6, tally.widthMinutes)
         out.double(7, tally.errorMinutes)
+        out.double(8, tally.recent)
+        out.instant(9, tally.latest)
     }
 
     static func decode(
@@ -98,6 +100,8 @@ enum ScoreCoding {
             case 5: tally.covered = try reader.clamped(field)
             case 6: tally.widthMinutes = try reader.double(field)
             case 7: tally.errorMinutes = try reader.double(field)
+            case 8: tally.recent = try reader.double(field)
+            case 9: tally.latest = try reader.instant(field)
             default: try reader.skip(field)
             }
         }
