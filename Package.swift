@@ -86,12 +86,14 @@ let package = Package(
                 .product(name: "Yams", package: "Yams"),
             ]),
 
+        house(
+            "Daemon",
+            ["Server", "Store", "Engine", "Wire", "Tracking", "Settings", "TLS", logging] + nio
+                + lifecycle),
+
         .executableTarget(
             name: "caravand",
-            dependencies: [
-                "Server", "Store", "Engine", "Wire", "Tracking", "Settings", "TLS", logging,
-                arguments,
-            ] + nio + lifecycle,
+            dependencies: ["Daemon", "Server", "Settings", logging, arguments] + nio + lifecycle,
             swiftSettings: strict),
         .executableTarget(
             name: "caravan",

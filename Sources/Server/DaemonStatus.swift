@@ -1,4 +1,5 @@
 import NIOConcurrencyHelpers
+import NIOCore
 import Tracking
 
 /// What a daemon is doing, as heartbeats, figures and log lines say it.
@@ -18,6 +19,8 @@ public final class DaemonStatus: Sendable {
         var writer: String?
         var report: WriterReport?
         var lostLines = 0
+        /// When the step began that is being decided.
+        var stepBegan: NIODeadline?
     }
 
     private let current = NIOLockedValueBox(State())
@@ -37,6 +40,34 @@ public final class DaemonStatus: Sendable {
     var busyState: DaemonState { state == .ok ? .busy : state }
 
     public func set(_ state: DaemonState) { current.withLockedValue { $0.current = state } }
+
+    /// In words, for whoever looks at the service.
+    public var prose: String {
+        let (state, writer) = current.withLockedValue { ($0.current, $0.writer) }
+        if let writer, state != .draining {
+            return "standing by; the writer's feed is at \(writer)"
+        }
+        return switch state {
+        case .ok: "taking lines"
+        case .busy: "taking lines; there is more to do than is being done"
+        case .noDatabase: "the database is out of reach; lines wait with their senders"
+        case .readOnly: "the database is read-only; lines wait with their senders"
+        case .draining: "stopping: what was taken is written"
+        }
+    }
+
+    /// Notes that a step is being decided, while `body` runs.
+    func step<R>(_ body: () -> R) -> R {
+        current.withLockedValue { $0.stepBegan = .now() }
+        defer { current.withLockedValue { $0.stepBegan = nil } }
+        return body()
+    }
+
+    /// A step has been going on for so long that it will not end.
+    public func isStuck(seconds: Double) -> Bool {
+        let least = NIODeadline.now() - .nanoseconds(Int64(seconds * 1e9))
+        return current.withLockedValue { $0.stepBegan.map { $0 < least } ?? false }
+    }
 
     func report(_ report: WriterReport) { current.withLockedValue { $0.report = report } }
 

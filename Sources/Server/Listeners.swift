@@ -39,6 +39,7 @@ public final class Listeners: Sendable {
     private let counter = NIOLockedValueBox(0)
     private let connections = NIOLockedValueBox<[ObjectIdentifier: Connection]>([:])
     private let tls: TLSContextHolder?
+    private let inherited: InheritedSockets
     private let tailConnections = NIOLockedValueBox(TailCounts())
 
     private struct TailCounts {
@@ -52,10 +53,14 @@ public final class Listeners: Sendable {
     }
 
     /// `tls`: what encrypted listeners show; they cannot be opened without.
-    public init(group: any EventLoopGroup, logger: Logger, tls: TLSContextHolder? = nil) {
+    public init(
+        group: any EventLoopGroup, logger: Logger, tls: TLSContextHolder? = nil,
+        inherited: InheritedSockets = InheritedSockets()
+    ) {
         self.group = group
         self.logger = logger
         self.tls = tls
+        self.inherited = inherited
     }
 
     /// Where the open listeners listen.
@@ -195,21 +200,30 @@ public final class Listeners: Sendable {
                     self.remember(Connection(channel: channel, isFeed: name == "feed"))
                 }
             }
-        let channel: any Channel
-        switch address {
-        case .tcp(let host, let port), .tls(let host, let port):
-            channel = try await Listeners.named(address) {
-                try await bootstrap.bind(host: host, port: port).get()
-            }
-        case .unix(let path):
-            try Listeners.clear(path)
-            channel = try await Listeners.named(address) {
-                try await bootstrap.bind(unixDomainSocketPath: path).get()
-            }
-        }
+        let channel = try await Listeners.bind(bootstrap, address, try inherited.take(address))
         channels.withLockedValue { $0.append(channel) }
         let bound = channel.localAddress?.description ?? address.description
         logger.info("listening", metadata: ["socket": "\(name)", "address": "\(bound)"])
+    }
+
+    /// `held`: the socket that somebody has bound there for us already.
+    private static func bind(
+        _ bootstrap: ServerBootstrap, _ address: ListenAddress, _ held: CInt?
+    ) async throws -> any Channel {
+        if let held {
+            return try await named(address) { try await bootstrap.withBoundSocket(held).get() }
+        }
+        switch address {
+        case .tcp(let host, let port), .tls(let host, let port):
+            return try await named(address) {
+                try await bootstrap.bind(host: host, port: port).get()
+            }
+        case .unix(let path):
+            try clear(path)
+            return try await named(address) {
+                try await bootstrap.bind(unixDomainSocketPath: path).get()
+            }
+        }
     }
 
     /// An address that cannot be listened at is named.

@@ -228,7 +228,8 @@ public struct WriterLoop<Store: LogStore> {
     ) async throws(StoreFailure) -> Effects {
         try await fetch(chunks)
         lastNow = tick()
-        let effects = engine.step(chunks, changes: changes + enrolments(), now: lastNow)
+        let changes = changes + enrolments()
+        let effects = status.step { engine.step(chunks, changes: changes, now: lastNow) }
         lastWork = clock.wall()
         for (code, count) in effects.warned { warned[code, default: 0] += count }
         for (code, count) in effects.refused {

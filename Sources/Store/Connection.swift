@@ -187,14 +187,14 @@ struct Connection: ~Copyable {
             Connection.kind(of: state ?? ""), operation, answer.message, state: state)
     }
 
-    /// Data errors (classes 22, 23) are the data's fault; CV001 is our own fence; schema errors
-    /// (42, 3F) do not mend themselves; the rest is tried again.
+    /// Data errors (classes 22, 23) are the data's fault; CV001 is our own fence; what is
+    /// missing or not allowed (42, 3F, 0A) its operator gives; the rest is tried again.
     static func kind(of state: String) -> StoreFailure.Kind {
         if state == "CV001" { return .fenced }
         switch state.prefix(2) {
         // P0: what a trigger of the operator's raises is about the row.
         case "22", "23", "P0": return .data
-        case "42", "3F", "0A": return .fatal
+        case "42", "3F", "0A": return .unprepared
         default: return .unavailable
         }
     }

@@ -70,7 +70,7 @@ actor Writer {
             let found = Int(version.integer(0, 0))
             guard found == Migrator.newest else {
                 throw StoreFailure(
-                    .fatal, "checking the schema",
+                    found < Migrator.newest ? .unprepared : .fatal, "checking the schema",
                     "the database has version \(found), this program needs \(Migrator.newest): "
                         + (found < Migrator.newest
                             ? "run caravan migrate" : "install a newer caravand"))
@@ -84,7 +84,7 @@ actor Writer {
         } catch {
             if error.state == "42P01" {
                 throw StoreFailure(
-                    .fatal, "reading the schema version",
+                    .unprepared, "reading the schema version",
                     "the database has no Caravan schema: run caravan migrate", state: error.state)
             }
             throw error

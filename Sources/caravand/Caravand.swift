@@ -1,17 +1,12 @@
 import ArgumentParser
+import Daemon
 import Foundation
 import Logging
-import NIOCore
 import NIOPosix
 import Server
 import ServiceLifecycle
 import Settings
-import Store
-import Tracking
 import UnixSignals
-import Wire
-
-extension PostgresLog: TailSource, PostSource, QuarantineSource {}
 
 @main
 struct Caravand: AsyncParsableCommand {
@@ -63,7 +58,11 @@ struct Caravand: AsyncParsableCommand {
             throw ExitCode(1)
         }
         let group = MultiThreadedEventLoopGroup.singleton
-        let daemon = Daemon(plan: plan, run: run, group: group, logger: logger)
+        let environment = ProcessInfo.processInfo.environment
+        let daemon = Daemon(
+            plan: plan, run: run, group: group, logger: logger,
+            manager: ServiceManager(environment: environment),
+            inherited: InheritedSockets(environment: environment))
         let services = ServiceGroup(
             configuration: .init(
                 services: [

@@ -10,7 +10,10 @@ public struct StoreFailure: Error, Sendable, CustomStringConvertible {
         case fenced
         /// The database refuses the data itself.
         case data
-        /// Something that no repetition mends, such as a schema of another version.
+        /// The database lacks what its operator gives, such as the schema or a right: looked at again
+        /// until it is there.
+        case unprepared
+        /// Something that no repetition mends, such as a log that a later version wrote.
         case fatal
     }
 

@@ -3,27 +3,27 @@ import Wire
 
 /// Strangers' words in the log, such as the name in a refused hello, act on nothing that shows it, and
 /// begin no lines of their own.
-struct PrintableLogHandler: LogHandler {
+public struct PrintableLogHandler: LogHandler {
     private var inner: any LogHandler
 
-    init(_ inner: any LogHandler) { self.inner = inner }
+    public init(_ inner: any LogHandler) { self.inner = inner }
 
-    var logLevel: Logger.Level {
+    public var logLevel: Logger.Level {
         get { inner.logLevel }
         set { inner.logLevel = newValue }
     }
 
-    var metadata: Logger.Metadata {
+    public var metadata: Logger.Metadata {
         get { inner.metadata }
         set { inner.metadata = newValue }
     }
 
-    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+    public subscript(metadataKey key: String) -> Logger.Metadata.Value? {
         get { inner[metadataKey: key] }
         set { inner[metadataKey: key] = newValue.map(PrintableLogHandler.clean) }
     }
 
-    func log(event: LogEvent) {
+    public func log(event: LogEvent) {
         var clean = event
         clean.message = "\(Printable.text(event.message.description))"
         clean.metadata = event.metadata?.mapValues(PrintableLogHandler.clean)

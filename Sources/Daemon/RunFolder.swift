@@ -5,7 +5,7 @@ import Synchronization
 
 /// What tells this daemon from every other one: a lock on its run folder, a name that no other process
 /// ever has, and what it remembers of the log.
-final class RunFolder: Sendable {
+public final class RunFolder: Sendable {
     /// Names this process among those of its database.
     let holder: String
     /// The names of processes that ran here, and that are known to have ended; one a line.
@@ -16,7 +16,7 @@ final class RunFolder: Sendable {
     private let latest: Mutex<KnownLog?>
 
     /// Takes the run folder, or says who has it. `state`: the folder of what is remembered.
-    init(_ folder: String, state: String) throws {
+    public init(_ folder: String, state: String) throws {
         let path = URL(fileURLWithPath: folder).standardizedFileURL.path
         do { try PrivateFolder.makeOwn(path) } catch {
             throw ValidationFailure("run.folder: \(error.description)")

@@ -7,7 +7,7 @@ import Tracking
 import Wire
 
 /// The settings turned into what the parts of the daemon want.
-struct DaemonPlan: Sendable {
+public struct DaemonPlan: Sendable {
     let conninfo: String
     let feeds: [ListenAddress]
     let tails: [ListenAddress]
@@ -23,17 +23,17 @@ struct DaemonPlan: Sendable {
     let network: LoadedNetwork
     let tls: TLSFiles?
     let anonymous: String
-    let runFolder: String
+    public let runFolder: String
     /// Empty: the run folder.
-    let stateFolder: String
+    public let stateFolder: String
     let advertised: String
     let leaseSeconds: Double
     let rules: AlertRules
-    let logLevel: Logger.Level
+    public let logLevel: Logger.Level
     let speedup: Double
     let engineStart: Instant?
 
-    init(_ settings: Settings) throws {
+    public init(_ settings: Settings) throws {
         conninfo = settings.text("database.url")
         guard !conninfo.isEmpty else {
             throw ValidationFailure(
