@@ -43,13 +43,17 @@ public struct IntervalCalibrator: Sendable, Equatable {
         public var meanWidthMinutes: Double { count == 0 ? 0 : widthMinutes / Double(count) }
         public var meanErrorMinutes: Double { count == 0 ? 0 : errorMinutes / Double(count) }
 
-        /// Counts an arrival in the horizon, minutes, that it was forecast over.
+        private static let historyMinutes = 30.0 * 1_440
+
+        /// Counts an arrival in the horizon, minutes, that it was forecast over. What lies so far back that
+        /// it is no late report is a history, which is counted from where it begins.
         mutating func count(_ actual: Instant, within horizon: Double) {
-            if latest != .unset, latest < actual {
-                recent *= PortableMath.exp(-actual.minutes(since: latest) / horizon)
+            let minutes = latest == .unset ? 0 : actual.minutes(since: latest)
+            if minutes > 0 { recent *= PortableMath.exp(-minutes / horizon) }
+            if latest == .unset || minutes > 0 || minutes < -Tally.historyMinutes {
+                latest = actual
             }
             recent += 1
-            latest = latest == .unset ? actual : max(latest, actual)
         }
 
         mutating func add(_ interval: IssuedInterval, _ actual: Instant) {

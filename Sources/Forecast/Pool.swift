@@ -67,15 +67,13 @@ public struct Pool: Sendable, Equatable {
 
     /// Whether one more observation, which ended at `end`, is kept: at a busy place the latest few
     /// hundred are those of one day, and what one day says of the next weeks is little. So many a day are
-    /// kept, a whole day's at once where a train comes in.
+    /// kept, a whole day's at once where a train comes in. Where a history is handed in later, its days
+    /// are counted from where it begins.
     mutating func admits(at end: Instant, perDay: Double) -> Bool {
         guard end != .unset else { return true }
-        if admittedAt == .unset {
-            credit = perDay
-        } else if admittedAt < end {
-            credit = min(perDay, credit + perDay * end.minutes(since: admittedAt) / 1_440)
-        }
-        admittedAt = max(admittedAt, end)
+        let days = admittedAt == .unset ? 1 : end.minutes(since: admittedAt) / 1_440
+        if days > 0 { credit = min(perDay, credit + perDay * days) }
+        if days > 0 || days < -1 { admittedAt = end }
         guard credit >= 1 else { return false }
         credit -= 1
         return true

@@ -262,6 +262,24 @@ private let border = Milestone(
         #expect(try kept() == 41)
     }
 
+    /// A year that is handed in to a daemon that runs teaches as much as one that it has seen.
+    @Test func aHistoryThatComesLaterCounts() throws {
+        var pools = Pools()
+        let step = planned(600)
+        let id = pools.id(step)
+        let year = 365.0 * 1_440
+        for _ in 0..<100 { pools.learn(id, step, value: 500, start: at(0), end: at(year)) }
+        for day in 0..<20 {
+            for number in 0..<10 {
+                let end = at(Double(day) * 1_440 + Double(number) * 144)
+                pools.learn(id, step, value: 700, start: end, end: end)
+            }
+        }
+        let pool = try #require(zip(pools.keys, pools.pools).first { $0.0.level == .place }).1
+        #expect(pool.values.count { $0 == 500 } == 40)
+        #expect(pool.values.count { $0 == 700 } > 190)
+    }
+
     /// Plans that differ by a minute share a number, and with it what is said before any evidence:
     /// which of them came first must not show.
     @Test func theFirstOfManyPlansSaysNoMoreThanTheLast() throws {

@@ -93,6 +93,23 @@ private let now = Instant(seconds: 1_767_225_600)
         #expect(widest < 2.5 * narrowest, "\(narrowest) to \(widest)")
     }
 
+    /// After a year that was handed in, the daemon's own arrivals move an interval as ever.
+    @Test func aHistoryThatComesLaterDoesNotSlowIt() {
+        var intervals = IntervalCalibrator()
+        let expected = expectation()
+        let issued = forecast(intervals, expected)
+        let at = Int(issued.horizon)
+        intervals.learn([issued], arrival: now, place: 1)
+        for number in 0..<20_000 {
+            let arrival = now.advanced(minutes: -365 * 1_440 + Double(number) * 20)
+            intervals.learn([issued], arrival: arrival, place: 1)
+        }
+        // 72 a day, over a horizon of one.
+        #expect(intervals.tallies[at].recent < 80)
+        intervals.learn([issued], arrival: now.advanced(minutes: 2 * 1_440), place: 1)
+        #expect(intervals.tallies[at].recent < 20, "\(intervals.tallies[at].recent)")
+    }
+
     @Test func quantilesStayInOrderAndTheProbabilityIsTheirInverse() {
         var random = SeededGenerator(seed: 5)
         var intervals = IntervalCalibrator()
