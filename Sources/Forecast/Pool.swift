@@ -65,15 +65,17 @@ public struct Pool: Sendable, Equatable {
         self.drawn = drawn
     }
 
+    private static let historyDays = 7.0
+
     /// Whether one more observation, which ended at `end`, is kept: at a busy place the latest few
     /// hundred are those of one day, and what one day says of the next weeks is little. So many a day are
-    /// kept, a whole day's at once where a train comes in. Where a history is handed in later, its days
-    /// are counted from where it begins.
+    /// kept, a whole day's at once where a train comes in. What lies so far back that it is no late report
+    /// is a history, whose days are counted from where it begins.
     mutating func admits(at end: Instant, perDay: Double) -> Bool {
         guard end != .unset else { return true }
         let days = admittedAt == .unset ? 1 : end.minutes(since: admittedAt) / 1_440
         if days > 0 { credit = min(perDay, credit + perDay * days) }
-        if days > 0 || days < -1 { admittedAt = end }
+        if days > 0 || days < -Pool.historyDays { admittedAt = end }
         guard credit >= 1 else { return false }
         credit -= 1
         return true
