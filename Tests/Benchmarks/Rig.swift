@@ -16,31 +16,14 @@ struct Rig {
     /// `alsoFeed`: one more address of the feed.
     init(settings: [String], alsoFeed: String? = nil) throws {
         cluster = try TestCluster()
-        feed = "127.0.0.1:\(try Rig.freePort())"
-        tail = "127.0.0.1:\(try Rig.freePort())"
+        feed = "127.0.0.1:\(try LocalPort.free())"
+        tail = "127.0.0.1:\(try LocalPort.free())"
         daemon = try DaemonProcess(
             cluster: cluster,
             settings: [
                 "feed.listen=\(feed),unix:feed.sock\(alsoFeed.map { "," + $0 } ?? "")",
                 "tail.listen=\(tail),unix:tail.sock",
             ] + Rig.live + settings)
-    }
-
-    /// A port that was free a moment ago.
-    static func freePort() throws -> UInt16 {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        defer { close(descriptor) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let done = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(descriptor, $0, size) == 0 && getsockname(descriptor, $0, &size) == 0
-            }
-        }
-        guard done else { throw Shell.Failed("no free port on 127.0.0.1") }
-        return UInt16(bigEndian: address.sin_port)
     }
 
     /// Waits until the snapshots hold as far as the log does.

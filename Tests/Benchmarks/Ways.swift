@@ -26,7 +26,7 @@ struct Way {
     ) throws -> (rate: Double, daemonMicroseconds: Double) {
         let authority = try TestAuthority()
         let shown = try authority.issue("server", names: "DNS:localhost")
-        let port = try Rig.freePort()
+        let port = try LocalPort.free()
         let rig = try Rig(
             settings: [
                 "tls.certificate=\(shown.certificateChain)", "tls.key=\(shown.privateKey)",

@@ -102,7 +102,7 @@ private final class NotifySocket {
     @Test func socketsThatAreHandedOverAreTaken() throws {
         let cluster = try TestCluster()
         let folder = cluster.folder.path + "/run"
-        let port = try freePort()
+        let port = try LocalPort.free()
         let daemon = try DaemonProcess(
             cluster: cluster, settings: ["feed.listen=unix:feed.sock,127.0.0.1:\(port)"],
             waiting: false,
@@ -165,22 +165,6 @@ private final class NotifySocket {
         ])
         #expect(text.contains("status 1"), "\(text)")
         return text
-    }
-
-    private func freePort() throws -> Int {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        defer { close(descriptor) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let done = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(descriptor, $0, size) == 0 && getsockname(descriptor, $0, &size) == 0
-            }
-        }
-        guard done else { throw Shell.Failed("no free port on 127.0.0.1") }
-        return Int(UInt16(bigEndian: address.sin_port))
     }
 }
 
