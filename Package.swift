@@ -44,9 +44,9 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        // Its reader of JSON would bring Foundation along, and with that 50 MB.
         .package(
-            url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
-        .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+            url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: []),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
@@ -72,34 +72,42 @@ let package = Package(
                 .embedInCode("0003_kept_partitions.sql"),
                 .embedInCode("0004_state_that_goes_back.sql"),
                 .embedInCode("0005_what_was_meant.sql"),
+                .embedInCode("0006_archives.sql"),
             ]),
-        house("Store", ["Tracking", "Engine", "Wire", "Schema", "CLibPQ", "CShims"]),
+        house(
+            "Store", ["Tracking", "Engine", "Log", "Wire", "Schema", "Host", "CLibPQ", "CShims"]),
+        house("Host"),
         house("TLS", ["COpenSSL", "CShims"]),
         house("Server", ["TLS", "Wire", "Log", "Engine", "Forecast", "Tracking", logging] + nio),
+        house("Sinks", ["Server", "Engine", "Wire", "Tracking", "Host", logging] + nio),
         house("Client", ["TLS"]),
         house("Simulation", ["Engine", "Forecast", "Wire", "Tracking"]),
         house(
             "Settings",
             [
-                "Tracking", "Engine", arguments,
+                "Tracking", "Engine", "Host", arguments,
                 .product(name: "Configuration", package: "swift-configuration"),
-                .product(name: "Yams", package: "Yams"),
             ]),
 
         house(
             "Daemon",
-            ["Server", "Store", "Engine", "Wire", "Tracking", "Settings", "TLS", logging] + nio
+            [
+                "Server", "Sinks", "Store", "Engine", "Forecast", "Log", "Wire", "Tracking",
+                "Settings",
+                "TLS",
+                "Host", "CShims", logging, arguments,
+            ] + nio
                 + lifecycle),
 
         .executableTarget(
             name: "caravand",
-            dependencies: ["Daemon", "Server", "Settings", logging, arguments] + nio + lifecycle,
+            dependencies: ["Daemon", "Settings"],
             swiftSettings: strict),
         .executableTarget(
             name: "caravan",
             dependencies: [
-                "Store", "Simulation", "Client", "Wire", "Engine", "Forecast", "Tracking",
-                "Settings", "TLS", arguments,
+                "Daemon", "Store", "Simulation", "Client", "Wire", "Engine", "Forecast", "Tracking",
+                "Settings", "TLS", "Host", arguments,
             ],
             swiftSettings: strict),
 
@@ -129,18 +137,22 @@ let package = Package(
         tests(
             "ServerTests",
             [
-                "Server", "Engine", "Wire", "Tracking", "Simulation", "Client", "TLS", "TestKit",
-                logging,
+                "Server", "Daemon", "Engine", "Wire", "Tracking", "Simulation", "Client", "TLS",
+                "TestKit", logging,
             ]
                 + nio),
         .testTarget(
             name: "SimulationTests",
             dependencies: ["Simulation", "Engine", "Wire", "Tracking", "TestKit"],
             exclude: ["golden-forecasts.txt"], swiftSettings: strict),
+        tests("SinksTests", ["Sinks", "Wire", "Tracking", "TestKit"]),
         tests("SettingsTests", ["Settings", "Tracking", "TestKit"]),
         tests("TidyTests", ["TestKit"]),
         tests(
             "DaemonTests",
-            ["TestKit", "Client", "Store", "Simulation", "Wire", "Tracking", "caravan", "caravand"]),
+            [
+                "TestKit", "Daemon", "Client", "Store", "Simulation", "Wire", "Tracking", "TLS",
+                "caravan", "caravand",
+            ]),
     ]
 )

@@ -22,6 +22,16 @@ public struct Setting: Sendable {
         self.purpose = purpose
     }
 
+    /// It counts from the next SIGHUP on; the others from the next start on.
+    public var isReloaded: Bool {
+        let groups = ["alerts.", "eta.", "events.", "log.", "network.", "metrics.", "retention."]
+        let single = [
+            "feed.max-events", "feed.max-plans", "feed.max-closures", "partitions.days-ahead",
+            "tls.certificate", "tls.key", "tls.client-authorities", "tls.revocations",
+        ]
+        return groups.contains { key.hasPrefix($0) } || single.contains(key)
+    }
+
     var isList: Bool {
         if case .list = kind { true } else { false }
     }
@@ -46,6 +56,10 @@ public struct Setting: Sendable {
         Setting(
             "database.url", .text, "",
             "libpq connection string or URI; several hosts may be named"),
+        Setting(
+            "database.password-file", .text, "",
+            "file whose first line is the password, which then stands in no other place; empty: none"
+        ),
         Setting(
             "run.folder", .text, ".",
             "folder of the Unix sockets; one daemon runs in it at a time"),
@@ -139,6 +153,19 @@ public struct Setting: Sendable {
         Setting(
             "tail.ring-lines", .integer(1_024...10_000_000), "65536",
             "output lines kept in memory for live tails"),
+        Setting(
+            "output.files", .text, "",
+            "folder into which the output is written too, as output-<first number>.ndjson with a link "
+                + "current that tail -F follows; empty: none"),
+        Setting(
+            "output.files-megabytes", .integer(1...10_000), "64",
+            "size from which on a new one of these files is begun"),
+        Setting(
+            "output.files-days", .integer(1...36_500), "30",
+            "days for which these files are kept, from their last line on"),
+        Setting(
+            "output.stdout", .choice(["none", "json", "text"]), "none",
+            "form in which the output goes to stdout, for journals and containers"),
         Setting("tls.certificate", .text, "", "certificate chain of this daemon (PEM)"),
         Setting("tls.key", .text, "", "its private key (PEM)"),
         Setting(

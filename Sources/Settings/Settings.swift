@@ -1,8 +1,8 @@
 import Configuration
 import Engine
-import Foundation
+import FoundationEssentials
+import Glibc
 import Tracking
-import Yams
 
 /// A configuration that cannot be used: which key, what it says, what is allowed.
 public struct SettingsFlaw: Error, CustomStringConvertible {
@@ -17,6 +17,10 @@ public struct Settings: Sendable {
     private var numbers: [String: Double] = [:]
     private var texts: [String: String] = [:]
     private var lists: [String: [String]] = [:]
+    /// What is not right and does no harm.
+    public private(set) var warnings: [String] = []
+    /// The settings that are not left to their default.
+    public private(set) var stated: Set<String> = []
 
     /// Reads every setting. `overrides` are `key=value` from flags; unknown keys are errors
     /// wherever they stand.
@@ -25,6 +29,7 @@ public struct Settings: Sendable {
     ) async throws -> Settings {
         let known = Dictionary(uniqueKeysWithValues: Setting.all.map { ($0.key, $0) })
         var stated: Set<String> = []
+        var warnings: [String] = []
         var layers: [any ConfigProvider] = []
         var flags: [AbsoluteConfigKey: ConfigValue] = [:]
         for override in overrides {
@@ -47,7 +52,12 @@ public struct Settings: Sendable {
         let variables = Dictionary(uniqueKeysWithValues: Setting.all.map { ($0.variable, $0.key) })
         for name in ours.keys.sorted() {
             guard let key = variables[name] else {
-                throw unknown(name, known, "the environment")
+                let words = "the environment sets \(name), which is no setting"
+                guard let near = near(name, known) else {
+                    warnings.append(words)
+                    continue
+                }
+                throw SettingsFlaw("\(words); did you mean \(near.variable)?")
             }
             stated.insert(key)
         }
@@ -67,7 +77,10 @@ public struct Settings: Sendable {
                             )
                         })))
         }
-        return try read(ConfigReader(providers: layers), stated)
+        var settings = try read(ConfigReader(providers: layers), stated)
+        settings.warnings = warnings
+        settings.stated = stated
+        return settings
     }
 
     /// A flag's text as the kind that its setting has.
@@ -88,47 +101,95 @@ public struct Settings: Sendable {
     private static func unknown(
         _ key: String, _ known: [String: Setting], _ place: String
     ) -> SettingsFlaw {
-        let wanted = key.lowercased().filter { $0.isLetter }
-        let near = known.keys.sorted().first {
-            $0.filter(\.isLetter) == wanted || $0.hasSuffix(key) || key.hasSuffix($0)
-        }
-        let hint = near.map { "; did you mean \($0)?" } ?? ""
+        let hint = near(key, known).map { "; did you mean \($0.key)?" } ?? ""
         return SettingsFlaw("\(place) sets '\(key)', which is no setting\(hint)")
     }
 
-    /// What a YAML file says, by dotted keys, each of which must be a setting.
+    /// The setting whose name is a slip of the pen away: two letters at most, or a part left out.
+    private static func near(_ key: String, _ known: [String: Setting]) -> Setting? {
+        func letters(_ text: String) -> [Character] { text.lowercased().filter(\.isLetter) }
+        let ofVariable = key.hasPrefix("CARAVAN_") ? String(key.dropFirst("CARAVAN_".count)) : key
+        let wanted = letters(ofVariable)
+        let names = known.values.sorted { $0.key < $1.key }
+        let part = names.first { $0.key.hasSuffix("." + key) || key.hasSuffix("." + $0.key) }
+        let distances = names.map { (setting: $0, distance: distance(wanted, letters($0.key))) }
+        let nearest = distances.min { $0.distance < $1.distance }
+        return part
+            ?? nearest.flatMap { $0.distance <= min(2, wanted.count / 4) ? $0.setting : nil }
+    }
+
+    /// Letters to put in, take out or change to get from one word to the other.
+    private static func distance(_ a: [Character], _ b: [Character]) -> Int {
+        var row = Array(0...b.count)
+        for (i, left) in a.enumerated() {
+            var corner = row[0]
+            row[0] = i + 1
+            for (j, right) in b.enumerated() {
+                let changed = corner + (left == right ? 0 : 1)
+                corner = row[j + 1]
+                row[j + 1] = min(changed, corner + 1, row[j] + 1)
+            }
+        }
+        return row[b.count]
+    }
+
+    /// The settings that say something else than they do in another configuration.
+    public func differences(from other: Settings) -> [Setting] {
+        Setting.all.filter { setting in
+            let key = setting.key
+            return integers[key] != other.integers[key] || numbers[key] != other.numbers[key]
+                || texts[key] != other.texts[key] || lists[key] != other.lists[key]
+        }
+    }
+
+    /// A setting as it would stand in the file.
+    public func shown(_ setting: Setting) -> String {
+        let key = setting.key
+        switch setting.kind {
+        case .integer: return "\(integer(key))"
+        case .number: return "\(number(key))"
+        case .text, .choice: return text(key)
+        case .list: return list(key).joined(separator: ", ")
+        }
+    }
+
+    /// What the file says and what the fragments beside it say, by dotted keys, each of which must be a
+    /// setting. Of two that say the same the later wins: the file first, then fragments by their names.
     private static func values(
         inFile file: String, _ known: [String: Setting]
     ) throws -> [String: ConfigContent] {
-        guard let text = try? String(contentsOfFile: file, encoding: .utf8) else {
-            throw SettingsFlaw("the configuration \(file) cannot be read")
-        }
-        let root: Node?
-        do { root = try Yams.compose(yaml: text) } catch {
-            throw SettingsFlaw("\(file) is no YAML: \(error)")
-        }
         var found: [String: ConfigContent] = [:]
-        func walk(_ node: Node, _ path: [String]) throws {
-            let key = path.joined(separator: ".")
-            if case .mapping(let map) = node {
-                for (name, inner) in map { try walk(inner, path + [name.string ?? "?"]) }
-                return
+        for path in [file] + fragments(of: file) {
+            guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
+                throw SettingsFlaw("the configuration \(path) cannot be read")
             }
-            if key.isEmpty {
-                throw SettingsFlaw(
-                    "\(file) is no mapping of settings, but \(node.string ?? "a list")")
+            let yaml: PlainYAML
+            do { yaml = try PlainYAML(text) } catch {
+                throw SettingsFlaw("\(path), line \(error.line), is no YAML: \(error.cause)")
             }
-            guard let setting = known[key] else { throw unknown(key, known, file) }
-            switch node {
-            case .sequence(let items) where setting.isList:
-                found[key] = .stringArray(items.map { $0.string ?? "" })
-            case .scalar(let scalar): found[key] = try content(setting, scalar.string)
-            default:
-                throw SettingsFlaw("\(key) is a list; allowed is \(setting.allowed)")
+            for entry in yaml.entries {
+                let place = "\(path), line \(entry.line),"
+                guard let setting = known[entry.key] else {
+                    throw unknown(entry.key, known, place)
+                }
+                switch entry.value {
+                case .list(let items) where setting.isList: found[entry.key] = .stringArray(items)
+                case .scalar(let text): found[entry.key] = try content(setting, text)
+                case .list:
+                    throw SettingsFlaw(
+                        "\(entry.key) is a list; allowed is \(setting.allowed)")
+                }
             }
         }
-        if let root { try walk(root, []) }
         return found
+    }
+
+    /// The files *.yaml of the folder conf.d beside a configuration, by name.
+    public static func fragments(of file: String) -> [String] {
+        let folder = URL(fileURLWithPath: file).deletingLastPathComponent().path + "/conf.d"
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+        return names.filter { $0.hasSuffix(".yaml") && !$0.hasPrefix(".") }.sorted()
+            .map { folder + "/" + $0 }
     }
 
     private static func read(_ reader: ConfigReader, _ stated: Set<String>) throws -> Settings {

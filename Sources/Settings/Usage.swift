@@ -1,5 +1,7 @@
 public import ArgumentParser
-import Foundation
+import FoundationEssentials
+import Glibc
+import Host
 
 extension AsyncParsableCommand {
     /// `main` whose exit status is 2 for wrong usage, as every program of the house has it; the
@@ -12,11 +14,11 @@ extension AsyncParsableCommand {
             } else {
                 try command.run()
             }
-            Foundation.exit(0)
+            Glibc.exit(0)
         } catch {
             guard exitCode(for: error) == .validationFailure else { exit(withError: error) }
-            FileHandle.standardError.write(Data((fullMessage(for: error) + "\n").utf8))
-            Foundation.exit(2)
+            ByteFile.standardError.say(fullMessage(for: error) + "\n")
+            Glibc.exit(2)
         }
     }
 }

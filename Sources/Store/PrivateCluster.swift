@@ -1,4 +1,6 @@
-import Foundation
+import FoundationEssentials
+import Glibc
+import Host
 
 /// A PostgreSQL cluster of one's own in a folder, reached by a Unix socket only. For `caravan up`,
 /// tests and benchmarks; works as root too, where the server then runs as another account.
@@ -74,20 +76,13 @@ public struct PrivateCluster: Sendable {
         guard
             let text = try? String(contentsOfFile: folder + "/data/PG_VERSION", encoding: .utf8)
         else { return nil }
-        let version = text.trimmingCharacters(in: .whitespacesAndNewlines)
+        let version = text.trimmed
         return version.isEmpty ? nil : version
     }
 
     /// The major version of the programs in a folder, by their own word.
     private static func version(of folder: String) -> String? {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: folder + "/postgres")
-        process.arguments = ["--version"]
-        let pipe = Pipe()
-        process.standardOutput = pipe
-        guard (try? process.run()) != nil else { return nil }
-        let said = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        process.waitUntilExit()
+        guard let said = try? output([folder + "/postgres", "--version"]).said else { return nil }
         let number = said.split(separator: " ").first { $0.first?.isNumber == true }
         return number.flatMap { $0.split(separator: ".").first }.map(String.init)
     }
@@ -186,38 +181,28 @@ public struct PrivateCluster: Sendable {
         kill(process, SIGKILL)
     }
 
-    /// Runs a program to its end. By posix_spawn and waitpid: Foundation's Process waits for every
-    /// descendant, and the server that pg_ctl leaves behind is one.
+    /// Runs a program of the cluster's to its end.
     public func run(_ program: String, _ arguments: [String]) throws {
         let command =
             ["env", "-C", "/"] + launcher + (account.map(asAccount) ?? [])
             + [binaries + "/" + program] + arguments
-        let log = FileManager.default.temporaryDirectory.appendingPathComponent(
-            "caravan-\(program)-\(UUID().uuidString)"
-        ).path
-        defer { unlink(log) }
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
-        posix_spawn_file_actions_addopen(&actions, 1, log, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
-        posix_spawn_file_actions_adddup2(&actions, 1, 2)
-        var words: [UnsafeMutablePointer<CChar>?] = command.map { strdup($0) }
-        defer { for word in words { free(word) } }
-        words.append(nil)
-        var pid: pid_t = 0
-        let code = posix_spawnp(&pid, command[0], &actions, nil, words, environ)
-        guard code == 0 else {
-            throw Failure(description: "\(command[0]): \(String(cString: strerror(code)))")
-        }
-        var status: Int32 = 0
-        while waitpid(pid, &status, 0) < 0, errno == EINTR {}
+        let (status, said) = try PrivateCluster.output(command)
         guard status == 0 else {
-            let said = (try? String(contentsOfFile: log, encoding: .utf8)) ?? ""
             throw Failure(
                 description: "\(program) failed: "
                     + said.split(separator: "\n").suffix(3).joined(separator: "; "))
         }
+    }
+
+    /// What a program says to its end. By way of a file: a server that it leaves behind holds its
+    /// outputs open.
+    private static func output(_ command: [String]) throws -> (status: Int32, said: String) {
+        let log = FileManager.default.temporaryDirectory.appendingPathComponent(
+            "caravan-\(UUID().uuidString)"
+        ).path
+        defer { unlink(log) }
+        let status = try ChildProcess(command, output: .file(log)).wait()
+        return (status, (try? String(contentsOfFile: log, encoding: .utf8)) ?? "")
     }
 
     /// Runs as the account; where its folder lies behind one that others may not enter, with the

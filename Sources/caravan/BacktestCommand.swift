@@ -1,6 +1,8 @@
 import ArgumentParser
 import Forecast
-import Foundation
+import FoundationEssentials
+import Glibc
+import Host
 import Settings
 import Simulation
 import Tracking
@@ -58,12 +60,10 @@ struct BacktestCommand: AsyncParsableCommand {
     }
 
     private func read() throws -> [UInt8] {
-        guard
-            let input = lines == "-"
-                ? FileHandle.standardInput : FileHandle(forReadingAtPath: lines),
-            let data = try input.readToEnd()
-        else { throw Failure("\(lines) cannot be read, or is empty") }
-        return Array(data)
+        let input = lines == "-" ? ByteFile.standardInput : try ByteFile(reading: lines)
+        let bytes = try input.readAll()
+        guard !bytes.isEmpty else { throw Failure("\(lines) is empty") }
+        return bytes
     }
 
     private func replay(
@@ -79,32 +79,27 @@ struct BacktestCommand: AsyncParsableCommand {
             }
             network = try LoadedNetwork(Array(data))
         }
-        var sink: FileHandle?
-        if let forecasts {
-            _ = FileManager.default.createFile(atPath: forecasts, contents: nil)
-            sink = FileHandle(forWritingAtPath: forecasts)
-            if sink == nil { throw Failure("\(forecasts) cannot be written") }
-        }
+        let sink = try forecasts.map { try ByteFile(writing: $0) }
         var backtest = Backtest(network: network, rules: try settings.rules())
         let progress = Progress()
-        var pending = Data()
+        var pending: [UInt8] = []
         let started = Date()
         var start = 0
         while start < input.count {
             let end = input[start...].firstIndex(of: 0x0A) ?? input.count
             backtest.replay(Array(input[start..<end])) { prediction in
-                if sink != nil { pending.append(contentsOf: Backtest.line(prediction)) }
+                if sink != nil { pending += Backtest.line(prediction) }
             }
             start = end + 1
             if let sink, pending.count > 1 << 20 {
-                try sink.write(contentsOf: pending)
+                try sink.write(pending)
                 pending.removeAll(keepingCapacity: true)
             }
             if backtest.lines % 1_000 == 0 {
                 progress.show("\(backtest.lines) lines, \(backtest.predictions.count) forecasts")
             }
         }
-        try sink?.write(contentsOf: pending)
+        try sink?.write(pending)
         progress.end()
         return (backtest, Date().timeIntervalSince(started))
     }

@@ -1,5 +1,7 @@
 import Client
-import Foundation
+import FoundationEssentials
+import Glibc
+import Host
 import Wire
 
 /// Sends lines with a window, keeps what is not acknowledged, connects again.
@@ -8,7 +10,7 @@ struct BareSender {
     let window: Int
     let patience: Double
     /// Held, because a handle that is let go closes its file.
-    let input: FileHandle
+    let input: ByteFile
     let quiet: Bool
 
     private(set) var acknowledged = 0
@@ -27,7 +29,7 @@ struct BareSender {
     private let started = LineSocket.now()
     private let progress = Progress()
 
-    init(servers: ServerList, window: Int, patience: Double, input: FileHandle, quiet: Bool) {
+    init(servers: ServerList, window: Int, patience: Double, input: ByteFile, quiet: Bool) {
         self.servers = servers
         self.window = window
         self.patience = patience
@@ -54,7 +56,7 @@ struct BareSender {
                     "\(unacknowledged.count) lines were not acknowledged within "
                         + "\(Int(patience)) s; \(acknowledged) were")
             }
-            Thread.sleep(forTimeInterval: pause)
+            usleep(UInt32(pause * 1e6))
         }
         progress.end()
         LinkTalk.report(dropped)
@@ -140,10 +142,10 @@ struct BareSender {
 
     /// Reads what there is of the input and cuts it into lines.
     private mutating func readInput(wait: Bool) throws {
-        var wish = pollfd(fd: input.fileDescriptor, events: Int16(POLLIN), revents: 0)
+        var wish = pollfd(fd: input.descriptor, events: Int16(POLLIN), revents: 0)
         guard poll(&wish, 1, wait ? 200 : 0) > 0 else { return }
         var space = [UInt8](repeating: 0, count: 1 << 17)
-        let count = read(input.fileDescriptor, &space, space.count)
+        let count = read(input.descriptor, &space, space.count)
         if count < 0 {
             if errno == EINTR || errno == EAGAIN { return }
             throw Failure("the input cannot be read: \(String(cString: strerror(errno)))")

@@ -1,5 +1,7 @@
 import ArgumentParser
-import Foundation
+import Daemon
+import FoundationEssentials
+import Glibc
 import Settings
 import Wire
 
@@ -16,13 +18,21 @@ struct Caravan: AsyncParsableCommand {
               caravan show MSKU0308961               one container's journey
               caravan network route CNSGH DEHAM --mode RAIL
             """,
-        version: "caravan 0.1.0",
+        version: Version.text,
         subcommands: [
             Up.self, Push.self, Tail.self, Show.self, NetworkCommand.self, Simulate.self,
             BacktestCommand.self, PostCommand.self, QuarantineCommand.self, Migrate.self,
+            DoctorCommand.self,
+            Export.self, Import.self, Manual.self,
         ])
 
-    static func main() async { await runWithHouseStatus() }
+    /// One program under two names: called `caravand` it is the daemon, so that a package carries the
+    /// runtime once.
+    static func main() async {
+        let name = CommandLine.arguments.first?.split(separator: "/").last
+        if name == "caravand" { await DaemonCommand.runWithHouseStatus() }
+        await runWithHouseStatus()
+    }
 }
 
 /// An error that ends the program with a sentence and an exit status.
@@ -41,7 +51,7 @@ enum Console {
 
     /// Lines of JSON, or another program's bytes: on a terminal nothing in them acts on it.
     static func write(_ bytes: [UInt8]) {
-        guard Terminal.isTerminal else { return FileHandle.standardOutput.write(Data(bytes)) }
+        guard Terminal.isTerminal else { return put(bytes, to: 1) }
         let lines = String(decoding: bytes, as: UTF8.self)
             .split(separator: "\n", omittingEmptySubsequences: false)
         put(Array(lines.map { Printable.json(String($0)) }.joined(separator: "\n").utf8), to: 1)
@@ -50,7 +60,7 @@ enum Console {
     private static func put(_ bytes: [UInt8], to file: Int32) {
         var rest = bytes[...]
         while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { Foundation.write(file, $0.baseAddress, $0.count) }
+            let count = rest.withUnsafeBytes { Glibc.write(file, $0.baseAddress, $0.count) }
             if count < 0, errno == EINTR { continue }
             guard count > 0 else { return }
             rest = rest.dropFirst(count)

@@ -1,6 +1,9 @@
 import Client
+import Dispatch
 import Engine
-import Foundation
+import FoundationEssentials
+import Glibc
+import Host
 import Simulation
 import Store
 import Tracking
@@ -17,7 +20,7 @@ struct DemoClock {
     init(_ folder: UpFolder, _ cluster: PrivateCluster, speedup: Double) async throws {
         self.speedup = speedup
         if let text = try? String(contentsOfFile: folder.demoStart, encoding: .utf8),
-            let read = TimeText.parse(text.trimmingCharacters(in: .whitespacesAndNewlines))
+            let read = TimeText.parse(text.trimmed)
         {
             origin = read.instant
         } else {
@@ -48,8 +51,8 @@ final class Demo: Sendable {
             "One second is \(Int(clock.speedup / 3_600)) h here. Boxes on their way are loaded first; "
                 + "then the corridor moves.\n")
         fflush(nil)
-        Thread.detachNewThread { self.show() }
-        Thread.detachNewThread { self.play() }
+        DispatchQueue(label: "caravan.demo.show").async { self.show() }
+        DispatchQueue(label: "caravan.demo.play").async { self.play() }
     }
 
     /// Days before the start on which shipments under way set out.

@@ -1,5 +1,6 @@
 import Client
-import Foundation
+import FoundationEssentials
+import Glibc
 import Tracking
 import Wire
 
@@ -199,7 +200,7 @@ struct FolderIntake {
         }
 
         init?(_ whole: String) {
-            guard let at = whole.range(of: FolderIntake.mark, options: .backwards) else {
+            guard let at = whole.ranges(of: FolderIntake.mark).last else {
                 return nil
             }
             let parts = whole[at.upperBound...].split(

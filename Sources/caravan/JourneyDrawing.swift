@@ -1,5 +1,6 @@
 import Engine
-import Foundation
+import FoundationEssentials
+import Host
 import Tracking
 import Wire
 
@@ -93,7 +94,7 @@ struct JourneyDrawing {
             if let reached = stop.reached {
                 cells[column(reached)] = stop.isImplied ? "○" : "●"
                 when = stop.isDayAlone ? day(reached, stop.zone) : local(reached, stop.zone)
-                if stop.isImplied { when = "by " + when.trimmingCharacters(in: .whitespaces) }
+                if stop.isImplied { when = "by " + when.trimmed }
                 ink = .green
             } else if stop.isPassed {
                 when = "not reported"

@@ -1,5 +1,6 @@
 import ArgumentParser
-import Foundation
+import Engine
+import FoundationEssentials
 import Settings
 import Store
 
@@ -21,7 +22,10 @@ struct DatabaseOptions: ParsableArguments {
             let settings = try await Settings.load(
                 file: config, overrides: [], environment: environment)
             let url = settings.text("database.url")
-            if !url.isEmpty { return url }
+            if !url.isEmpty {
+                return try ConnectionString(url).with(
+                    passwordFile: settings.text("database.password-file"))
+            }
         }
         let folder = try UpFolder(dir)
         guard FileManager.default.fileExists(atPath: folder.cluster + "/data/PG_VERSION") else {
@@ -36,6 +40,8 @@ struct Migrate: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Bring a database to this version's schema.",
         discussion: """
+            Status 3: the database is out of reach, and nothing was tried.
+
             EXAMPLES
               caravan migrate --database postgresql:///caravan
               caravan migrate --config /etc/caravan/caravan.yaml
@@ -45,7 +51,14 @@ struct Migrate: AsyncParsableCommand {
 
     func run() async throws {
         try await Console.failing {
-            let applied = try Migrator.migrate(try await options.conninfo())
+            let conninfo = try await options.conninfo()
+            let applied: [String]
+            do { applied = try Migrator.migrate(conninfo) } catch let error as StoreFailure
+                where error.kind == .unavailable
+            {
+                Console.error("caravan: \(error)")
+                throw ExitCode(3)
+            }
             if applied.isEmpty { print("the schema is at version \(Migrator.newest) already") }
             for name in applied { print("applied \(name)") }
         }

@@ -1,6 +1,8 @@
 import ArgumentParser
 import Client
-import Foundation
+import FoundationEssentials
+import Glibc
+import Host
 import TLS
 import Wire
 
@@ -131,12 +133,9 @@ struct Push: AsyncParsableCommand {
         return try TLSContext(client: files, authorities: ca)
     }
 
-    private func input() throws -> FileHandle {
-        guard let file, file != "-" else { return FileHandle.standardInput }
-        guard let opened = FileHandle(forReadingAtPath: file) else {
-            throw Failure("\(file) cannot be read")
-        }
-        return opened
+    private func input() throws -> ByteFile {
+        guard let file, file != "-" else { return .standardInput }
+        return try ByteFile(reading: file)
     }
 
     // MARK: With a spool
@@ -155,7 +154,7 @@ struct Push: AsyncParsableCommand {
             guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
                 throw Failure("the token file \(path) cannot be read")
             }
-            return text.trimmingCharacters(in: .whitespacesAndNewlines)
+            return text.trimmed
         }
         var sender = SpoolSender(
             spool: opened, servers: list, intake: SpoolIntake(opened, source), post: post ?? "",

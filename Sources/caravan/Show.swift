@@ -1,7 +1,9 @@
 import ArgumentParser
 import Engine
 import Forecast
-import Foundation
+import FoundationEssentials
+import Glibc
+import Host
 import Store
 import Tracking
 import Wire

@@ -1,5 +1,7 @@
 import ArgumentParser
-import Foundation
+import FoundationEssentials
+import Glibc
+import Host
 import Simulation
 import Tracking
 import Wire
@@ -65,22 +67,18 @@ struct Simulate: AsyncParsableCommand {
             options.plansStateTheWay = plansStateTheWay
             let traffic = Traffic(options)
             let progress = Progress()
-            if out != "-" { _ = FileManager.default.createFile(atPath: out, contents: nil) }
-            guard
-                let file = out == "-"
-                    ? FileHandle.standardOutput : FileHandle(forWritingAtPath: out)
-            else { throw Failure("\(out) cannot be written") }
-            var buffer = Data()
+            let file = out == "-" ? ByteFile.standardOutput : try ByteFile(writing: out)
+            var buffer: [UInt8] = []
             for (index, line) in traffic.lines.enumerated() {
-                buffer.append(contentsOf: line.line)
+                buffer += line.line
                 buffer.append(0x0A)
                 if buffer.count > 1 << 20 {
-                    try file.write(contentsOf: buffer)
+                    try file.write(buffer)
                     buffer.removeAll(keepingCapacity: true)
                     progress.show("\(index) of \(traffic.lines.count) lines")
                 }
             }
-            try file.write(contentsOf: buffer)
+            try file.write(buffer)
             progress.end()
             if let truth { try write(traffic.truths, to: truth) }
             Console.error("\(traffic.lines.count) lines, \(traffic.truths.count) shipments")

@@ -1,10 +1,12 @@
 import Client
-import Foundation
+import FoundationEssentials
+import Glibc
+import Host
 import Wire
 
 /// Where a spool's lines come from.
 enum SpoolSource {
-    case stream(FileHandle)
+    case stream(ByteFile)
     /// Files by name; a file goes once all of it is acknowledged.
     case folder(String)
     case nothing
@@ -40,7 +42,7 @@ struct SpoolIntake {
             isAtEnd = true
             return idle(milliseconds)
         case .folder: return try takeInFolder() || idle(milliseconds)
-        case .stream(let handle): return try takeIn(handle.fileDescriptor, milliseconds)
+        case .stream(let handle): return try takeIn(handle.descriptor, milliseconds)
         }
     }
 

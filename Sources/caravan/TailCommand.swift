@@ -1,6 +1,7 @@
 import ArgumentParser
 import Client
-import Foundation
+import FoundationEssentials
+import Glibc
 import Wire
 
 struct Tail: AsyncParsableCommand {
@@ -159,9 +160,8 @@ struct TailFollower {
                 }
             }
             attempt += 1
-            Thread.sleep(
-                forTimeInterval: min(60, Double(1 << min(attempt, 6)))
-                    * Double.random(in: 0.1...0.5))
+            let seconds = min(60, Double(1 << min(attempt, 6))) * Double.random(in: 0.1...0.5)
+            usleep(UInt32(seconds * 1e6))
         }
     }
 }

@@ -1,4 +1,5 @@
-import Foundation
+import FoundationEssentials
+import Host
 import Tracking
 import Wire
 

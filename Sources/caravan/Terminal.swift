@@ -1,4 +1,6 @@
-import Foundation
+import FoundationEssentials
+import Glibc
+import Host
 import Tracking
 import Wire
 
@@ -90,11 +92,11 @@ final class Progress {
         let now = Date().timeIntervalSinceReferenceDate
         guard force || now - last > 0.1 else { return }
         last = now
-        FileHandle.standardError.write(Data("\r\u{1B}[K\(text())".utf8))
+        ByteFile.standardError.say("\r\u{1B}[K\(text())")
     }
 
     func end() {
-        if isShown { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) }
+        if isShown { ByteFile.standardError.say("\r\u{1B}[K") }
     }
 }
 

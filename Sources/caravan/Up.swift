@@ -1,6 +1,9 @@
 import ArgumentParser
 import Client
-import Foundation
+import Dispatch
+import FoundationEssentials
+import Glibc
+import Host
 import Store
 import Synchronization
 import Tracking
@@ -123,7 +126,7 @@ struct Up: AsyncParsableCommand {
         guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
             close(file)
             let owner = (try? String(contentsOfFile: folder.lock, encoding: .utf8)) ?? ""
-            let process = owner.trimmingCharacters(in: .whitespacesAndNewlines)
+            let process = owner.trimmed
             throw Failure(
                 "caravan up\(process.isEmpty ? "" : " (process \(process))") runs in \(folder.root) "
                     + "already; stop it, or choose another folder with --dir")
@@ -149,7 +152,7 @@ struct Up: AsyncParsableCommand {
     /// A daemon that a killed `up` left behind would hold the ports.
     private func endLeftoverDaemon(_ folder: UpFolder) {
         guard let text = try? String(contentsOfFile: folder.daemonPID, encoding: .utf8),
-            let pid = Int32(text.trimmingCharacters(in: .whitespacesAndNewlines)),
+            let pid = Int32(text.trimmed),
             let command = try? String(contentsOfFile: "/proc/\(pid)/cmdline", encoding: .utf8),
             command.contains("caravand"), command.contains(folder.root)
         else { return }
@@ -164,15 +167,13 @@ struct Up: AsyncParsableCommand {
 
     private func launch(
         _ folder: UpFolder, _ cluster: PrivateCluster, _ settings: [String]
-    ) throws -> Process {
+    ) throws -> ChildProcess {
         let own = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
         let binary = own.deletingLastPathComponent().appendingPathComponent("caravand")
         guard FileManager.default.isExecutableFile(atPath: binary.path) else {
             throw Failure(
                 "caravand is not beside caravan, in \(binary.deletingLastPathComponent().path)")
         }
-        let daemon = Process()
-        daemon.executableURL = binary
         var arguments: [String] = []
         if FileManager.default.fileExists(atPath: folder.configuration) {
             arguments += ["--config", folder.configuration]
@@ -180,14 +181,14 @@ struct Up: AsyncParsableCommand {
         arguments += ["--set", "run.folder=\(folder.run)"]
         arguments += ["--set", "database.url=\(cluster.conninfo)"]
         for setting in settings { arguments += ["--set", setting] }
-        daemon.arguments = arguments + ["--set", "log.level=\(level(settings))"]
-        daemon.standardInput = FileHandle.nullDevice
-        // Of large pages the processor can hold the whole state's addresses.
-        daemon.environment = ProcessInfo.processInfo.environment.merging(
-            ["GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"]
-        ) { stated, _ in stated }
-        try daemon.run()
-        try "\(daemon.processIdentifier)".write(
+        arguments += ["--set", "log.level=\(level(settings))"]
+        let daemon = try ChildProcess(
+            [binary.path] + arguments,
+            // Of large pages the processor can hold the whole state's addresses.
+            environment: ProcessInfo.processInfo.environment.merging(
+                ["GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"]
+            ) { stated, _ in stated })
+        try "\(daemon.processID)".write(
             toFile: folder.daemonPID, atomically: true, encoding: .utf8)
         return daemon
     }
@@ -197,16 +198,16 @@ struct Up: AsyncParsableCommand {
         return stated.map { String($0.dropFirst("log.level=".count)) } ?? "info"
     }
 
-    private func end(_ daemon: Process, _ folder: UpFolder) {
-        if daemon.isRunning { daemon.terminate() }
+    private func end(_ daemon: ChildProcess, _ folder: UpFolder) {
+        daemon.send(SIGTERM)
         let deadline = Date().addingTimeInterval(30)
         while daemon.isRunning, Date() < deadline { usleep(50_000) }
-        if daemon.isRunning { kill(daemon.processIdentifier, SIGKILL) }
+        daemon.send(SIGKILL)
         try? FileManager.default.removeItem(atPath: folder.daemonPID)
     }
 
     private func waitUntilReady(
-        _ folder: UpFolder, _ daemon: Process, _ stop: StopFlag, _ look: () throws -> Void
+        _ folder: UpFolder, _ daemon: ChildProcess, _ stop: StopFlag, _ look: () throws -> Void
     ) throws {
         let deadline = LineSocket.now() + 60
         while !stop.isSet, LineSocket.now() < deadline {

@@ -62,6 +62,38 @@ import Tracking
         await #expect(throws: SettingsFlaw.self) { _ = try await load("", set: ["feed.x=1"]) }
     }
 
+    @Test func aVariableThatIsNearNoSettingIsAWarning() async throws {
+        let settings = try await load("", environment: ["CARAVAN_HOME": "/srv"])
+        #expect(settings.warnings.count == 1)
+        #expect(settings.warnings[0].contains("CARAVAN_HOME"))
+    }
+
+    /// Of two that say the same the later fragment wins, and all win over the file.
+    @Test func fragmentsBesideTheFileWinByTheirNames() async throws {
+        let (folder, path) = try file("feed:\n  window: 10\n  max-text: 20\n  max-line: 2048\n")
+        let fragments = folder.path + "/conf.d"
+        try FileManager.default.createDirectory(
+            atPath: fragments, withIntermediateDirectories: false)
+        for (name, text) in [
+            ("10-a.yaml", "feed.window: 11\nfeed.max-text: 21\n"),
+            ("20-b.yaml", "feed:\n  window: 12\n"),
+            ("20-b.yaml.bak", "feed:\n  window: 13\n"), (".hidden.yaml", "feed:\n  window: 14\n"),
+        ] {
+            try text.write(toFile: fragments + "/" + name, atomically: true, encoding: .utf8)
+        }
+        let settings = try await Settings.load(file: path, overrides: [], environment: [:])
+        #expect(settings.integer("feed.window") == 12)
+        #expect(settings.integer("feed.max-text") == 21)
+        #expect(settings.integer("feed.max-line") == 2_048)
+        try "feed:\n  windwo: 1\n".write(
+            toFile: fragments + "/30-c.yaml", atomically: true, encoding: .utf8)
+        let error = await #expect(throws: SettingsFlaw.self) {
+            _ = try await Settings.load(file: path, overrides: [], environment: [:])
+        }
+        #expect(error?.description.contains("30-c.yaml, line 2, sets 'feed.windwo'") == true)
+        #expect(error?.description.contains("feed.window") == true)
+    }
+
     @Test func rulesThatContradictEachOtherAreErrors() async throws {
         let settings = try await load("alerts:\n  clear-probability: 0.7\n")
         #expect(throws: SettingsFlaw.self) { _ = try settings.rules() }

@@ -1,0 +1,64 @@
+import CLibPQ
+import FoundationEssentials
+import Host
+import Tracking
+
+/// What libpq is told of where the database is: a URI, or `key=value` pairs.
+public struct ConnectionString: Sendable {
+    public struct Flaw: Error, CustomStringConvertible {
+        public let description: String
+    }
+
+    private var options: [(key: String, value: String)] = []
+    private let stated: String
+
+    /// Nothing of it is in an error, since a password may be.
+    public init(_ text: String) throws(Flaw) {
+        stated = text
+        var cause: UnsafeMutablePointer<CChar>?
+        guard let parsed = PQconninfoParse(text, &cause) else {
+            if let cause { PQfreemem(cause) }
+            throw Flaw(description: "database.url is no connection string of libpq, nor a URI")
+        }
+        defer { PQconninfoFree(parsed) }
+        var at = parsed
+        while let key = at.pointee.keyword {
+            if let value = at.pointee.val {
+                options.append((String(cString: key), String(cString: value)))
+            }
+            at += 1
+        }
+    }
+
+    /// With the password that stands in a file; "": as it is.
+    public func with(passwordFile: String) throws(Flaw) -> String {
+        if passwordFile.isEmpty { return stated }
+        guard let text = try? String(contentsOfFile: passwordFile, encoding: .utf8) else {
+            throw Flaw(description: "database.password-file \(passwordFile) cannot be read")
+        }
+        let password = text.prefix { $0 != "\n" && $0 != "\r\n" }
+        guard !password.isEmpty else {
+            throw Flaw(description: "database.password-file \(passwordFile) holds no password")
+        }
+        return ConnectionString.text(
+            options.filter { $0.key != "password" } + [("password", String(password))])
+    }
+
+    /// For people: what a password would be is not there.
+    public var redacted: String {
+        ConnectionString.text(options.filter { !$0.key.lowercased().contains("password") })
+    }
+
+    public var holdsPassword: Bool { options.contains { $0.key == "password" } }
+
+    private static func text(_ options: [(key: String, value: String)]) -> String {
+        options.map { key, value in
+            let isPlain =
+                !value.isEmpty
+                && value.allSatisfy { $0.isLetter || $0.isNumber || "/._-:,".contains($0) }
+            if isPlain { return "\(key)=\(value)" }
+            let escaped = value.replacing("\\", with: "\\\\").replacing("'", with: "\\'")
+            return "\(key)='\(escaped)'"
+        }.joined(separator: " ")
+    }
+}
