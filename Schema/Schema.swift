@@ -19,6 +19,7 @@ public enum Migrations {
         Migration(3, "kept partitions", PackageResources._003_kept_partitions_sql),
         Migration(4, "state that goes back", PackageResources._004_state_that_goes_back_sql),
         Migration(5, "what was meant", PackageResources._005_what_was_meant_sql),
+        Migration(6, "archives", PackageResources._006_archives_sql),
     ]
 
     /// The version that this program needs.

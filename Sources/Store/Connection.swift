@@ -70,7 +70,7 @@ struct Parameter {
 
 /// One libpq connection, blocking; it never leaves the executor of its owner.
 struct Connection: ~Copyable {
-    private let raw: OpaquePointer
+    let raw: OpaquePointer
     private let notices: Notices
     private let deadlineSeconds: Double
 
@@ -165,7 +165,7 @@ struct Connection: ~Copyable {
         }
     }
 
-    private func watched<R>(_ body: () -> R) -> R {
+    func watched<R>(_ body: () -> R) -> R {
         let number = QueryDeadline.shared.begin(PQsocket(raw), seconds: deadlineSeconds)
         defer { QueryDeadline.shared.end(number) }
         return body()
@@ -177,7 +177,7 @@ struct Connection: ~Copyable {
         return notices.warnings
     }
 
-    private func failure(_ operation: String, _ answer: borrowing QueryResult) -> StoreFailure {
+    func failure(_ operation: String, _ answer: borrowing QueryResult) -> StoreFailure {
         let state = answer.sqlState
         if PQstatus(raw) != CONNECTION_OK || state == nil {
             return StoreFailure(
@@ -310,7 +310,7 @@ struct Connection: ~Copyable {
         }
     }
 
-    private func drain() {
+    func drain() {
         while let rest = PQgetResult(raw) { PQclear(rest) }
     }
 

@@ -59,6 +59,22 @@ extension ReaderSession {
         }
     }
 
+    /// The named consumers that have confirmed least, with how far and when.
+    func consumers(limit: Int) throws(StoreFailure) -> [ConsumerCursor] {
+        try with { (connection) throws(StoreFailure) in
+            let answer = try connection.query(
+                """
+                select consumer, seq, extract(epoch from confirmed_at)::int8
+                    from consumer order by seq, consumer limit $1::int8
+                """, [.integer(limit)], "reading the consumers' cursors")
+            return (0..<answer.rows).map {
+                ConsumerCursor(
+                    name: answer.text($0, 0) ?? "", seq: Int(answer.integer($0, 1)),
+                    confirmedAt: Instant(microseconds: Int64(answer.integer($0, 2)) * 1_000_000))
+            }
+        }
+    }
+
     func confirm(_ name: String, _ seq: Int, names: Int) throws(StoreFailure) -> Bool {
         try with { (connection) throws(StoreFailure) in
             // Tails read over this session: it does not wait for a standby, and what a failover loses

@@ -128,6 +128,11 @@ public final class PostgresLog: LogStore {
         try await reader.consumer(name)
     }
 
+    /// The named consumers that have confirmed least, at most `limit`.
+    public func consumers(limit: Int) async throws(StoreFailure) -> [ConsumerCursor] {
+        try await reader.consumers(limit: limit)
+    }
+
     /// False where there are `names` others already.
     public func confirm(
         _ name: String, _ seq: Int, names: Int

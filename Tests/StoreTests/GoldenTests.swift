@@ -27,6 +27,7 @@ import Wire
         Golden(schema: 3, meaning: .first), Golden(schema: 4, meaning: .bounded),
         Golden(schema: 5, meaning: .meant),
         Golden(schema: 5, meaning: .evidence, name: "-evidence"),
+        Golden(schema: 6, meaning: .evidence),
     ]
 
     private func open(_ golden: Golden) throws -> TestCluster {
@@ -47,7 +48,7 @@ import Wire
     @Test func everyVersionHasOne() {
         // Whoever changes what is persisted makes one more, with the build before.
         #expect(Set(GoldenTests.all.map(\.schema)) == Set(3...Migrator.newest))
-        #expect(GoldenTests.all.map(\.meaning) == Meaning.allCases)
+        #expect(Set(GoldenTests.all.map(\.meaning)) == Set(Meaning.allCases))
     }
 
     @Test(arguments: GoldenTests.all) func aLaterBuildGoesOn(_ golden: Golden) async throws {

@@ -1,0 +1,8 @@
+public import Tracking
+
+/// How far a consumer that is known by name has confirmed.
+public struct ConsumerCursor: Sendable, Equatable {
+    public let name: String
+    public let seq: Int
+    public let confirmedAt: Instant
+}

@@ -1,0 +1,194 @@
+import Engine
+import Schema
+import Tracking
+
+/// What a look at the database finds out, without changing anything in it.
+public struct DatabaseInspection: Sendable {
+    public struct Standby: Sendable {
+        public let name: String
+        /// As PostgreSQL has it: async, sync, quorum, potential.
+        public let mode: String
+        public let lagBytes: Int
+    }
+
+    public struct Consumer: Sendable {
+        public let cursor: ConsumerCursor
+        /// Days since the first line that it has not confirmed; nil: it has confirmed all.
+        public let behindDays: Double?
+        /// Lines behind its cursor that retention has dropped already.
+        public let lostLines: Int
+    }
+
+    public struct Log: Sendable {
+        public let head: LogHead
+        public let firstSeq: Int?
+        public let holder: String
+        public let feedAddress: String
+        /// Seconds since the writer showed a sign of life; nil: it has none.
+        public let leaseAgeSeconds: Double?
+        /// Days for which partitions are made, from today on.
+        public let partitionDaysAhead: Int
+        public let rowsInDefault: Int
+        public let bytes: Int
+        public let unsettled: Int
+    }
+
+    public let version: String
+    public let versionNumber: Int
+    public let encoding: String
+    public let isStandby: Bool
+    /// Of the settings that bear upon promises or speed, as PostgreSQL shows them.
+    public let settings: [String: String]
+    public let schemaVersion: Int?
+    /// How far its clock is ahead of this machine's.
+    public let clockAheadSeconds: Double
+    /// By PostgreSQL's time zones; 300 since Kazakhstan has one zone (1 March 2024, tz 2024a).
+    public let almatyOffsetMinutes: Int?
+    public let standbys: [Standby]
+    /// Nil where the schema is not there, or not this program's.
+    public private(set) var log: Log?
+    public private(set) var consumers: [Consumer] = []
+    public private(set) var posts: [PostOverview] = []
+
+    public static var newestSchema: Int { Migrations.newest }
+
+    /// `clock`: the time here, to compare with that of the database.
+    public static func read(
+        _ conninfo: String, clock: @Sendable () -> Instant
+    ) async throws(StoreFailure) -> DatabaseInspection {
+        var found = try DatabaseInspection(try Connection(conninfo, deadlineSeconds: 20), clock)
+        guard found.schemaVersion == newestSchema else { return found }
+        let store = PostgresLog(StoreOptions(conninfo: conninfo, clock: { .unset }))
+        found.posts = try await store.roster()
+        return found
+    }
+
+    private init(
+        _ connection: borrowing Connection, _ clock: @Sendable () -> Instant
+    ) throws(StoreFailure) {
+        let general = try connection.query(
+            """
+            select current_setting('server_version'), current_setting('server_version_num')::int8,
+                pg_encoding_to_char(encoding), pg_is_in_recovery()::int::int8,
+                (to_regclass('schema_version') is not null)::int::int8,
+                (extract(epoch from clock_timestamp()) * 1e6)::int8
+                from pg_database where datname = current_database()
+            """, [], "looking at the database")
+        version = general.text(0, 0) ?? ""
+        versionNumber = Int(general.integer(0, 1))
+        encoding = general.text(0, 2) ?? ""
+        isStandby = general.integer(0, 3) == 1
+        let here = clock()
+        clockAheadSeconds =
+            Instant(microseconds: Int64(general.integer(0, 5))).minutes(since: here) * 60
+        settings = try DatabaseInspection.readSettings(connection)
+        almatyOffsetMinutes = try DatabaseInspection.readAlmaty(connection)
+        standbys = try DatabaseInspection.readStandbys(connection)
+        guard general.integer(0, 4) == 1 else {
+            schemaVersion = nil
+            return
+        }
+        let schema = try connection.query(
+            "select max(version)::int8 from schema_version", [], "reading the schema version")
+        schemaVersion = schema.isNull(0, 0) ? nil : Int(schema.integer(0, 0))
+        guard schemaVersion == Migrations.newest else { return }
+        let log = try DatabaseInspection.readLog(connection)
+        self.log = log
+        consumers = try DatabaseInspection.readConsumers(connection, log)
+    }
+
+    private static func readSettings(
+        _ connection: borrowing Connection
+    ) throws(StoreFailure) -> [String: String] {
+        let answer = try connection.query(
+            """
+            select name, setting from pg_settings where name in ('synchronous_commit', 'fsync',
+                'full_page_writes', 'synchronous_standby_names', 'max_wal_size', 'shared_buffers',
+                'max_connections', 'data_checksums', 'wal_compression', 'statement_timeout',
+                'idle_in_transaction_session_timeout', 'default_transaction_read_only')
+            """, [], "reading the settings")
+        var found: [String: String] = [:]
+        for row in 0..<answer.rows { found[answer.text(row, 0) ?? ""] = answer.text(row, 1) ?? "" }
+        return found
+    }
+
+    private static func readAlmaty(
+        _ connection: borrowing Connection
+    ) throws(StoreFailure) -> Int? {
+        let answer = try connection.query(
+            """
+            select (extract(epoch from timestamp '2024-07-01 12:00' - (timestamptz
+                '2024-07-01 12:00 Asia/Almaty' at time zone 'UTC')) / 60)::int8
+                where exists (select 1 from pg_timezone_names where name = 'Asia/Almaty')
+            """, [], "reading the time zones")
+        return answer.rows == 0 ? nil : Int(answer.integer(0, 0))
+    }
+
+    private static func readStandbys(
+        _ connection: borrowing Connection
+    ) throws(StoreFailure) -> [Standby] {
+        let answer = try connection.query(
+            """
+            select application_name, coalesce(sync_state, ''), case when pg_is_in_recovery() then 0
+                else coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn), 0) end::int8
+                from pg_stat_replication order by 1
+            """, [], "looking at the standbys")
+        return (0..<answer.rows).map {
+            Standby(
+                name: answer.text($0, 0) ?? "", mode: answer.text($0, 1) ?? "",
+                lagBytes: Int(answer.integer($0, 2)))
+        }
+    }
+
+    private static func readLog(_ connection: borrowing Connection) throws(StoreFailure) -> Log {
+        let answer = try connection.query(
+            """
+            select h.epoch, h.batch, h.seq, h.log::text, h.went_back_at,
+                (select seq from output order by seq limit 1),
+                coalesce(l.holder, ''), coalesce(l.address, ''),
+                case when l.renewed_at > '-infinity'
+                    then extract(epoch from clock_timestamp() - l.renewed_at)::text end,
+                coalesce((select max(to_date(right(c.relname, 8), 'YYYYMMDD'))
+                    - (now() at time zone 'UTC')::date from pg_inherits i
+                    join pg_class c on c.oid = i.inhrelid
+                    where i.inhparent = to_regclass('event') and c.relname ~ '_[0-9]{8}$'), -1)::int8,
+                (select count(*) from event_default) + (select count(*) from batch_default)
+                    + (select count(*) from output_default),
+                pg_database_size(current_database()),
+                (select count(*) from quarantine where settled is null)
+                from head h left join writer_lease l on true
+            """, [], "looking at the log")
+        return Log(
+            head: LogHead(
+                epoch: Int(answer.integer(0, 0)), batch: Int(answer.integer(0, 1)),
+                seq: Int(answer.integer(0, 2)), log: answer.text(0, 3) ?? "",
+                wentBackAt: answer.isNull(0, 4) ? nil : Int(answer.integer(0, 4))),
+            firstSeq: answer.isNull(0, 5) ? nil : Int(answer.integer(0, 5)),
+            holder: answer.text(0, 6) ?? "", feedAddress: answer.text(0, 7) ?? "",
+            leaseAgeSeconds: answer.text(0, 8).flatMap(Double.init),
+            partitionDaysAhead: Int(answer.integer(0, 9)),
+            rowsInDefault: Int(answer.integer(0, 10)), bytes: Int(answer.integer(0, 11)),
+            unsettled: Int(answer.integer(0, 12)))
+    }
+
+    private static func readConsumers(
+        _ connection: borrowing Connection, _ log: Log
+    ) throws(StoreFailure) -> [Consumer] {
+        let answer = try connection.query(
+            """
+            select c.consumer, c.seq, extract(epoch from c.confirmed_at)::int8,
+                (select extract(epoch from now() - o.recorded_at)::text from output o
+                    where o.seq > c.seq order by o.seq limit 1)
+                from consumer c order by c.seq, c.consumer limit 1000
+            """, [], "looking at the consumers")
+        return (0..<answer.rows).map { row in
+            let seq = Int(answer.integer(row, 1))
+            return Consumer(
+                cursor: ConsumerCursor(
+                    name: answer.text(row, 0) ?? "", seq: seq,
+                    confirmedAt: Instant(microseconds: Int64(answer.integer(row, 2)) * 1_000_000)),
+                behindDays: answer.text(row, 3).flatMap(Double.init).map { $0 / 86_400 },
+                lostLines: max(0, (log.firstSeq ?? 1) - 1 - seq))
+        }
+    }
+}
