@@ -1,0 +1,91 @@
+import Engine
+import Glibc
+import Logging
+import NIOConcurrencyHelpers
+import Server
+import Wire
+
+/// Follows the log into a folder of files; never in the way of the feed.
+public struct FileSink: Sendable {
+    public struct Options: Sendable {
+        public var folder: String
+        public var segmentBytes = 64 << 20
+        public var keepDays = 30
+
+        public init(folder: String) { self.folder = folder }
+    }
+
+    private let options: Options
+    private let hub: TailHub
+    private let source: any TailSource
+    private let logger: Logger
+
+    public init(options: Options, hub: TailHub, source: any TailSource, logger: Logger) {
+        self.options = options
+        self.hub = hub
+        self.source = source
+        self.logger = logger
+    }
+
+    /// Lines that are read at a time.
+    private static let pageLines = 1_000
+
+    /// Runs until it is cancelled. What goes wrong with the folder or the log is tried again.
+    public func run() async {
+        var wasWell = true
+        while !Task.isCancelled {
+            do {
+                try await follow()
+            } catch {
+                if Task.isCancelled { return }
+                if wasWell {
+                    logger.error(
+                        "the output cannot be written into files; trying on",
+                        metadata: ["cause": "\(error)", "folder": "\(options.folder)"])
+                }
+                wasWell = false
+                try? await Task.sleep(for: .seconds(2))
+                continue
+            }
+            wasWell = true
+        }
+    }
+
+    /// Follows one log until it is another one.
+    private func follow() async throws {
+        guard let place = hub.place else {
+            await hub.wait(after: .max, of: "")
+            return
+        }
+        let folder = try OutputFolder(path: options.folder, maxSegmentBytes: options.segmentBytes)
+        if folder.log != place.log { try folder.begin(log: place.log) }
+        // A folder that is new begins where this process began: it is no copy of the past.
+        var cursor = folder.last ?? place.beginning
+        if cursor > place.last {
+            throw SinkFailure(
+                words:
+                    "\(options.folder) is ahead of the log: it holds number \(cursor), and the log "
+                    + "ends at \(place.last). Is it another daemon's? Then give this one its own")
+        }
+        var tidied = 0
+        while !Task.isCancelled, hub.place?.log == place.log {
+            let lines = try await hub.lines(
+                after: cursor, limit: FileSink.pageLines, source: source)
+            if let end = lines.last {
+                try folder.append(lines)
+                cursor = end.seq
+                if lines.count == FileSink.pageLines { continue }
+            }
+            folder.sync()
+            let now = time(nil)
+            if now - tidied >= 3_600 {
+                let dropped = folder.tidy(keepDays: options.keepDays, now: now)
+                if dropped > 0 {
+                    logger.info("old output files dropped", metadata: ["number": "\(dropped)"])
+                }
+                tidied = now
+            }
+            await hub.wait(after: cursor, of: place.log)
+        }
+    }
+}
