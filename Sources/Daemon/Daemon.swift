@@ -1,5 +1,6 @@
 import Engine
-import Foundation
+import FoundationEssentials
+import Glibc
 import Logging
 import NIOCore
 import Server
@@ -16,7 +17,12 @@ extension PostgresLog: TailSource, PostSource, QuarantineSource {}
 
 /// Listeners, log, engine and writer, and their life.
 public struct Daemon: Service {
+    /// As at the start.
     let plan: DaemonPlan
+    let inForce: PlanInForce
+    /// Reads the configuration anew.
+    let load: @Sendable () async throws -> DaemonPlan
+    let level: LogLevel
     let run: RunFolder
     let group: any EventLoopGroup
     let logger: Logger
@@ -24,12 +30,16 @@ public struct Daemon: Service {
     let inherited: InheritedSockets
 
     public init(
-        plan: DaemonPlan, run: RunFolder, group: any EventLoopGroup, logger: Logger,
-        manager: ServiceManager, inherited: InheritedSockets
+        plan: DaemonPlan, load: @escaping @Sendable () async throws -> DaemonPlan, run: RunFolder,
+        group: any EventLoopGroup, logger: Logger, level: LogLevel, manager: ServiceManager,
+        inherited: InheritedSockets
     ) {
         self.manager = manager
         self.inherited = inherited
         self.plan = plan
+        inForce = PlanInForce(plan)
+        self.load = load
+        self.level = level
         self.run = run
         self.group = group
         self.logger = logger
@@ -53,6 +63,7 @@ public struct Daemon: Service {
         let house = Services(
             store: store, inbox: Inbox(highLines: plan.inboxLines),
             hub: TailHub(capacity: plan.ringLines), status: DaemonStatus(clock: wall),
+            figures: Figures(),
             book: PostRegistry(source: store, network: plan.network.network, clock: wall),
             listeners: Listeners(
                 group: group, logger: logger, tls: tls, inherited: inherited), wall: wall)
@@ -127,12 +138,14 @@ public struct Daemon: Service {
         let inbox: Inbox
         let hub: TailHub
         let status: DaemonStatus
+        let figures: Figures
         let book: PostRegistry
         let listeners: Listeners
         let wall: @Sendable () -> Instant
     }
 
     private func open(_ house: Services) async throws {
+        let inForce = inForce
         let anonymous = plan.anonymous
         try await house.listeners.feed(
             plan.feeds, options: plan.feed, inbox: house.inbox, status: house.status,
@@ -143,7 +156,7 @@ public struct Daemon: Service {
         for address in plan.tails {
             try await house.listeners.tail(
                 address, options: plan.tail, hub: house.hub, source: house.store,
-                network: plan.network.network, clock: house.wall)
+                network: { inForce.current.network.network }, clock: house.wall)
         }
     }
 }

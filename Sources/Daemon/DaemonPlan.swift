@@ -1,18 +1,22 @@
-import Foundation
+import Engine
+import FoundationEssentials
 import Logging
 import Server
 import Settings
+import Sinks
+import Store
 import TLS
 import Tracking
 import Wire
 
 /// The settings turned into what the parts of the daemon want.
 public struct DaemonPlan: Sendable {
+    let settings: Settings
     let conninfo: String
     let feeds: [ListenAddress]
     let tails: [ListenAddress]
-    var feed = FeedOptions()
-    var tail = TailOptions()
+    let feed: FeedOptions
+    let tail: TailOptions
     var writer = WriterOptions()
     let inboxLines: Int
     let ringLines: Int
@@ -20,6 +24,8 @@ public struct DaemonPlan: Sendable {
     let partitionDays: Int
     /// nil: none is written.
     let metricsFile: String?
+    let output: FileSink.Options?
+    let stdout: StreamSink.Form?
     let network: LoadedNetwork
     let tls: TLSFiles?
     let anonymous: String
@@ -34,12 +40,15 @@ public struct DaemonPlan: Sendable {
     let engineStart: Instant?
 
     public init(_ settings: Settings) throws {
-        conninfo = settings.text("database.url")
-        guard !conninfo.isEmpty else {
+        self.settings = settings
+        let url = settings.text("database.url")
+        guard !url.isEmpty else {
             throw ValidationFailure(
                 "database.url is not set; say where PostgreSQL is, such as "
                     + "postgresql:///caravan?host=/run/postgresql")
         }
+        conninfo = try ConnectionString(url).with(
+            passwordFile: settings.text("database.password-file"))
         let folder = settings.text("run.folder")
         let metrics = settings.text("metrics.file")
         metricsFile =
@@ -51,6 +60,38 @@ public struct DaemonPlan: Sendable {
         tails = try settings.list("tail.listen").map {
             try DaemonPlan.address($0, "tail.listen", folder)
         }
+        feed = DaemonPlan.feed(settings)
+        tail = DaemonPlan.tail(settings)
+        anonymous = settings.text("feed.anonymous")
+        leaseSeconds = settings.number("writer.lease-seconds")
+        runFolder = folder
+        stateFolder = settings.text("state.folder")
+        let stated = settings.text("feed.advertise")
+        advertised = stated.isEmpty ? feeds.first?.description ?? "nowhere" : stated
+        tls = try DaemonPlan.tls(settings)
+        inboxLines = settings.integer("feed.inbox-lines")
+        ringLines = settings.integer("tail.ring-lines")
+        writer.batchLines = settings.integer("writer.batch-lines")
+        writer.maxStreams = settings.integer("feed.max-streams")
+        writer.checkpointSeconds = settings.number("writer.checkpoint-seconds")
+        writer.checkpointDirty = settings.integer("writer.checkpoint-changes")
+        retentionDays = settings.integer("retention.days")
+        partitionDays = settings.integer("partitions.days-ahead")
+        output = DaemonPlan.output(settings)
+        stdout = StreamSink.Form(rawValue: settings.text("output.stdout"))
+        network = try DaemonPlan.network(settings.text("network.file"))
+        rules = try settings.rules()
+        logLevel = Logger.Level(rawValue: settings.text("log.level")) ?? .info
+        speedup = settings.number("clock.speedup")
+        let start = settings.text("clock.start")
+        engineStart = start.isEmpty ? nil : TimeText.parse(start)?.instant
+        if !start.isEmpty, engineStart == nil {
+            throw ValidationFailure("clock.start is '\(start)'; allowed is an RFC 3339 time")
+        }
+    }
+
+    private static func feed(_ settings: Settings) -> FeedOptions {
+        var feed = FeedOptions()
         feed.limits.maxLine = settings.integer("feed.max-line")
         feed.limits.maxText = settings.integer("feed.max-text")
         feed.limits.maxContainers = settings.integer("feed.max-containers")
@@ -63,41 +104,36 @@ public struct DaemonPlan: Sendable {
         feed.maxPerPost = settings.integer("feed.max-per-post")
         feed.idMemory = settings.integer("feed.id-memory")
         feed.handshakeSeconds = settings.integer("feed.handshake-seconds")
-        anonymous = settings.text("feed.anonymous")
-        leaseSeconds = settings.number("writer.lease-seconds")
-        runFolder = folder
-        stateFolder = settings.text("state.folder")
-        let stated = settings.text("feed.advertise")
-        advertised = stated.isEmpty ? feeds.first?.description ?? "nowhere" : stated
-        tls = try DaemonPlan.tls(settings)
         feed.maxConnections = settings.integer("feed.max-connections")
         feed.firstLineSeconds = settings.integer("feed.first-line-seconds")
         feed.lineSeconds = settings.integer("feed.line-seconds")
         feed.stallSeconds = settings.integer("feed.stall-seconds")
         feed.heartbeatSeconds = settings.integer("feed.heartbeat-seconds")
-        inboxLines = settings.integer("feed.inbox-lines")
+        return feed
+    }
+
+    private static func tail(_ settings: Settings) -> TailOptions {
+        var tail = TailOptions()
         tail.heartbeatSeconds = settings.integer("tail.heartbeat-seconds")
         tail.slowSeconds = settings.integer("tail.slow-seconds")
         tail.maxNames = settings.integer("tail.max-names")
         tail.maxPerAddress = settings.integer("tail.max-per-address")
         tail.maxConnections = settings.integer("tail.max-connections")
-        ringLines = settings.integer("tail.ring-lines")
-        writer.batchLines = settings.integer("writer.batch-lines")
-        writer.maxStreams = settings.integer("feed.max-streams")
-        writer.checkpointSeconds = settings.number("writer.checkpoint-seconds")
-        writer.checkpointDirty = settings.integer("writer.checkpoint-changes")
-        retentionDays = settings.integer("retention.days")
-        partitionDays = settings.integer("partitions.days-ahead")
-        network = try DaemonPlan.network(settings.text("network.file"))
-        rules = try settings.rules()
-        logLevel = Logger.Level(rawValue: settings.text("log.level")) ?? .info
-        speedup = settings.number("clock.speedup")
-        let start = settings.text("clock.start")
-        engineStart = start.isEmpty ? nil : TimeText.parse(start)?.instant
-        if !start.isEmpty, engineStart == nil {
-            throw ValidationFailure("clock.start is '\(start)'; allowed is an RFC 3339 time")
-        }
+        return tail
     }
+
+    private static func output(_ settings: Settings) -> FileSink.Options? {
+        let folder = settings.text("output.files")
+        if folder.isEmpty { return nil }
+        var options = FileSink.Options(
+            folder: folder.hasPrefix("/") ? folder : settings.text("run.folder") + "/" + folder)
+        options.segmentBytes = settings.integer("output.files-megabytes") << 20
+        options.keepDays = settings.integer("output.files-days")
+        return options
+    }
+
+    /// What the log has to say of it.
+    var changes: [ConfigChange] { [.rules(rules), .network(network)] }
 
     private static func address(
         _ text: String, _ key: String, _ folder: String
@@ -120,7 +156,7 @@ public struct DaemonPlan: Sendable {
             throw ValidationFailure(
                 "\(key) is '\(text)'; allowed is host:port, tls:host:port or unix:name")
         }
-        let host = String(text[..<colon]).trimmingCharacters(in: ["[", "]"])
+        let host = text[..<colon].filter { $0 != "[" && $0 != "]" }
         return isEncrypted ? .tls(host: host, port: port) : .tcp(host: host, port: port)
     }
 

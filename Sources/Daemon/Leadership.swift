@@ -122,10 +122,11 @@ extension Daemon {
         }
         var loop = WriterLoop(
             recovered: recovered, store: house.store, inbox: house.inbox, hub: house.hub,
-            status: house.status, clock: clock, options: plan.writer, logger: logger,
+            status: house.status, figures: house.figures, clock: clock, options: plan.writer,
+            logger: logger, inForce: inForce,
             notBefore: lastStep ?? .unset, dismissed: dismissed, book: house.book)
         do throws(StoreFailure) {
-            try await loop.run(changes: [.rules(plan.rules), .network(plan.network)])
+            try await loop.run()
         } catch {
             house.status.set(.noDatabase)
             await startOver(house, "the log is opened anew; what is not acknowledged, send again")

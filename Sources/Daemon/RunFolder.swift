@@ -1,5 +1,7 @@
 import Engine
-import Foundation
+import FoundationEssentials
+import Glibc
+import Host
 import Store
 import Synchronization
 
@@ -23,7 +25,7 @@ public final class RunFolder: Sendable {
         }
         lock = try RunFolder.open(path + "/caravand.lock", "run.folder")
         guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
-            let owner = RunFolder.read(lock).trimmingCharacters(in: .whitespacesAndNewlines)
+            let owner = RunFolder.read(lock).trimmed
             close(lock)
             throw ValidationFailure(
                 "another caravand\(owner.isEmpty ? "" : " (process \(owner))") runs in \(path): stop "
@@ -87,9 +89,17 @@ public final class RunFolder: Sendable {
         return fields.count > 19 ? String(fields[19]) : ""
     }
 
+    /// Of this machine since it was started. A service that sees nothing of /proc but processes goes by
+    /// the machine's name for itself and the minute in which it was started.
     private static var bootIdentifier: String {
-        let text = try? String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8)
-        return text?.trimmingCharacters(in: .whitespacesAndNewlines) ?? UUID().uuidString
+        func text(_ path: String) -> String? {
+            (try? String(contentsOfFile: path, encoding: .utf8))?.trimmed
+        }
+        if let boot = text("/proc/sys/kernel/random/boot_id") { return boot }
+        guard let machine = text("/etc/machine-id") else { return UUID().uuidString }
+        let started =
+            ProcessFigures.seconds(CLOCK_REALTIME) - ProcessFigures.seconds(CLOCK_BOOTTIME)
+        return "\(machine)@\(Int(started / 60))"
     }
 
     private static var processNamespace: String {
@@ -112,6 +122,13 @@ public final class RunFolder: Sendable {
             _ = Array(padded.utf8).withUnsafeBytes {
                 pwrite(knownFile, $0.baseAddress, $0.count, 0)
             }
+        }
+    }
+
+    /// How far the daemon of a state folder saw the log, for whoever looks in from outside.
+    static func known(inState folder: String) -> KnownLog? {
+        (try? String(contentsOfFile: folder + "/caravand.known", encoding: .utf8)).flatMap {
+            known($0)
         }
     }
 

@@ -1,4 +1,5 @@
-import Foundation
+import FoundationEssentials
+import Glibc
 
 /// What systemd is told, by the protocol of sd_notify(3): one datagram a message to the socket that
 /// NOTIFY_SOCKET names. Where none is named nothing is said.

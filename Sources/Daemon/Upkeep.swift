@@ -1,9 +1,14 @@
-import Foundation
+import Engine
+import FoundationEssentials
+import Glibc
 import Logging
 import Server
+import Settings
+import Sinks
 import Store
 import TLS
 import UnixSignals
+import Wire
 
 /// What goes on beside the feed, whoever leads.
 extension Daemon {
@@ -18,31 +23,77 @@ extension Daemon {
                 }
             }
             tasks.addTask {
-                guard let file = plan.metricsFile else { return }
                 while !Task.isCancelled {
-                    // Whole or not at all: written beside, then renamed.
-                    try? house.status.metrics.write(
-                        toFile: file, atomically: true, encoding: .utf8)
+                    if let file = inForce.current.metricsFile {
+                        // Whole or not at all: written beside, then renamed.
+                        try? metrics(house).write(toFile: file, atomically: true, encoding: .utf8)
+                    }
                     try? await Task.sleep(for: .seconds(2))
                 }
             }
+            tasks.addTask {
+                while !Task.isCancelled {
+                    if let head = try? await house.store.head(),
+                        let cursors = try? await house.store.consumers(limit: Figures.maxConsumers)
+                    {
+                        house.figures.note(head: head.seq, consumers: cursors)
+                    }
+                    try? await Task.sleep(for: .seconds(15))
+                }
+            }
             tasks.addTask { await tellManager(house) }
+            if let options = plan.output {
+                let sink = FileSink(
+                    options: options, hub: house.hub, source: house.store, logger: logger)
+                tasks.addTask { await sink.run() }
+            }
+            if let form = plan.stdout {
+                let sink = StreamSink(
+                    form: form, hub: house.hub, source: house.store, logger: logger)
+                tasks.addTask { await sink.run() }
+            }
             tasks.addTask {
                 for await _ in await UnixSignalsSequence(trapping: .sighup) {
                     manager.reloading()
-                    defer { manager.ready() }
-                    do {
-                        try tls?.reload()
-                        await house.book.refresh()
-                        logger.notice("certificates and posts are read anew")
-                    } catch {
-                        logger.error(
-                            "the new certificates are not good; the old ones stay",
-                            metadata: ["cause": "\(error)"])
-                    }
+                    await reload(house, tls)
+                    manager.ready()
                 }
             }
         }
+    }
+
+    /// Takes over a newer configuration with its network and certificates, all of it or nothing.
+    private func reload(_ house: Services, _ tls: TLSContextHolder?) async {
+        do {
+            let fresh = try await load()
+            if let tls, let files = fresh.tls { try tls.reload(files) }
+            level.level = fresh.logLevel
+            house.book.use(fresh.network.network)
+            let rest = inForce.replace(by: fresh)
+            house.inbox.poke()
+            for setting in rest {
+                logger.warning(
+                    "a setting has changed that counts from the next start on",
+                    metadata: ["setting": "\(setting.key)"])
+            }
+            for warning in fresh.settings.warnings { logger.warning("\(warning)") }
+            logger.notice("configuration, network, certificates and posts are read anew")
+        } catch {
+            logger.error(
+                "the new configuration is not good; the old one stays",
+                metadata: ["cause": "\(error)"])
+        }
+        await house.book.refresh()
+    }
+
+    /// The figures as they stand.
+    func metrics(_ house: Services) -> String {
+        MetricsText(
+            figures: house.figures.snapshot, state: house.status.state,
+            isLeader: house.status.writer == nil && house.status.state != .noDatabase,
+            lostLines: house.status.lostLines, connections: house.listeners.connectionCounts,
+            validity: house.listeners.validity, version: Version.number
+        ).text
     }
 
     /// Tells systemd how the daemon is doing, and that it goes on: its sockets are read and its engine has
@@ -68,7 +119,8 @@ extension Daemon {
         while !Task.isCancelled {
             await makePartitions(store)
             do {
-                let dropped = try await store.tidyPartitions(keepDays: plan.retentionDays)
+                let dropped = try await store.tidyPartitions(
+                    keepDays: inForce.current.retentionDays)
                 if dropped > 0 {
                     logger.info("old partitions dropped", metadata: ["number": "\(dropped)"])
                 }
@@ -82,7 +134,7 @@ extension Daemon {
     /// A missing partition stops nothing: its rows lie in the default one until it is made.
     func makePartitions(_ store: PostgresLog) async {
         do {
-            let done = try await store.makePartitions(daysAhead: plan.partitionDays)
+            let done = try await store.makePartitions(daysAhead: inForce.current.partitionDays)
             if done.made > 0 {
                 logger.info("partitions made", metadata: ["number": "\(done.made)"])
             }

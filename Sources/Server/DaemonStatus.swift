@@ -17,7 +17,6 @@ public final class DaemonStatus: Sendable {
     private struct State {
         var current = DaemonState.noDatabase
         var writer: String?
-        var report: WriterReport?
         var lostLines = 0
         /// When the step began that is being decided.
         var stepBegan: NIODeadline?
@@ -57,7 +56,7 @@ public final class DaemonStatus: Sendable {
     }
 
     /// Notes that a step is being decided, while `body` runs.
-    func step<R>(_ body: () -> R) -> R {
+    public func step<R>(_ body: () -> R) -> R {
         current.withLockedValue { $0.stepBegan = .now() }
         defer { current.withLockedValue { $0.stepBegan = nil } }
         return body()
@@ -69,8 +68,6 @@ public final class DaemonStatus: Sendable {
         return current.withLockedValue { $0.stepBegan.map { $0 < least } ?? false }
     }
 
-    func report(_ report: WriterReport) { current.withLockedValue { $0.report = report } }
-
     /// Acknowledged lines that a database which went back has lost, and that no spool has any more.
     func lost(_ lines: Int) {
         current.withLockedValue {
@@ -78,13 +75,8 @@ public final class DaemonStatus: Sendable {
         }
     }
 
-    /// The figures as `MetricsText` writes them.
-    public var metrics: String {
-        let (report, state, lost) = current.withLockedValue {
-            ($0.report, $0.current, $0.lostLines)
-        }
-        return MetricsText.text(report, state: state, lostLines: lost)
-    }
+    /// Those that were lost so far.
+    public var lostLines: Int { current.withLockedValue { $0.lostLines } }
 
     func now() -> Instant { clock() }
 }

@@ -1,10 +1,11 @@
 import Engine
 import NIOConcurrencyHelpers
+import NIOCore
 import Tracking
 import Wire
 
 /// Who gave lines to the writer, and is told what became of them.
-protocol FeedSink: Sendable {
+public protocol FeedSink: Sendable {
     var id: Int { get }
     func deliver(_ reply: SourceReply)
     func welcome(_ hello: Hello, _ welcome: Welcome)
@@ -14,26 +15,40 @@ protocol FeedSink: Sendable {
 }
 
 /// What a session is opened with.
-struct Welcome: Sendable {
+public struct Welcome: Sendable {
     /// The last number of the stream that is durable.
     var resume: Int
     /// Its first line may have any later number: the log went back, and what lies between is gone.
     var mayJump = false
     var log = ""
     var now: Instant
+
+    public init(resume: Int, mayJump: Bool = false, log: String = "", now: Instant) {
+        self.resume = resume
+        self.mayJump = mayJump
+        self.log = log
+        self.now = now
+    }
 }
 
 /// What a feed connection hands to the writer.
-struct Intake: Sendable {
-    enum Content: Sendable {
+public struct Intake: Sendable {
+    public enum Content: Sendable {
         case lines(FeedChunk)
         case hello(Hello)
     }
 
-    var content: Content
-    var connection: any FeedSink
+    public var content: Content
+    public var connection: any FeedSink
     /// Of the inbox when the connection opened.
     var generation: Int
+    public let arrivedAt = NIODeadline.now()
+
+    public init(content: Content, connection: any FeedSink, generation: Int) {
+        self.content = content
+        self.connection = connection
+        self.generation = generation
+    }
 
     var lineCount: Int {
         if case .lines(let chunk) = content { return chunk.lines.count }
@@ -69,11 +84,11 @@ public final class Inbox: Sendable {
 
     /// Counts the resets: what a connection of an earlier one offers is not taken, as lines of it
     /// before are gone and an ack would cover them.
-    var generation: Int { state.withLockedValue { $0.generation } }
+    public var generation: Int { state.withLockedValue { $0.generation } }
 
     /// Adds what was read. True: the inbox is full, stop reading and `park`. One that was stopped
     /// takes nothing: what is not acknowledged comes again.
-    func offer(_ intake: Intake) -> Bool {
+    public func offer(_ intake: Intake) -> Bool {
         let (wake, full) = state.withLockedValue { state in
             if state.isStopped || intake.generation != state.generation {
                 let nobody: CheckedContinuation<Void, Never>? = nil
@@ -109,7 +124,7 @@ public final class Inbox: Sendable {
     }
 
     /// Waits until `threshold` lines are there, or somebody pokes.
-    func wait(threshold: Int) async {
+    public func wait(threshold: Int) async {
         await withCheckedContinuation { continuation in
             let now = state.withLockedValue { state -> Bool in
                 if state.isFlushed || state.isStopped || state.lines >= threshold {
@@ -134,7 +149,7 @@ public final class Inbox: Sendable {
     }
 
     /// Takes chunks in order, up to about `limit` lines.
-    func drain(limit: Int) -> [Intake] {
+    public func drain(limit: Int) -> [Intake] {
         let (taken, resumes) = state.withLockedValue {
             state -> ([Intake], [@Sendable () -> Void]) in
             var count = 0
@@ -159,7 +174,7 @@ public final class Inbox: Sendable {
         return taken
     }
 
-    var isRoomy: Bool { state.withLockedValue { !isFull($0) && !$0.isStopped } }
+    public var isRoomy: Bool { state.withLockedValue { !isFull($0) && !$0.isStopped } }
 
     /// Forgets what waits, and whatever its senders offer from now on; for a writer that begins
     /// anew. They have to be told.
@@ -180,8 +195,8 @@ public final class Inbox: Sendable {
         poke()
     }
 
-    var isStopped: Bool { state.withLockedValue { $0.isStopped } }
-    var isEmpty: Bool { state.withLockedValue { $0.queue.isEmpty } }
+    public var isStopped: Bool { state.withLockedValue { $0.isStopped } }
+    public var isEmpty: Bool { state.withLockedValue { $0.queue.isEmpty } }
     /// Lines that wait.
     public var depth: Int { state.withLockedValue { $0.lines } }
 }

@@ -4,6 +4,7 @@ import Logging
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
+import TLS
 import Tracking
 import Wire
 
@@ -18,6 +19,14 @@ public enum ListenAddress: Sendable, Equatable, CustomStringConvertible {
         case .tcp(let host, let port): "\(host):\(port)"
         case .tls(let host, let port): "tls:\(host):\(port)"
         case .unix(let path): path
+        }
+    }
+
+    /// Nil for a Unix socket.
+    public var hostAndPort: (host: String, port: Int)? {
+        switch self {
+        case .tcp(let host, let port), .tls(let host, let port): (host, port)
+        case .unix: nil
         }
     }
 
@@ -68,6 +77,17 @@ public final class Listeners: Sendable {
         channels.withLockedValue { $0.compactMap(\.localAddress) }
     }
 
+    /// Open connections of feed and tail.
+    public var connectionCounts: (feed: Int, tail: Int) {
+        connections.withLockedValue { all in
+            let feeds = all.values.count(where: \.isFeed)
+            return (feeds, all.count - feeds)
+        }
+    }
+
+    /// Until when what encrypted listeners show is good; nil: nothing is encrypted.
+    public var validity: TLSValidity? { tls?.validity }
+
     /// Opens the feed at `addresses`, under common caps. `allowsAnonymous`: whether senders are
     /// let in there that do not say who they are.
     public func feed(
@@ -113,7 +133,8 @@ public final class Listeners: Sendable {
     /// Opens the tail at `address`.
     public func tail(
         _ address: ListenAddress, options: TailOptions, hub: TailHub, source: any TailSource,
-        network: Network = Network(), clock: @escaping @Sendable () -> Instant
+        network: @escaping @Sendable () -> Network = { Network() },
+        clock: @escaping @Sendable () -> Instant
     ) async throws {
         try await listen(address, name: "tail", handshakeSeconds: 10) { channel in
             // Of a Unix socket nobody knows more than that it is this machine's.

@@ -30,6 +30,8 @@ public final class PostRegistry: Sendable {
         /// Counts the readings that brought something else than before.
         var version = 0
         var reading: Task<Bool, Never>?
+        /// By whose aliases places are compared.
+        var network: Network
     }
 
     enum Verdict: Sendable {
@@ -38,9 +40,8 @@ public final class PostRegistry: Sendable {
         case refused(String)
     }
 
-    private let state = NIOLockedValueBox(State())
+    private let state: NIOLockedValueBox<State>
     private let source: any PostSource
-    private let network: Network
     private let clock: @Sendable () -> Instant
 
     /// `network`: by whose aliases places are compared.
@@ -48,8 +49,16 @@ public final class PostRegistry: Sendable {
         source: any PostSource, network: Network, clock: @escaping @Sendable () -> Instant
     ) {
         self.source = source
-        self.network = network
+        state = NIOLockedValueBox(State(network: network))
         self.clock = clock
+    }
+
+    /// Goes by another network from now on: what posts may speak of is judged anew.
+    public func use(_ network: Network) {
+        state.withLockedValue {
+            $0.network = network
+            $0.version += 1
+        }
     }
 
     /// Reads the posts; false where the store is away. Many who ask at once share one reading.
@@ -96,12 +105,14 @@ public final class PostRegistry: Sendable {
     }
 
     /// Whether the posts have been read at all.
-    var isRead: Bool { state.withLockedValue { $0.posts != nil } }
+    public var isRead: Bool { state.withLockedValue { $0.posts != nil } }
 
     /// What the posts' enrolment decides about their lines, with the number of the reading that it is
     /// of; nil where they have not been read.
-    func enrolments() -> (version: Int, posts: [PostEnrolment])? {
-        let (version, posts) = state.withLockedValue { ($0.version, $0.posts) }
+    public func enrolments() -> (version: Int, posts: [PostEnrolment])? {
+        let (version, posts, network) = state.withLockedValue {
+            ($0.version, $0.posts, $0.network)
+        }
         guard let posts else { return nil }
         return (
             version,
@@ -115,7 +126,7 @@ public final class PostRegistry: Sendable {
     }
 
     /// Counts the readings that brought something else than before.
-    var version: Int { state.withLockedValue { $0.version } }
+    public var version: Int { state.withLockedValue { $0.version } }
 
     enum Standing: Sendable {
         case same
@@ -176,7 +187,7 @@ public final class PostRegistry: Sendable {
     }
 
     /// The places of which a post may speak; nil: all, or nobody knows the post.
-    func scope(of name: String) -> Set<String>? {
+    public func scope(of name: String) -> Set<String>? {
         state.withLockedValue { $0.posts?[name] }.flatMap { permit($0, 0).places }
     }
 
@@ -184,6 +195,7 @@ public final class PostRegistry: Sendable {
         if post.places.contains("*") {
             return Permit(post: post.name, places: nil, version: version)
         }
+        let network = state.withLockedValue { $0.network }
         let places = Set(post.places + post.places.map(network.canonical))
         return Permit(post: post.name, places: places, version: version)
     }

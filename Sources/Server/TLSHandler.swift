@@ -7,30 +7,36 @@ import TLS
 /// The context in force. A reload puts another one in its place; connections that are open keep
 /// the one that they began with.
 public final class TLSContextHolder: Sendable {
-    private let files: TLSFiles
-    private let current: NIOLockedValueBox<TLSContext>
+    private struct State {
+        var files: TLSFiles
+        var context: TLSContext
+    }
+
+    private let current: NIOLockedValueBox<State>
     /// Handshakes are computed on one thread of their own, so that a storm of them delays no
     /// connection that is already open.
     let handshakes: NIOThreadPool
 
     public init(_ files: TLSFiles) throws(TLSFailure) {
-        self.files = files
-        current = NIOLockedValueBox(try TLSContext(server: files))
+        current = NIOLockedValueBox(State(files: files, context: try TLSContext(server: files)))
         handshakes = NIOThreadPool(numberOfThreads: 1)
         handshakes.start()
     }
 
-    /// Reads the files again; where they are not good, what was in force stays.
-    public func reload() throws(TLSFailure) {
-        let fresh = try TLSContext(server: files)
+    /// Reads these files instead; where they are not good, what was in force stays.
+    public func reload(_ files: TLSFiles) throws(TLSFailure) {
+        let fresh = State(files: files, context: try TLSContext(server: files))
         current.withLockedValue { $0 = fresh }
     }
 
+    /// Until when the files in force are good.
+    public var validity: TLSValidity? { current.withLockedValue { $0.context.validity } }
+
     /// Whether clients must show a certificate.
-    var isMutual: Bool { files.clientAuthorities != nil }
+    var isMutual: Bool { current.withLockedValue { $0.files.clientAuthorities != nil } }
 
     func session() throws(TLSFailure) -> TLSSession {
-        try TLSSession(current.withLockedValue { $0 }, .server)
+        try TLSSession(current.withLockedValue { $0.context }, .server)
     }
 }
 

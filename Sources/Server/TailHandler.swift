@@ -39,7 +39,7 @@ final class TailHandler: ChannelDuplexHandler {
     private let options: TailOptions
     private let hub: TailHub
     private let source: any TailSource
-    private let network: Network
+    private let network: @Sendable () -> Network
     private let clock: @Sendable () -> Instant
     private var context: ChannelHandlerContext?
     private var framer = LineFramer(maxLine: 65_536)
@@ -60,7 +60,8 @@ final class TailHandler: ChannelDuplexHandler {
     private var loop: TailLoop?
 
     init(
-        options: TailOptions, hub: TailHub, source: any TailSource, network: Network,
+        options: TailOptions, hub: TailHub, source: any TailSource,
+        network: @escaping @Sendable () -> Network,
         clock: @escaping @Sendable () -> Instant
     ) {
         self.network = network
@@ -176,7 +177,7 @@ final class TailHandler: ChannelDuplexHandler {
     private func accept(_ line: [UInt8]) {
         guard request == nil, let context else { return }
         startTimer?.cancel()
-        do { request = try TailRequest.parse(line, network: network) } catch {
+        do { request = try TailRequest.parse(line, network: network()) } catch {
             return refuse(error.detail, .protocol)
         }
         let loop = hub.loop(for: context.eventLoop)

@@ -15,6 +15,9 @@ public final class TailHub: Sendable {
         var log = ""
         var isReady = false
         var loops: [ObjectIdentifier: TailLoop] = [:]
+        /// Where the log ended when this process first saw it.
+        var beginning: Int?
+        var waiting: [CheckedContinuation<Void, Never>] = []
     }
 
     /// What a tail finds at its place.
@@ -42,8 +45,10 @@ public final class TailHub: Sendable {
             state.last = last
             state.first = last + 1
             state.isReady = true
+            if state.beginning == nil { state.beginning = last }
             return (Array(state.loops.values), hasChanged)
         }
+        wakeWaiting()
         for loop in loops { if hasChanged { loop.begin() } else { loop.wake() } }
     }
 
@@ -70,7 +75,7 @@ public final class TailHub: Sendable {
     var last: Int { state.withLockedValue { $0.last } }
 
     /// Adds durable lines and wakes the tails.
-    func publish(_ lines: [OutputLine]) {
+    public func publish(_ lines: [OutputLine]) {
         guard !lines.isEmpty else { return }
         let loops = state.withLockedValue { state -> [TailLoop] in
             for line in lines {
@@ -81,6 +86,55 @@ public final class TailHub: Sendable {
             return Array(state.loops.values)
         }
         for loop in loops { loop.wake() }
+        wakeWaiting()
+    }
+
+    // MARK: Readers that are no connections
+
+    /// The log as it stands, its end when this process first saw it, and its end now; nil: nobody has
+    /// read it yet.
+    public var place: (log: String, beginning: Int, last: Int)? {
+        state.withLockedValue { $0.isReady ? ($0.log, $0.beginning ?? $0.last, $0.last) : nil }
+    }
+
+    /// Waits until there may be something behind `seq`, or another log, or the task is cancelled.
+    public func wait(after seq: Int, of log: String) async {
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+                let isNow = state.withLockedValue { state -> Bool in
+                    if Task.isCancelled || state.last > seq || state.isReady && state.log != log {
+                        return true
+                    }
+                    state.waiting.append(continuation)
+                    return false
+                }
+                if isNow { continuation.resume() }
+            }
+        } onCancel: {
+            wakeWaiting()
+        }
+    }
+
+    private func wakeWaiting() {
+        let waiting = state.withLockedValue { state in
+            defer { state.waiting = [] }
+            return state.waiting
+        }
+        for continuation in waiting { continuation.resume() }
+    }
+
+    /// Lines behind `seq`, from memory or the store; where numbers are missing, a gap says so.
+    public func lines(
+        after seq: Int, limit: Int, source: any TailSource
+    ) async throws(StoreFailure) -> [OutputLine] {
+        switch look(after: seq, limit: limit) {
+        case .lines(let lines): return lines
+        case .upToDate: return []
+        case .behind:
+            // Not beyond what is known to be durable.
+            let upTo = last
+            return try await source.output(after: seq, limit: limit).filter { $0.seq <= upTo }
+        }
     }
 
     func look(after seq: Int, limit: Int) -> ReadResult {

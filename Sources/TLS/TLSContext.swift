@@ -72,10 +72,13 @@ public struct TLSFiles: Sendable {
 public final class TLSContext: @unchecked Sendable {
     // SSL_CTX is reference-counted and, once set up, safe to use from many threads.
     let raw: OpaquePointer
+    /// Until when its files are good.
+    public let validity: TLSValidity?
 
     /// The server's side.
     public init(server files: TLSFiles) throws(TLSFailure) {
         raw = try TLSContext.make(TLS_server_method())
+        validity = TLSValidity(files: files)
         try TLSContext.identify(raw, files)
         guard let authorities = files.clientAuthorities else { return }
         guard SSL_CTX_load_verify_locations(raw, authorities, nil) == 1 else {
@@ -89,6 +92,7 @@ public final class TLSContext: @unchecked Sendable {
     /// The client's side, for tools and tests; `authorities` are those whose servers it trusts.
     public init(client files: TLSFiles?, authorities: String) throws(TLSFailure) {
         raw = try TLSContext.make(TLS_client_method())
+        validity = nil
         if let files { try TLSContext.identify(raw, files) }
         guard SSL_CTX_load_verify_locations(raw, authorities, nil) == 1 else {
             throw TLSFailure("reading the authorities \(authorities)")

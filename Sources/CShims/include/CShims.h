@@ -2,6 +2,7 @@
 #define CARAVAN_CSHIMS_H
 
 #include <libpq-fe.h>
+#include <sys/timex.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -53,5 +54,12 @@ static inline const ASN1_STRING *caravan_general_name_uri(const GENERAL_NAMES *n
 }
 static inline int caravan_err_reason(unsigned long code) { return ERR_GET_REASON(code); }
 static inline void caravan_general_names_free(GENERAL_NAMES *names) { GENERAL_NAMES_free(names); }
+
+// 1: nothing keeps the clock right; 0: something does; -1: the kernel does not say.
+static inline int caravan_clock_is_unsynchronised(void) {
+    struct timex state = {0};
+    if (adjtimex(&state) < 0) return -1;
+    return (state.status & STA_UNSYNC) != 0;
+}
 
 #endif

@@ -1,6 +1,7 @@
 import Engine
 import Logging
 import NIOConcurrencyHelpers
+import Server
 import Tracking
 import Wire
 
@@ -12,7 +13,7 @@ public protocol QuarantineSource: Sendable {
 
 /// Takes lines out of the quarantine on request and sends them the way of all lines, under the name
 /// of the post that sent them. A crash in between sends them again, and they count once.
-public final class QuarantineReplayer: FeedSink {
+final class QuarantineReplayer: FeedSink {
     let id = -1
     private let source: any QuarantineSource
     private let inbox: Inbox
@@ -22,7 +23,7 @@ public final class QuarantineReplayer: FeedSink {
     /// Lines that the writer has not answered yet, by post.
     private let open = NIOLockedValueBox<(lines: [QuarantinedLine], left: Int)>(([], 0))
 
-    public init(
+    init(
         source: any QuarantineSource, inbox: Inbox, book: PostRegistry, limits: FeedLimits,
         logger: Logger
     ) {
@@ -34,7 +35,7 @@ public final class QuarantineReplayer: FeedSink {
     }
 
     /// Looks for requests until cancelled.
-    public func run() async {
+    func run() async {
         while !Task.isCancelled {
             try? await Task.sleep(for: .seconds(1))
             guard book.isRead, open.withLockedValue({ $0.left == 0 }), inbox.isRoomy,

@@ -1,5 +1,5 @@
 import Engine
-import NIOConcurrencyHelpers
+import Server
 
 /// Work under way whose end can be seen without waiting for it.
 final class Running<Value: Sendable>: Sendable {
@@ -36,21 +36,10 @@ extension StoreFailure {
     }
 }
 
-/// A switch that is turned once.
-public final class SharedFlag: Sendable {
-    private let state = NIOLockedValueBox(false)
-
-    public init() {}
-
-    public func set() { state.withLockedValue { $0 = true } }
-
-    public var isSet: Bool { state.withLockedValue { $0 } }
-}
-
 /// Pauses between attempts: 0.1 s doubling to 5 s, each with up to half of it at random, so that
 /// many clients do not come at once.
-public enum Backoff {
-    public static func seconds(_ attempt: Int) -> Double {
+enum Backoff {
+    static func seconds(_ attempt: Int) -> Double {
         let full = min(5, 0.1 * Double(1 << min(attempt, 10)))
         return full * Double.random(in: 0.5...1)
     }

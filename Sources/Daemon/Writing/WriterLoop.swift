@@ -1,6 +1,8 @@
 import Engine
 import Log
 import Logging
+import NIOCore
+import Server
 import Tracking
 import Wire
 
@@ -49,21 +51,26 @@ public struct DaemonClock: Sendable {
 /// The one way through the house: lines in, batch, step, commit, out. One task owns the engine;
 /// while a batch commits, the next is decided.
 public struct WriterLoop<Store: LogStore> {
-    private var engine: Engine
+    var engine: Engine
     private let log: String
-    private let store: Store
-    private let inbox: Inbox
+    let store: Store
+    let inbox: Inbox
     private let hub: TailHub
-    private let status: DaemonStatus
+    let status: DaemonStatus
     private let clock: DaemonClock
     private let options: WriterOptions
-    private let logger: Logger
-    private var changes: [ConfigChange] = []
+    let logger: Logger
+    var changes: [ConfigChange] = []
+    private let figures: Figures
+    private let inForce: PlanInForce?
+    private var countedAlertsAt = Instant.unset
+    /// Lines of the batch to come, by when they arrived.
+    private var arrivals: [(lines: Int, at: NIODeadline)] = []
     private let book: PostRegistry?
     /// The reading of the book that the log knows of.
-    private var bookVersion: Int?
+    var bookVersion: Int?
     /// Streams that may go on where their spools begin.
-    private var jumps: Recovery.JumpRule
+    var jumps: Recovery.JumpRule
     private var sessions: [Origin: any FeedSink] = [:]
     /// Sessions beyond which those that have ended are swept out.
     private var sweepAt = 64
@@ -74,18 +81,21 @@ public struct WriterLoop<Store: LogStore> {
     /// The counts as of the last figures.
     private var reported = LineCounts()
     private let dismissed: SharedFlag
-    private var inFlight: Flight?
-    private var checkpointing: Running<Quiet?>?
+    var inFlight: Flight?
+    var checkpointing: Running<Quiet?>?
     private var lastCheckpoint: Instant
     private var lastNow: Instant
     private var lastWork: Instant
 
     public init(
         recovered: Recovery.Result, store: Store, inbox: Inbox, hub: TailHub, status: DaemonStatus,
-        clock: DaemonClock, options: WriterOptions, logger: Logger, notBefore: Instant = .unset,
+        figures: Figures = Figures(), clock: DaemonClock, options: WriterOptions, logger: Logger,
+        inForce: PlanInForce? = nil, notBefore: Instant = .unset,
         dismissed: SharedFlag = SharedFlag(), book: PostRegistry? = nil
     ) {
         self.book = book
+        self.figures = figures
+        self.inForce = inForce
         self.dismissed = dismissed
         engine = recovered.engine
         jumps = recovered.jumps
@@ -104,7 +114,7 @@ public struct WriterLoop<Store: LogStore> {
 
     /// Runs until the inbox is stopped and empty, or the log has gone to another writer. Leaves
     /// nothing under way: a commit that went on by itself would write under the next one's name.
-    public mutating func run(changes: [ConfigChange]) async throws(StoreFailure) {
+    public mutating func run(changes: [ConfigChange] = []) async throws(StoreFailure) {
         do throws(StoreFailure) {
             try await lead(changes: changes)
         } catch {
@@ -119,14 +129,19 @@ public struct WriterLoop<Store: LogStore> {
     private mutating func lead(changes: [ConfigChange]) async throws(StoreFailure) {
         base = engine.counts
         status.set(.ok)
-        self.changes = changes
-        try await turn([], changes: changes)
+        self.changes = changes + (inForce?.changes ?? [])
+        _ = inForce?.takeChanges()
+        try await turn([], changes: self.changes)
         while !(inbox.isStopped && inbox.isEmpty) {
             await wait()
             if dismissed.isSet {
                 throw StoreFailure(.fenced, "leading", "another daemon holds the lease now")
             }
             if let flight = inFlight, flight.running.isDone { try await finishCommit() }
+            if let fresh = inForce?.takeChanges(), !fresh.isEmpty {
+                self.changes = fresh
+                try await turn([], changes: fresh)
+            }
             let intakes = inbox.drain(limit: options.batchLines)
             try await work(intakes)
             try await settleCheckpoint()
@@ -157,12 +172,17 @@ public struct WriterLoop<Store: LogStore> {
         counts.stored -= base.stored
         counts.duplicate -= base.duplicate
         counts.quarantined -= base.quarantined
-        status.report(
+        // Looks at every container: less often than the rest.
+        let isTimeForAlerts =
+            countedAlertsAt == .unset || now.minutes(since: countedAlertsAt) * 60 >= 10
+        if isTimeForAlerts { countedAlertsAt = now }
+        figures.report(
             WriterReport(
                 counts: counts, refused: refused, warned: warned, batch: engine.batch,
                 seq: engine.seq,
                 containers: engine.liveContainers, waiting: inbox.depth,
-                scores: engine.intervals, places: engine.placeScores, steps: engine.stepScores))
+                scores: engine.intervals, places: engine.placeScores, steps: engine.stepScores),
+            alerts: isTimeForAlerts ? engine.openAlerts : nil)
     }
 
     // MARK: Waiting
@@ -198,6 +218,7 @@ public struct WriterLoop<Store: LogStore> {
                     jumps.settled.insert(chunk.origin)
                 }
                 chunks.append(chunk)
+                arrivals.append((chunk.lines.count, intake.arrivedAt))
                 connections[chunk.source] = intake.connection
             case .hello(let hello):
                 try await turn(chunks, connections)
@@ -223,7 +244,7 @@ public struct WriterLoop<Store: LogStore> {
         inFlight = launch(effects, chunks, connections)
     }
 
-    private mutating func decide(
+    mutating func decide(
         _ chunks: [FeedChunk], _ changes: [ConfigChange]
     ) async throws(StoreFailure) -> Effects {
         try await fetch(chunks)
@@ -283,7 +304,7 @@ public struct WriterLoop<Store: LogStore> {
 
     /// Asks the store until it answers: what was taken from the inbox must not be lost because the
     /// database is away.
-    private func persist<Value: Sendable>(
+    func persist<Value: Sendable>(
         _ operation: String, _ ask: (Store) async throws(StoreFailure) -> Value
     ) async throws(StoreFailure) -> Value {
         var attempt = 0
@@ -307,25 +328,31 @@ public struct WriterLoop<Store: LogStore> {
     }
 
     /// A batch on its way into the store, with all that is needed to decide it anew.
-    private struct Flight {
+    struct Flight {
         let effects: Effects
         let chunks: [FeedChunk]
         let connections: [Int: any FeedSink]
         let running: Running<StoreFailure?>
     }
 
-    private func launch(
+    mutating func launch(
         _ effects: Effects, _ chunks: [FeedChunk], _ connections: [Int: any FeedSink]
     ) -> Flight {
         let (store, hub, status, logger, inbox) = (store, hub, status, logger, inbox)
+        let (figures, arrivals) = (figures, arrivals)
+        self.arrivals = []
         let running = Running<StoreFailure?> {
             if let commit = effects.commit {
                 let failure = await WriterLoop.makeDurable(
-                    commit, store, status, logger, inbox)
+                    commit, store, status, figures, logger, inbox)
                 if let failure { return failure }
                 hub.publish(commit.outputs)
             }
             for reply in effects.replies { connections[reply.source]?.deliver(reply) }
+            let now = NIODeadline.now()
+            for (lines, at) in arrivals {
+                figures.acknowledged(lines: lines, seconds: Double((now - at).nanoseconds) / 1e9)
+            }
             return nil
         } whenDone: {
             inbox.poke()
@@ -336,12 +363,17 @@ public struct WriterLoop<Store: LogStore> {
 
     /// Tries the same commit until it is durable; returns only failures that no trying mends.
     private static func makeDurable(
-        _ commit: Commit, _ store: Store, _ status: DaemonStatus, _ logger: Logger, _ inbox: Inbox
+        _ commit: Commit, _ store: Store, _ status: DaemonStatus, _ figures: Figures,
+        _ logger: Logger, _ inbox: Inbox
     ) async -> StoreFailure? {
         var attempt = 0
         while true {
             do {
+                let began = NIODeadline.now()
                 try await store.commit(commit)
+                figures.committed(
+                    lines: commit.entries,
+                    seconds: Double((NIODeadline.now() - began).nanoseconds) / 1e9)
                 if attempt > 0 {
                     status.set(.ok)
                     logger.notice("the database is back", metadata: ["batch": "\(commit.batch)"])
@@ -352,6 +384,7 @@ public struct WriterLoop<Store: LogStore> {
                 if error.kind != .unavailable || Task.isCancelled || inbox.isStopped {
                     return error
                 }
+                figures.commitFailed()
                 status.set(error.daemonState)
                 let pause = Backoff.seconds(attempt)
                 logger.error(
@@ -366,122 +399,12 @@ public struct WriterLoop<Store: LogStore> {
     /// Waits for the batch under way. True: the database refused some of it, and the engine was
     /// brought back to what the log says, without those lines.
     @discardableResult
-    private mutating func finishCommit() async throws(StoreFailure) -> Bool {
+    mutating func finishCommit() async throws(StoreFailure) -> Bool {
         guard let flight = inFlight else { return false }
         inFlight = nil
         guard let failure = await flight.running.value() else { return false }
         guard failure.kind == .data, let commit = flight.effects.commit else { throw failure }
         return try await bisect(flight, commit, failure)
-    }
-
-    /// The database does not take the data itself: finds the lines at fault, puts them into the
-    /// quarantine instead, and decides the batch anew from what the log says.
-    private mutating func bisect(
-        _ flight: Flight, _ commit: Commit, _ failure: StoreFailure
-    ) async throws(StoreFailure) -> Bool {
-        logger.error(
-            "the database refuses a batch; looking for the lines at fault",
-            metadata: ["cause": "\(failure)", "batch": "\(commit.batch)"])
-        let culprits = try await persist("looking for refused lines") {
-            (store) throws(StoreFailure) in try await store.culprits(commit)
-        }
-        guard !culprits.isEmpty else {
-            // No row is at fault, so it is none of the senders': they wait, and nobody is cut.
-            status.set(.noDatabase)
-            logger.error(
-                "the database refuses the batch, and no row of it is at fault; trying again",
-                metadata: ["cause": "\(failure)"])
-            try? await Task.sleep(for: .seconds(Backoff.seconds(5)))
-            if inbox.isStopped || Task.isCancelled { throw failure }
-            inFlight = launch(flight.effects, flight.chunks, flight.connections)
-            return try await finishCommit()
-        }
-        status.set(.ok)
-        var events: [(row: EventRow, cause: String)] = []
-        for culprit in culprits {
-            if case .event(let at) = culprit.row {
-                events.append((commit.events[at], culprit.cause))
-            }
-        }
-        guard !events.isEmpty else {
-            // The lines themselves are good: what follows from them is written as far as it goes.
-            var effects = flight.effects
-            effects.commit = without(culprits, commit)
-            inFlight = launch(effects, flight.chunks, flight.connections)
-            return try await finishCommit()
-        }
-        _ = await checkpointing?.value()
-        checkpointing = nil
-        let recovered = try await persist("opening the log anew") { (store) throws(StoreFailure) in
-            try await Recovery.run(store)
-        }
-        engine = recovered.engine
-        bookVersion = nil
-        jumps = recovered.jumps
-        var causes: [Int: [Int: String]] = [:]
-        for (event, cause) in events {
-            causes[event.source, default: [:]][event.number] = cause
-        }
-        var chunks = flight.chunks
-        for at in chunks.indices {
-            guard let bad = causes[chunks[at].source] else { continue }
-            for line in chunks[at].lines.indices {
-                guard let cause = bad[chunks[at].lines[line].number] else { continue }
-                chunks[at].lines[line].value = .reject(
-                    LineReject(.type, detail: "the database refuses it: \(cause)"))
-            }
-        }
-        let effects = try await decide(chunks, changes)
-        inFlight = launch(effects, chunks, flight.connections)
-        try await finishCommit()
-        return true
-    }
-
-    /// A commit without the rows that the database does not take: in place of an output line stands a
-    /// gap of that number, and a refused line is kept with nothing but its bytes.
-    private func without(_ culprits: [Culprit], _ commit: Commit) -> Commit {
-        var commit = commit
-        var hopeless: Set<Int> = []
-        for culprit in culprits {
-            switch culprit.row {
-            case .event: break
-            case .mark: break
-            case .output(let at):
-                let line = commit.outputs[at]
-                if line.kind == "gap" { commit.unstored.insert(at) }
-                logger.error(
-                    "an output line is not taken by the database; a gap stands in its place",
-                    metadata: [
-                        "seq": "\(line.seq)", "cause": "\(culprit.cause)",
-                        "line": "\(String(decoding: line.bytes, as: UTF8.self))",
-                    ])
-                commit.outputs[at] = .gap(line.seq)
-            case .quarantined(let at):
-                let isPlain = commit.quarantined[at].makePlain()
-                if isPlain { hopeless.insert(at) }
-                logger.error(
-                    isPlain
-                        ? "a refused line is not kept: the database takes it in no form"
-                        : "a refused line is kept with nothing but its bytes",
-                    metadata: ["cause": "\(culprit.cause)"])
-            }
-        }
-        let refusedMarks = culprits.compactMap { culprit -> Int? in
-            if case .mark(let at) = culprit.row { at } else { nil }
-        }
-        for at in refusedMarks {
-            logger.error(
-                "how far a stream has come is not kept; its lines are told apart by what they say",
-                metadata: [
-                    "post": "\(commit.marks[at].origin.post)",
-                    "stream": "\(commit.marks[at].origin.stream)",
-                ])
-        }
-        commit.marks = commit.marks.enumerated().filter { !refusedMarks.contains($0.offset) }
-            .map(\.element)
-        commit.quarantined = commit.quarantined.enumerated()
-            .filter { !hopeless.contains($0.offset) }.map(\.element)
-        return commit
     }
 
     /// Opens a session: what it may resume after is what is durable.
@@ -544,21 +467,24 @@ public struct WriterLoop<Store: LogStore> {
         guard try await !finishCommit() else { return }
         lastCheckpoint = wall
         let checkpoint = engine.cut(now: lastNow)
-        let (store, logger, inbox) = (store, logger, inbox)
+        let (store, figures, logger, inbox) = (store, figures, logger, inbox)
         checkpointing = Running {
-            await WriterLoop.save(checkpoint, store, logger, inbox)
+            await WriterLoop.save(checkpoint, store, figures, logger, inbox)
         } whenDone: {
             inbox.poke()
         }
     }
 
     private static func save(
-        _ checkpoint: Checkpoint, _ store: Store, _ logger: Logger, _ inbox: Inbox
+        _ checkpoint: Checkpoint, _ store: Store, _ figures: Figures, _ logger: Logger,
+        _ inbox: Inbox
     ) async -> Quiet? {
         var attempt = 0
         while !Task.isCancelled {
             do {
+                let began = NIODeadline.now()
                 try await store.checkpoint(checkpoint)
+                figures.checkpointed(seconds: Double((NIODeadline.now() - began).nanoseconds) / 1e9)
                 logger.debug(
                     "checkpoint",
                     metadata: [

@@ -1,0 +1,97 @@
+import FoundationEssentials
+import Glibc
+import Settings
+import Store
+import Tracking
+
+/// Looks at everything a daemon lives by, and says what is not as it should be and what to do.
+public struct Doctor {
+    private let plan: DaemonPlan?
+    private let file: String?
+    private let conninfo: String
+
+    /// Of a whole configuration. `file`: where it stands.
+    public init(_ settings: Settings, file: String?) throws {
+        let plan = try DaemonPlan(settings)
+        self.plan = plan
+        self.file = file
+        conninfo = plan.conninfo
+    }
+
+    /// Of a database alone.
+    public init(database: String) {
+        plan = nil
+        file = nil
+        conninfo = database
+    }
+
+    public func run() async -> [Finding] {
+        let now = Doctor.now()
+        var found: [Finding] = []
+        if let plan {
+            found += plan.settings.warnings.map { Finding(.note, "configuration", $0) }
+            found += FileChecks(plan: plan, file: file, now: now).run()
+            found += HostChecks(plan: plan).run()
+        }
+        return found + (await Doctor.database(conninfo, plan, now))
+    }
+
+    static func database(
+        _ conninfo: String, _ plan: DaemonPlan?, _ now: Instant
+    ) async -> [Finding] {
+        do {
+            let facts = try await DatabaseInspection.read(conninfo, clock: Doctor.now)
+            let known = plan.flatMap {
+                RunFolder.known(inState: $0.stateFolder.isEmpty ? $0.runFolder : $0.stateFolder)
+            }
+            return DatabaseChecks(facts: facts, plan: plan, known: known, now: now).run()
+        } catch {
+            return [
+                Finding(
+                    .bad, "database", "\(error)",
+                    advice: "is PostgreSQL up, and does it let this account in? psql with the same "
+                        + "database.url says more")
+            ]
+        }
+    }
+
+    @Sendable static func now() -> Instant {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        return Instant(microseconds: Int64(now.tv_sec) * 1_000_000 + Int64(now.tv_nsec) / 1_000)
+    }
+}
+
+/// What `caravand --check-config` prints: what would run, and what of it is not there.
+struct ConfigCheck {
+    let plan: DaemonPlan
+    let file: String?
+
+    func run() async -> [Finding] {
+        let settings = plan.settings
+        let files = file.map { [$0] + Settings.fragments(of: $0) } ?? []
+        print("configuration: \(files.isEmpty ? "no file" : files.joined(separator: ", "))")
+        print("  of \(Setting.all.count) settings these are not left to their defaults:")
+        for setting in Setting.all where settings.stated.contains(setting.key) {
+            let isAddress = setting.key == "database.url"
+            let shown =
+                isAddress
+                ? (try? ConnectionString(settings.text(setting.key)))?.redacted ?? ""
+                : settings.shown(setting)
+            print("  \(setting.key): \(shown)")
+        }
+        print("would run:")
+        for address in plan.feeds { print("  feed at \(address)") }
+        for address in plan.tails { print("  tail at \(address)") }
+        let now = Doctor.now()
+        var found = settings.warnings.map { Finding(.note, "configuration", $0) }
+        found += FileChecks(plan: plan, file: file, now: now).run()
+        for finding in found { print(finding.text) }
+        // Whether the database is well is no matter of the configuration: a daemon waits for it.
+        for finding in await Doctor.database(plan.conninfo, plan, now) { print(finding.text) }
+        if found.allSatisfy({ $0.level < .bad }) {
+            print("the configuration is good: \(Setting.all.count) settings")
+        }
+        return found
+    }
+}

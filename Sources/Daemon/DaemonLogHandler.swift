@@ -1,0 +1,132 @@
+import Glibc
+import Host
+import Logging
+import NIOConcurrencyHelpers
+import Tracking
+import Wire
+
+/// One line an event on stderr: when, how severe, what, and `key=value` of what it is about. Where stderr
+/// is the journal's, the severity stands as sd-daemon(3) has it and the time is the journal's own.
+/// Strangers' words in it, such as the name in a refused hello, act on nothing that shows them, and begin
+/// no lines of their own. What is said again and again is said a few times a minute, and counted.
+public struct DaemonLogHandler: LogHandler {
+    public var metadata: Logger.Metadata = [:]
+    private let level: LogLevel
+    private let repeats: LogRepeats
+    private let isJournal: Bool
+
+    public init(label: String, level: LogLevel) {
+        self.level = level
+        repeats = .shared
+        isJournal = DaemonLogHandler.isStandardErrorTheJournal
+    }
+
+    /// Of all handlers together: it can be changed while they are in use.
+    public var logLevel: Logger.Level {
+        get { level.level }
+        set {}
+    }
+
+    public subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    public func log(event: LogEvent) {
+        guard event.level >= level.level else { return }
+        let message = event.message.description
+        var text = ""
+        if event.level >= .info {
+            let verdict = repeats.judge(message, seconds: LogRepeats.now())
+            for (message, count) in verdict.summaries {
+                text += line(.notice, "\(message) (the same \(count) times more)", [:])
+            }
+            if !verdict.isSaid { return text.isEmpty ? () : ByteFile.standardError.say(text) }
+        }
+        let all = metadata.merging(event.metadata ?? [:]) { $1 }
+        text += line(event.level, message, all)
+        ByteFile.standardError.say(text)
+    }
+
+    private func line(
+        _ level: Logger.Level, _ message: String, _ metadata: Logger.Metadata
+    ) -> String {
+        var text = Printable.text(message)
+        for (key, value) in metadata.sorted(by: { $0.key < $1.key }) {
+            text += " \(key)=" + Printable.text(DaemonLogHandler.quoted(value.description))
+        }
+        if isJournal { return "<\(DaemonLogHandler.priority(level))>\(text)\n" }
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        let instant = Instant(microseconds: Int64(now.tv_sec) * 1_000_000)
+        return "\(TimeText.string(instant)) \(level) \(text)\n"
+    }
+
+    private static func quoted(_ value: String) -> String {
+        let isPlain = !value.isEmpty && !value.contains { $0.isWhitespace || "\"=\\".contains($0) }
+        if isPlain { return value }
+        return "\"" + value.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"") + "\""
+    }
+
+    /// syslog(3)'s numbers.
+    private static func priority(_ level: Logger.Level) -> Int {
+        switch level {
+        case .trace, .debug: 7
+        case .info: 6
+        case .notice: 5
+        case .warning: 4
+        case .error: 3
+        case .critical: 2
+        }
+    }
+
+    private static let isStandardErrorTheJournal = StandardStream.isJournal(2)
+}
+
+/// Which messages have been said lately, by their words without what they are about.
+final class LogRepeats: Sendable {
+    private struct Saying {
+        var began: Double
+        var said = 0
+        var withheld = 0
+    }
+
+    static let shared = LogRepeats()
+    /// So often within so many seconds a message is said.
+    static let limit = 20
+    static let windowSeconds = 60.0
+    /// Messages kept in mind; the words are ours, so there are not many.
+    static let maxMessages = 512
+
+    private let sayings = NIOLockedValueBox<[String: Saying]>([:])
+
+    /// Whether a message is said at a time, and what has to be said of others that were not.
+    func judge(_ message: String, seconds now: Double) -> (
+        isSaid: Bool, summaries: [(message: String, count: Int)]
+    ) {
+        sayings.withLockedValue { sayings in
+            var summaries: [(message: String, count: Int)] = []
+            if sayings[message] == nil || now - (sayings[message]?.began ?? 0) >= Self.windowSeconds
+            {
+                for (each, saying) in sayings where now - saying.began >= Self.windowSeconds {
+                    if saying.withheld > 0 { summaries.append((each, saying.withheld)) }
+                    sayings[each] = nil
+                }
+            }
+            if sayings.count >= Self.maxMessages, sayings[message] == nil {
+                return (true, summaries)
+            }
+            var saying = sayings[message] ?? Saying(began: now)
+            let isSaid = saying.said < Self.limit
+            if isSaid { saying.said += 1 } else { saying.withheld += 1 }
+            sayings[message] = saying
+            return (isSaid, summaries.sorted { $0.message < $1.message })
+        }
+    }
+
+    static func now() -> Double {
+        var now = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &now)
+        return Double(now.tv_sec) + Double(now.tv_nsec) / 1e9
+    }
+}
