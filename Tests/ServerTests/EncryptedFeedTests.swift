@@ -16,6 +16,7 @@ private let gate = EnrolledPost(name: "GATE", places: ["*"], tokenHash: nil, isR
 /// A server that asks for certificates and checks them against a list of revoked ones.
 private struct Rig {
     let authority: TestAuthority
+    let files: TLSFiles
     let keeper: TLSContextHolder
     let server: TestServer
 
@@ -28,6 +29,7 @@ private struct Rig {
         var files = try authority.issue("server", names: "DNS:localhost")
         files.clientAuthorities = authority.authorities
         files.revocations = try authority.revocations(from: listFrom, until: listUntil)
+        self.files = files
         keeper = try TLSContextHolder(files)
         server = try await TestServer(posts: [gate], tls: keeper, allowsAnonymous: false)
     }
@@ -183,7 +185,7 @@ private struct Rig {
         #expect(try await rig.knock(files) == nil)
         // A new list, read anew, opens the door again.
         try rig.authority.revocations()
-        try rig.keeper.reload()
+        try rig.keeper.reload(rig.files)
         #expect(try await rig.knock(files) == "{\"pong\":1}")
     }
 
@@ -198,7 +200,7 @@ private struct Rig {
             if number % 20 == 0 {
                 if number == 100 { try rig.authority.revoke("gate") }
                 try rig.authority.revocations()
-                try rig.keeper.reload()
+                try rig.keeper.reload(rig.files)
             }
         }
         open.halfClose()
@@ -215,7 +217,7 @@ private struct Rig {
         let files = try rig.authority.issue("gate", names: "URI:urn:caravan:post:GATE")
         try "rubbish".write(
             toFile: rig.authority.path("server.pem"), atomically: true, encoding: .utf8)
-        #expect(throws: TLSFailure.self) { try rig.keeper.reload() }
+        #expect(throws: TLSFailure.self) { try rig.keeper.reload(rig.files) }
         #expect(try await rig.knock(files) == "{\"pong\":1}")
     }
 

@@ -1,4 +1,5 @@
 import Client
+import Daemon
 import Engine
 import Logging
 import NIOConcurrencyHelpers

@@ -67,8 +67,9 @@ public enum Shell {
         public init(_ description: String) { self.description = description }
     }
 
+    /// `wanted`: the status that it must end with; nil: any.
     public static func run(
-        _ command: [String], input: String? = nil, status wanted: Int32 = 0
+        _ command: [String], input: String? = nil, status wanted: Int32? = 0
     ) throws -> String {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
@@ -89,7 +90,7 @@ public enum Shell {
         let data = output.fileHandleForReading.readDataToEndOfFile()
         process.waitUntilExit()
         let text = String(decoding: data, as: UTF8.self)
-        guard process.terminationStatus == wanted else {
+        guard wanted == nil || process.terminationStatus == wanted else {
             throw Failed(
                 "\(command.joined(separator: " ")) ended with "
                     + "\(process.terminationStatus): \(text)")
