@@ -2,6 +2,7 @@ import CLibPQ
 import CShims
 import Engine
 import Glibc
+import Host
 
 /// A result that is cleared when it goes.
 struct QueryResult: ~Copyable {
@@ -124,16 +125,14 @@ struct Connection: ~Copyable {
             throw StoreFailure(.unavailable, "connecting to PostgreSQL", "out of memory")
         }
         guard PQstatus(found) == CONNECTION_OK else {
-            let cause = String(cString: PQerrorMessage(found))
+            let cause = Connection.words(PQerrorMessage(found))
             PQfinish(found)
-            throw StoreFailure(
-                .unavailable, "connecting to PostgreSQL",
-                cause.split(separator: "\n").joined(separator: "; "))
+            throw StoreFailure(.unavailable, "connecting to PostgreSQL", cause)
         }
         let settings = QueryResult(
             raw: PQexec(found, Connection.serverSettings(idleSeconds: idleSeconds)))
         guard settings.status == PGRES_COMMAND_OK else {
-            let cause = String(cString: PQerrorMessage(found))
+            let cause = Connection.words(PQerrorMessage(found))
             PQfinish(found)
             throw StoreFailure(.unavailable, "connecting to PostgreSQL", cause)
         }
@@ -177,11 +176,18 @@ struct Connection: ~Copyable {
         return notices.warnings
     }
 
+    /// What libpq says, on one line.
+    private static func words(_ message: UnsafePointer<CChar>?) -> String {
+        guard let message else { return "no reason given" }
+        return String(cString: message).split(whereSeparator: \.isNewline)
+            .map { $0.trimmed }.joined(separator: "; ")
+    }
+
     func failure(_ operation: String, _ answer: borrowing QueryResult) -> StoreFailure {
         let state = answer.sqlState
         if PQstatus(raw) != CONNECTION_OK || state == nil {
             return StoreFailure(
-                .unavailable, operation, String(cString: PQerrorMessage(raw)), state: state)
+                .unavailable, operation, Connection.words(PQerrorMessage(raw)), state: state)
         }
         return StoreFailure(
             Connection.kind(of: state ?? ""), operation, answer.message, state: state)

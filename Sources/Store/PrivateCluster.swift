@@ -219,9 +219,8 @@ public struct PrivateCluster: Sendable {
     private var isReachable: Bool {
         var path = URL(fileURLWithPath: folder).deletingLastPathComponent()
         while path.path != "/" {
-            let mode = (try? FileManager.default.attributesOfItem(atPath: path.path))?[
-                .posixPermissions]
-            if let mode = mode as? Int, mode & 0o001 == 0 { return false }
+            var entry = stat()
+            if stat(path.path, &entry) == 0, entry.st_mode & 0o001 == 0 { return false }
             path.deleteLastPathComponent()
         }
         return true

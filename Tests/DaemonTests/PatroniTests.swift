@@ -3,6 +3,7 @@ import Foundation
 import Synchronization
 import TestKit
 import Testing
+import Tracking
 
 /// Sends lines at a pace over whichever feed answers, and keeps what was acknowledged and when.
 private final class PacedSender: Sendable {
@@ -37,9 +38,10 @@ private final class PacedSender: Sendable {
     private var isStopped: Bool { state.withLock { $0.isStopped } }
 
     private static func line(_ number: Int) -> String {
-        let second = number / 1_000
-        return "{\"id\":\"\(number)\",\"container\":\"CSQU3054383\",\"event\":\"GTIN\",\"place\":\"KZHOR\","
-            + "\"time\":\"2026-06-01T00:00:00Z\",\"source\":\"\(second)\"}\n"
+        let box = ContainerNumber(owner: "CSQU", serial: number / 100)?.description ?? ""
+        return
+            "{\"id\":\"\(number)\",\"container\":\"\(box)\",\"event\":\"GTIN\",\"place\":\"KZHOR\","
+            + "\"time\":\"2026-06-01T00:00:00Z\"}\n"
     }
 
     /// Runs until it is stopped: over each connection it sends again what is not acknowledged.
@@ -49,50 +51,43 @@ private final class PacedSender: Sendable {
         var server = 0
         let began = LineSocket.now()
         while !isStopped {
-            guard let socket = try? LineSocket(servers[server % servers.count]) else {
-                server += 1
+            if let socket = try? LineSocket(servers[server % servers.count]) {
+                try? converse(socket, &open, &next, since: began)
+            } else {
                 usleep(50_000)
-                continue
             }
-            var sent: [Int] = []
-            do {
-                for number in open { try send(number, socket, &sent) }
-                while !isStopped {
-                    let due = Int((LineSocket.now() - began) * linesPerSecond)
-                    while next <= due, sent.count < 4_000 {
-                        open.append(next)
-                        try send(next, socket, &sent)
-                        next += 1
-                    }
-                    if socket.wait(write: false, milliseconds: 5).canRead {
-                        guard try socket.fill() else { break }
-                        while let reply = socket.bufferedLine() { note(reply, &sent, &open) }
-                    }
-                }
-            } catch {}
             server += 1
         }
     }
 
-    private func send(_ number: Int, _ socket: LineSocket, _ sent: inout [Int]) throws {
-        try socket.send(PacedSender.line(number))
-        sent.append(number)
-    }
-
-    /// `sent` are the lines of this connection in order, of which an ack counts the first.
-    private func note(_ reply: String, _ sent: inout [Int], _ open: inout [Int]) {
-        guard reply.hasPrefix("{\"ack\":"), let count = Int(reply.dropFirst(7).dropLast()) else {
-            return
-        }
-        let fresh = sent.prefix(count).filter { $0 > 0 }
-        let done = Set(fresh)
-        for at in 0..<min(count, sent.count) { sent[at] = 0 }
-        open.removeAll { done.contains($0) }
-        state.withLock {
-            let now = LineSocket.now()
-            $0.longestPause = max($0.longestPause, now - $0.lastAck)
-            $0.lastAck = now
-            $0.acknowledged.formUnion(done)
+    private func converse(
+        _ socket: LineSocket, _ open: inout [Int], _ next: inout Int, since began: Double
+    ) throws {
+        // Lines of this connection that were acknowledged; what is open was sent behind them, in order.
+        var base = 0
+        for number in open { try socket.send(PacedSender.line(number)) }
+        while !isStopped {
+            let due = Int((LineSocket.now() - began) * linesPerSecond)
+            while next <= due, open.count < 4_000 {
+                open.append(next)
+                try socket.send(PacedSender.line(next))
+                next += 1
+            }
+            guard socket.wait(write: false, milliseconds: 5).canRead else { continue }
+            guard try socket.fill() else { return }
+            while let reply = socket.bufferedLine() {
+                guard reply.hasPrefix("{\"ack\":"), let count = Int(reply.dropFirst(7).dropLast())
+                else { continue }
+                let done = open.prefix(count - base)
+                state.withLock { state in
+                    let now = LineSocket.now()
+                    state.longestPause = max(state.longestPause, now - state.lastAck)
+                    state.lastAck = now
+                    state.acknowledged.formUnion(done)
+                }
+                open.removeFirst(done.count)
+                base = count
+            }
         }
     }
 }
@@ -115,7 +110,9 @@ private final class PacedSender: Sendable {
                 try patroni.leader() != nil && patroni.replicas() == 2
             }
             let before = sender.acknowledged.count
-            try patroni.waitUntil("acks again", seconds: 60) { sender.acknowledged.count > before + 1_000 }
+            try patroni.waitUntil("acks again", seconds: 60) {
+                sender.acknowledged.count > before + 1_000
+            }
             _ = sender.takePause()
         }
         func pause(_ what: String, atMost limit: Double, _ fault: () throws -> Void) throws {
