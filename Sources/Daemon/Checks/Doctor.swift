@@ -49,8 +49,11 @@ public struct Doctor {
             return [
                 Finding(
                     .bad, "database", "\(error)",
-                    advice: "is PostgreSQL up, and does it let this account in? psql with the same "
-                        + "database.url says more")
+                    advice: "\(error)".contains("role \"")
+                        ? "PostgreSQL knows no such account: run this as the daemon's, such as runuser -u "
+                            + "caravan -- caravan doctor, or createuser it"
+                        : "is PostgreSQL up, and does it let this account in? psql with the same "
+                            + "database.url says more")
             ]
         }
     }
