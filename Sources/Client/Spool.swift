@@ -73,6 +73,21 @@ public final class Spool {
         close(lock)
     }
 
+    /// Of which post it is: what it holds must not go out under another name. The first that says so is
+    /// remembered.
+    public func belong(to post: String) throws(SpoolFailure) {
+        if let known = Spool.read(folder + "/post") {
+            let name = String(decoding: known.prefix { $0 != 0x0A }, as: UTF8.self)
+            guard name == post || name.isEmpty else {
+                throw SpoolFailure(
+                    "the spool \(folder) is that of post \(name), not of \(post): give each post its own"
+                )
+            }
+            return
+        }
+        try Spool.replace(folder + "/post", post)
+    }
+
     public var waiting: Int { last - acknowledged }
 
     /// The first line that is still here; the one that will come next where none is.

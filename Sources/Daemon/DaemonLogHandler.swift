@@ -83,41 +83,48 @@ public struct DaemonLogHandler: LogHandler {
     private static let isStandardErrorTheJournal = StandardStream.isJournal(2)
 }
 
-/// Which messages have been said lately, by their words without what they are about.
+/// Which messages have been said lately, by their words without what they are about. One that goes on is
+/// said ever more rarely, each time with how often it was not.
 final class LogRepeats: Sendable {
     private struct Saying {
         var began: Double
+        var seconds = LogRepeats.windowSeconds
+        var limit = LogRepeats.limit
         var said = 0
         var withheld = 0
     }
 
     static let shared = LogRepeats()
-    /// So often within so many seconds a message is said.
-    static let limit = 20
+    /// So often within so many seconds a message is said; after that once in a window, each of which is
+    /// twice as long as the one before, up to a bound.
+    static let limit = 5
     static let windowSeconds = 60.0
+    static let maxWindowSeconds = 600.0
     /// Messages kept in mind; the words are ours, so there are not many.
     static let maxMessages = 512
 
     private let sayings = NIOLockedValueBox<[String: Saying]>([:])
 
-    /// Whether a message is said at a time, and what has to be said of others that were not.
+    /// Whether a message is said at a time, and what has to be said of those that were not.
     func judge(_ message: String, seconds now: Double) -> (
         isSaid: Bool, summaries: [(message: String, count: Int)]
     ) {
         sayings.withLockedValue { sayings in
             var summaries: [(message: String, count: Int)] = []
-            if sayings[message] == nil || now - (sayings[message]?.began ?? 0) >= Self.windowSeconds
-            {
-                for (each, saying) in sayings where now - saying.began >= Self.windowSeconds {
-                    if saying.withheld > 0 { summaries.append((each, saying.withheld)) }
-                    sayings[each] = nil
-                }
+            for (each, saying) in sayings where now - saying.began >= saying.seconds {
+                if saying.withheld > 0 { summaries.append((each, saying.withheld)) }
+                let goesOn = each == message && saying.withheld > 0
+                sayings[each] =
+                    goesOn
+                    ? Saying(
+                        began: now, seconds: min(LogRepeats.maxWindowSeconds, saying.seconds * 2),
+                        limit: 1) : nil
             }
-            if sayings.count >= Self.maxMessages, sayings[message] == nil {
+            if sayings.count >= LogRepeats.maxMessages, sayings[message] == nil {
                 return (true, summaries)
             }
             var saying = sayings[message] ?? Saying(began: now)
-            let isSaid = saying.said < Self.limit
+            let isSaid = saying.said < saying.limit
             if isSaid { saying.said += 1 } else { saying.withheld += 1 }
             sayings[message] = saying
             return (isSaid, summaries.sorted { $0.message < $1.message })

@@ -69,6 +69,7 @@ public struct DaemonPlan: Sendable {
         let stated = settings.text("feed.advertise")
         advertised = stated.isEmpty ? feeds.first?.description ?? "nowhere" : stated
         tls = try DaemonPlan.tls(settings)
+        try DaemonPlan.check(feeds: feeds, tails: tails, hasCertificate: tls != nil)
         inboxLines = settings.integer("feed.inbox-lines")
         ringLines = settings.integer("tail.ring-lines")
         writer.batchLines = settings.integer("writer.batch-lines")
@@ -87,6 +88,26 @@ public struct DaemonPlan: Sendable {
         engineStart = start.isEmpty ? nil : TimeText.parse(start)?.instant
         if !start.isEmpty, engineStart == nil {
             throw ValidationFailure("clock.start is '\(start)'; allowed is an RFC 3339 time")
+        }
+    }
+
+    /// What would keep a listener from being opened.
+    private static func check(
+        feeds: [ListenAddress], tails: [ListenAddress], hasCertificate: Bool
+    ) throws {
+        guard !feeds.isEmpty else {
+            throw ValidationFailure("feed.listen is empty: nobody could send a line")
+        }
+        var seen: Set<String> = []
+        for address in feeds + tails {
+            let text = address.description
+            let plain = text.hasPrefix("tls:") ? String(text.dropFirst(4)) : text
+            if address.hostAndPort?.port != 0, !seen.insert(plain).inserted {
+                throw ValidationFailure("\(plain) stands twice in feed.listen and tail.listen")
+            }
+            if case .tls = address, !hasCertificate {
+                throw ValidationFailure("\(address) needs tls.certificate and tls.key")
+            }
         }
     }
 
@@ -141,17 +162,20 @@ public struct DaemonPlan: Sendable {
         if text.hasPrefix("unix:") {
             let name = String(text.dropFirst(5))
             let path = name.hasPrefix("/") ? name : folder + "/" + name
+            guard !name.isEmpty, !name.hasSuffix("/"), !name.hasPrefix("caravand.") else {
+                throw ValidationFailure("\(key) is '\(text)'; that is no name for a socket")
+            }
             guard path.utf8.count <= 103 else {
                 throw ValidationFailure(
                     "\(key) is '\(path)'; a Unix socket's path has at most 103 bytes")
             }
             return .unix(path: path)
         }
-        let isEncrypted = text.hasPrefix("tls:")
+        let isEncrypted = text.lowercased().hasPrefix("tls:")
         let text = isEncrypted ? String(text.dropFirst(4)) : text
         guard let colon = text.lastIndex(of: ":"),
             let port = Int(text[text.index(after: colon)...]),
-            (0...65_535).contains(port)
+            (0...65_535).contains(port), colon > text.startIndex
         else {
             throw ValidationFailure(
                 "\(key) is '\(text)'; allowed is host:port, tls:host:port or unix:name")

@@ -31,7 +31,11 @@ extension Daemon {
                 let hint =
                     failure.state == "42883" || failure.state == "42P01"
                     ? " (run caravan migrate)" : ""
-                house.status.set(.noDatabase)
+                house.status.set(
+                    failure.daemonState,
+                    because: failure.kind == .unprepared
+                        ? "its schema is missing or older, or not this account's: caravan migrate"
+                        : nil)
                 logger.error(
                     failure.kind == .fenced
                         ? "another daemon writes now" : "the log is out of reach; trying again",
@@ -80,6 +84,7 @@ extension Daemon {
             logger.error("the database went back: \(change)")
         }
         run.remember(head.known)
+        house.status.set(.ok)
         if house.hub.isAnother(log: head.log, last: head.seq) {
             house.hub.begin(log: head.log, last: head.seq)
         }
@@ -161,10 +166,17 @@ extension Daemon {
                     return house.inbox.poke()
                 }
                 // A commit that still fails says so again.
-                if wasAway, house.status.state == .noDatabase { house.status.set(.ok) }
+                if wasAway, house.status.state != .draining {
+                    if house.status.state == .noDatabase { house.status.set(.ok) }
+                    logger.notice("the database answers again")
+                }
                 wasAway = false
             } catch {
                 // Also where there is nothing to write: who asks is told the truth.
+                if !wasAway {
+                    logger.error(
+                        "the database does not answer", metadata: ["cause": "\(error)"])
+                }
                 wasAway = true
                 if house.status.state == .ok { house.status.set(.noDatabase) }
             }

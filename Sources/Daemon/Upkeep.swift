@@ -1,6 +1,7 @@
 import Engine
 import FoundationEssentials
 import Glibc
+import Host
 import Logging
 import Server
 import Settings
@@ -23,10 +24,19 @@ extension Daemon {
                 }
             }
             tasks.addTask {
+                var wasWell = true
                 while !Task.isCancelled {
                     if let file = inForce.current.metricsFile {
-                        // Whole or not at all: written beside, then renamed.
-                        try? metrics(house).write(toFile: file, atomically: true, encoding: .utf8)
+                        let cause = Daemon.write(metrics(house), to: file)
+                        if let cause, wasWell {
+                            logger.error(
+                                "the figures cannot be written",
+                                metadata: [
+                                    "cause": "\(cause)", "file": "\(file)",
+                                    "hint": "systemd lets it write where ReadWritePaths says",
+                                ])
+                        }
+                        wasWell = cause == nil
                     }
                     try? await Task.sleep(for: .seconds(2))
                 }
@@ -60,6 +70,17 @@ extension Daemon {
                 }
             }
         }
+    }
+
+    /// Writes a file that everybody may read, whole or not at all; returns why it could not.
+    private static func write(_ text: String, to path: String) -> String? {
+        let beside = path + ".new"
+        do {
+            try ByteFile(writing: beside).write(text.utf8)
+            chmod(beside, 0o644)
+            guard rename(beside, path) == 0 else { return String(cString: strerror(errno)) }
+            return nil
+        } catch { return error.description }
     }
 
     /// Takes over a newer configuration with its network and certificates, all of it or nothing.

@@ -18,6 +18,8 @@ public final class DaemonStatus: Sendable {
         var current = DaemonState.noDatabase
         var writer: String?
         var lostLines = 0
+        /// What there is to do about the state, where that is known.
+        var because: String?
         /// When the step began that is being decided.
         var stepBegan: NIODeadline?
     }
@@ -38,12 +40,21 @@ public final class DaemonStatus: Sendable {
     /// The state while there is more to do than is being done.
     var busyState: DaemonState { state == .ok ? .busy : state }
 
-    public func set(_ state: DaemonState) { current.withLockedValue { $0.current = state } }
+    /// `because`: what there is to do about it, where that is known.
+    public func set(_ state: DaemonState, because: String? = nil) {
+        current.withLockedValue {
+            $0.current = state
+            $0.because = because
+        }
+    }
 
     /// In words, for whoever looks at the service.
     public var prose: String {
-        let (state, writer) = current.withLockedValue { ($0.current, $0.writer) }
-        if let writer, state != .draining {
+        let (state, writer, because) = current.withLockedValue {
+            ($0.current, $0.writer, $0.because)
+        }
+        if let because, state != .draining { return "the database is not ready: \(because)" }
+        if let writer, state == .ok {
             return "standing by; the writer's feed is at \(writer)"
         }
         return switch state {

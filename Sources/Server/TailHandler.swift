@@ -86,6 +86,11 @@ final class TailHandler: ChannelDuplexHandler {
 
     func channelInactive(context: ChannelHandlerContext) {
         isClosed = true
+        if let name = request?.name, confirmed > written {
+            // What it confirmed with its last breath counts as well.
+            let (source, seq, names) = (source, confirmed, options.maxNames)
+            Task { _ = try? await source.confirm(name, seq, names: names) }
+        }
         startTimer?.cancel()
         slowTimer?.cancel()
         heartbeat?.cancel()

@@ -54,7 +54,7 @@ struct PlainYAML {
             return try item(content.dropFirst(), indent, number)
         }
         guard let (name, rest) = try PlainYAML.key(content, number) else {
-            throw Flaw(line: number, cause: "'\(content)' is no 'key: value'")
+            throw Flaw(line: number, cause: "this is no 'key: value'")
         }
         if let open, indent > open.indent {
             path.append((open.indent, open.name))
@@ -149,7 +149,7 @@ struct PlainYAML {
         case "\"", "'":
             let (value, after) = try quoted(text, number)
             guard after.allSatisfy({ $0 == " " }) else {
-                throw Flaw(line: number, cause: "'\(after)' follows a text in quotes")
+                throw Flaw(line: number, cause: "something follows a text in quotes")
             }
             return .scalar(value)
         case "{", "|", ">", "&", "*", "!", "%", "@", "`":
@@ -174,7 +174,7 @@ struct PlainYAML {
             } else {
                 let item = rest.prefix { $0 != "," && $0 != "]" }
                 guard !item.isEmpty, !item.contains("[") else {
-                    throw Flaw(line: number, cause: "'\(text)' is no list")
+                    throw Flaw(line: number, cause: "this is no list")
                 }
                 items.append(String(item.reversed().drop { $0 == " " }.reversed()))
                 rest = rest[item.endIndex...]
@@ -187,7 +187,7 @@ struct PlainYAML {
             }
         }
         guard rest.dropFirst().allSatisfy({ $0 == " " }) else {
-            throw Flaw(line: number, cause: "'\(rest.dropFirst())' follows a list")
+            throw Flaw(line: number, cause: "something follows a list")
         }
         return items
     }
@@ -216,7 +216,7 @@ struct PlainYAML {
                 value.append(character)
             }
         }
-        throw Flaw(line: number, cause: "a quote is missing at the end of \(text)")
+        throw Flaw(line: number, cause: "a quote is missing at the end")
     }
 
     private static let escapes: [Character: Character] = [

@@ -169,6 +169,12 @@ public struct Settings: Sendable {
             }
             for entry in yaml.entries {
                 let place = "\(path), line \(entry.line),"
+                // A section whose keys are all commented out says nothing.
+                if entry.value == .scalar(""),
+                    known.keys.contains(where: { $0.hasPrefix(entry.key + ".") })
+                {
+                    continue
+                }
                 guard let setting = known[entry.key] else {
                     throw unknown(entry.key, known, place)
                 }

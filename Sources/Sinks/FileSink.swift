@@ -30,18 +30,28 @@ public struct FileSink: Sendable {
     /// Lines that are read at a time.
     private static let pageLines = 1_000
 
+    /// Where it has come to, which a folder that has gone does not say.
+    private struct Progress {
+        var log: String
+        var seq: Int
+    }
+
     /// Runs until it is cancelled. What goes wrong with the folder or the log is tried again.
     public func run() async {
         var wasWell = true
+        var progress: Progress?
         while !Task.isCancelled {
             do {
-                try await follow()
+                try await follow(&progress)
             } catch {
                 if Task.isCancelled { return }
                 if wasWell {
                     logger.error(
                         "the output cannot be written into files; trying on",
-                        metadata: ["cause": "\(error)", "folder": "\(options.folder)"])
+                        metadata: [
+                            "cause": "\(error)", "folder": "\(options.folder)",
+                            "hint": "systemd lets it write where ReadWritePaths says",
+                        ])
                 }
                 wasWell = false
                 try? await Task.sleep(for: .seconds(2))
@@ -52,7 +62,7 @@ public struct FileSink: Sendable {
     }
 
     /// Follows one log until it is another one.
-    private func follow() async throws {
+    private func follow(_ progress: inout Progress?) async throws {
         guard let place = hub.place else {
             await hub.wait(after: .max, of: "")
             return
@@ -60,7 +70,9 @@ public struct FileSink: Sendable {
         let folder = try OutputFolder(path: options.folder, maxSegmentBytes: options.segmentBytes)
         if folder.log != place.log { try folder.begin(log: place.log) }
         // A folder that is new begins where this process began: it is no copy of the past.
-        var cursor = folder.last ?? place.beginning
+        // One that went while it was written goes on where it was.
+        let reached = progress?.log == place.log ? progress?.seq : nil
+        var cursor = folder.last ?? reached ?? place.beginning
         if cursor > place.last {
             throw SinkFailure(
                 words:
@@ -72,8 +84,12 @@ public struct FileSink: Sendable {
             let lines = try await hub.lines(
                 after: cursor, limit: FileSink.pageLines, source: source)
             if let end = lines.last {
+                guard folder.isThere else {
+                    throw SinkFailure(words: "the folder has gone, with what was in it")
+                }
                 try folder.append(lines)
                 cursor = end.seq
+                progress = Progress(log: place.log, seq: cursor)
                 if lines.count == FileSink.pageLines { continue }
             }
             folder.sync()

@@ -104,6 +104,13 @@ public final class OutputFolder {
         } catch { throw SinkFailure(words: "\(path)/log cannot be written: \(error)") }
     }
 
+    /// Whether what is written is still what the folder's name leads to.
+    public var isThere: Bool {
+        var (own, named) = (stat(), stat())
+        guard fstat(lock, &own) == 0, stat(path + "/.lock", &named) == 0 else { return false }
+        return own.st_ino == named.st_ino && own.st_dev == named.st_dev
+    }
+
     // MARK: Writing
 
     /// Appends lines, in the order of their numbers; each is whole or not there. After a failure it stands

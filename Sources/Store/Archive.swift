@@ -162,6 +162,12 @@ public enum Archive {
     static func demandSchema(
         _ connection: borrowing Connection, _ operation: String
     ) throws(StoreFailure) {
+        let known = try connection.query(
+            "select (to_regclass('schema_version') is not null)::int::int8", [], operation)
+        guard known.integer(0, 0) == 1 else {
+            throw StoreFailure(
+                .fatal, operation, "the database has no schema: caravan migrate first")
+        }
         let found = try connection.query(
             "select coalesce(max(version), 0)::int8 from schema_version", [], operation)
         guard Int(found.integer(0, 0)) == Migrations.newest else {

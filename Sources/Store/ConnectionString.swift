@@ -21,10 +21,19 @@ public struct ConnectionString: Sendable {
             throw Flaw(description: "database.url is no connection string of libpq, nor a URI")
         }
         defer { PQconninfoFree(parsed) }
+        // Else libpq would name it, and it is a part of the password.
+        let portFlaw = Flaw(
+            description:
+                "database.url: the port is no number. In a URI / @ : and % of a password are "
+                + "written %2F %40 %3A %25; or put it into database.password-file")
         var at = parsed
         while let key = at.pointee.keyword {
             if let value = at.pointee.val {
-                options.append((String(cString: key), String(cString: value)))
+                let (key, value) = (String(cString: key), String(cString: value))
+                if key == "port", value.contains(where: { !$0.isNumber && $0 != "," }) {
+                    throw portFlaw
+                }
+                options.append((key, value))
             }
             at += 1
         }
@@ -42,11 +51,6 @@ public struct ConnectionString: Sendable {
         }
         return ConnectionString.text(
             options.filter { $0.key != "password" } + [("password", String(password))])
-    }
-
-    /// For people: what a password would be is not there.
-    public var redacted: String {
-        ConnectionString.text(options.filter { !$0.key.lowercased().contains("password") })
     }
 
     public var holdsPassword: Bool { options.contains { $0.key == "password" } }

@@ -14,7 +14,12 @@ public struct TLSFailure: Error, Sendable, CustomStringConvertible {
             let code = ERR_get_error()
             if code == 0 { break }
             advice = advice ?? TLSFailure.advice(reason: caravan_err_reason(code))
-            reasons.append(ERR_reason_error_string(code).map { String(cString: $0) } ?? "\(code)")
+            // What the system refused has the highest bit and errno (err.h).
+            let isSystem = code & 0x8000_0000 != 0
+            reasons.append(
+                isSystem
+                    ? String(cString: strerror(Int32(truncatingIfNeeded: code & 0x7FFF_FFFF)))
+                    : ERR_reason_error_string(code).map { String(cString: $0) } ?? "\(code)")
         }
         self.advice = advice
         description = operation + (reasons.isEmpty ? "" : ": " + reasons.joined(separator: "; "))

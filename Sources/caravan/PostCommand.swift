@@ -38,7 +38,8 @@ struct PostCommand: AsyncParsableCommand {
 
     struct Enrol: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Enrol a post, or change its places. Prints its token.")
+            abstract:
+                "Enrol a post and print its token, or change its places: then the token stays.")
 
         @Argument(help: "The post's name.") var name: String
         @Option(
@@ -90,7 +91,11 @@ struct PostCommand: AsyncParsableCommand {
                         "--zone is '\(zone)'; allowed is a zone of the network, such as Asia/Almaty, "
                             + "or an offset, such as +05:00")
                 }
-                let token = certificate ? nil : try Secrets.token()
+                // Whoever is enrolled keeps its proof: a token of its own makes its running link no stranger's.
+                let isKnown = try await store.roster().contains {
+                    $0.name == name && !$0.isRevoked && $0.provesItselfByToken != certificate
+                }
+                let token = certificate || isKnown ? nil : try Secrets.token()
                 try await store.enrol(
                     name, places: codes, tokenHash: token.map(Secrets.hash), zone: zone,
                     sources: sources.isEmpty ? nil : sources.filter { !$0.isEmpty })
@@ -98,6 +103,8 @@ struct PostCommand: AsyncParsableCommand {
                 if let token {
                     Console.error("its token, shown this once:")
                     print(token)
+                } else if !certificate {
+                    Console.error("its token stays; caravan post token \(name) gives it a new one")
                 }
             }
         }

@@ -142,6 +142,7 @@ struct Push: AsyncParsableCommand {
 
     private func sendSpool(_ list: ServerList) throws {
         let opened = try Spool(spool ?? "", limitBytes: spoolLimit)
+        if let post { try opened.belong(to: post) }
         let source: SpoolSource
         if let folder {
             source = .folder(folder)

@@ -117,6 +117,18 @@ struct TailFollower {
         self.after = after
     }
 
+    /// Closes so that what was confirmed is read: with lines unread, a close would tear the link down.
+    private func leave(_ socket: LineSocket) {
+        socket.halfClose()
+        let deadline = LineSocket.now() + 0.5
+        while LineSocket.now() < deadline {
+            if socket.wait(write: false, milliseconds: 50).canRead {
+                guard (try? socket.fill()) == true else { return }
+                while socket.bufferedLine() != nil {}
+            }
+        }
+    }
+
     /// We were following, and the number that we came to is beyond the log's end.
     private func isBeyond(_ reply: FlatObject?, _ kind: String?) -> Bool {
         guard case .number = after, let log else { return false }
@@ -149,9 +161,13 @@ struct TailFollower {
                         after = name == nil ? .word("now") : nil
                         break
                     }
-                    if try !each(line, seq, kind) { return }
+                    let goesOn = try each(line, seq, kind)
                     if name != nil, let seq, kind != "heartbeat" {
                         try socket.send("{\"ack\":\(seq)}\n")
+                    }
+                    if !goesOn {
+                        if name != nil { leave(socket) }
+                        return
                     }
                 }
             } catch let failure as SocketFailure {

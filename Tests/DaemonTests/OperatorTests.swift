@@ -5,6 +5,8 @@ import TLS
 import TestKit
 import Testing
 
+@testable import Daemon
+
 private func event(_ number: Int, _ place: String = "KZHOR") -> String {
     "{\"id\":\"\(number)\",\"container\":\"CSQU3054383\",\"event\":\"GTIN\",\"place\":\"\(place)\","
         + "\"time\":\"2026-01-01T\(10 + number / 60):\(number % 60 + 100)".replacing(
@@ -131,9 +133,10 @@ private func event(_ number: Int, _ place: String = "KZHOR") -> String {
         #expect((value("caravan_commit_seconds_count") ?? 0) >= 2)
         #expect(value("caravan_leader") == 1)
         #expect(value("caravan_state{state=\"ok\"}") == 1)
-        #expect((value("process_resident_memory_bytes") ?? 0) > 1_000_000)
+        #expect((value("caravan_process_resident_memory_bytes") ?? 0) > 1_000_000)
         #expect(
-            abs((value("process_start_time_seconds") ?? 0) - Date().timeIntervalSince1970) < 300)
+            abs((value("caravan_process_start_time_seconds") ?? 0) - Date().timeIntervalSince1970)
+                < 300)
         // The bucket without a bound holds all.
         #expect(value("caravan_ack_seconds_bucket{le=\"+Inf\"}") == 51)
         let checked = try Shell.run(["promtool", "check", "metrics"], input: text)
@@ -152,6 +155,7 @@ private func event(_ number: Int, _ place: String = "KZHOR") -> String {
             contentsOfFile: packageFolder + "/Deploy/grafana/caravan.json", encoding: .utf8)
         let sources = try Shell.run([
             "cat", packageFolder + "/Sources/Daemon/Figures/MetricsText.swift",
+            packageFolder + "/Sources/Daemon/Figures/ProcessFigures.swift",
         ])
         let named = Set(
             (text + dashboard).matches(of: #/caravan_[a-z_]+/#).map { String($0.output) })
@@ -160,6 +164,87 @@ private func event(_ number: Int, _ place: String = "KZHOR") -> String {
             #expect(sources.contains("\"\(base)\""), "\(name)")
         }
         _ = try JSONSerialization.jsonObject(with: Data(dashboard.utf8))
+    }
+
+    // MARK: Log
+
+    /// A night without a database is no flood: what repeats is said five times, then ever more rarely, and
+    /// nothing is withheld without being counted.
+    @Test func whatRepeatsIsCounted() {
+        let repeats = LogRepeats()
+        var said = 0
+        var counted = 0
+        for second in stride(from: 0.0, to: 8 * 3_600, by: 5) {
+            let verdict = repeats.judge("away", seconds: second)
+            said += verdict.isSaid ? 1 : 0
+            counted += verdict.summaries.reduce(0) { $0 + $1.count }
+        }
+        #expect(said < 60)
+        // Ten hours later somebody else speaks: the rest is told.
+        let last = repeats.judge("another", seconds: 18 * 3_600)
+        #expect(last.isSaid)
+        counted += last.summaries.reduce(0) { $0 + $1.count }
+        #expect(said + counted == 8 * 720)
+        // Other words are others' matter.
+        for _ in 0..<5 { #expect(repeats.judge("third", seconds: 70_000).isSaid) }
+        #expect(!repeats.judge("third", seconds: 70_001).isSaid)
+    }
+
+    // MARK: Consumers and posts
+
+    /// What `tail --count` printed is confirmed: the next one goes on behind it.
+    @Test func aTailThatEndsHasConfirmedWhatItPrinted() throws {
+        let cluster = try TestCluster()
+        let daemon = try DaemonProcess(
+            cluster: cluster,
+            settings: ["eta.interval-seconds=0", "eta.change-minutes=0", "eta.change-share=0"])
+        let lines = try Shell.run([
+            DaemonProcess.program("caravan"), "simulate", "--seed", "6", "--days", "1",
+            "--per-day", "40",
+        ])
+        let socket = try LineSocket(daemon.feed)
+        try socket.send(lines)
+        socket.halfClose()
+        while try socket.readLine(seconds: 60) != nil {}
+        var seen: [Int] = []
+        for round in 0..<3 {
+            let said = try Shell.run(
+                [
+                    DaemonProcess.program("caravan"), "tail", "--server", daemon.tail, "--name",
+                    "tower", "--count", "10",
+                ] + (round == 0 ? ["--after", "start"] : []))
+            seen += said.matches(of: #/"seq":(\d+)/#).compactMap { Int($0.output.1) }
+        }
+        #expect(seen == Array(1...30), "\(seen)")
+    }
+
+    /// To change a post's places is not to void its token.
+    @Test func aPostKeepsItsTokenWhenItsPlacesChange() throws {
+        let cluster = try TestCluster()
+        func enrol(_ place: String) throws -> String {
+            try Shell.run([
+                DaemonProcess.program("caravan"), "post", "enrol", "GATE", "--place", place,
+                "--database", cluster.conninfo,
+            ])
+        }
+        #expect(try enrol("KZHOR").contains("shown this once"))
+        let hash = try cluster.rows("select token_hash from post")
+        #expect(try enrol("ALTYNKOL").contains("its token stays"))
+        #expect(try cluster.rows("select token_hash from post") == hash)
+    }
+
+    /// What would keep it from starting is no good configuration.
+    @Test(arguments: [
+        "feed.listen=tls:127.0.0.1:7602", "feed.listen=127.0.0.1:7601,127.0.0.1:7601",
+        "feed.listen=127.0.0.1:7611", "feed.listen=:7601", "feed.listen=unix:caravand.lock",
+        "database.url=postgresql://caravan:SEC/RET@PW@127.0.0.1/caravan",
+    ])
+    func whatKeepsItFromStartingIsFoundBefore(_ setting: String) throws {
+        let url = setting.hasPrefix("database") ? [] : ["--set", "database.url=host=/nowhere"]
+        let said = try Shell.run(
+            [DaemonProcess.program("caravand"), "--check-config", "--set", setting] + url, status: 2
+        )
+        #expect(!said.contains("SEC") && !said.contains("RET@"))
     }
 
     // MARK: Doctor
@@ -287,6 +372,43 @@ private func event(_ number: Int, _ place: String = "KZHOR") -> String {
         }
         #expect(isWhole)
         #expect(written == output)
+    }
+
+    /// Whoever deletes the folder loses what was in it, and nothing that comes after.
+    @Test func aFolderThatGoesIsMadeAgainAndGoesOn() throws {
+        let cluster = try TestCluster()
+        let folder = cluster.folder.path + "/out"
+        let daemon = try DaemonProcess(
+            cluster: cluster,
+            settings: [
+                "output.files=\(folder)", "eta.interval-seconds=0", "eta.change-minutes=0",
+                "eta.change-share=0",
+            ])
+        let lines = try Shell.run([
+            DaemonProcess.program("caravan"), "simulate", "--seed", "5", "--days", "1",
+            "--per-day", "30",
+        ]).split(separator: "\n").map(String.init)
+        func push(_ part: ArraySlice<String>) throws -> Int {
+            let socket = try LineSocket(daemon.feed)
+            for line in part { try socket.send(line + "\n") }
+            socket.halfClose()
+            while try socket.readLine(seconds: 60) != nil {}
+            return try daemon.output().count
+        }
+        let first = try push(lines[..<(lines.count / 2)])
+        #expect(
+            try waitFor {
+                let text = (try? String(contentsOfFile: folder + "/current", encoding: .utf8)) ?? ""
+                return text.split(separator: "\n").count == first
+            })
+        try FileManager.default.removeItem(atPath: folder)
+        let all = try push(lines[(lines.count / 2)...])
+        #expect(all > first)
+        #expect(
+            try waitFor {
+                let text = (try? String(contentsOfFile: folder + "/current", encoding: .utf8)) ?? ""
+                return text.split(separator: "\n").count == all - first
+            })
     }
 
     @Test func stdoutCarriesTheOutputInWords() throws {

@@ -268,4 +268,15 @@ private func caravan(_ words: [String], status: Int32 = 0, input: String? = nil)
         #expect(FlatObject(try caravan(["post", "list"] + database))?.text("state") == "revoked")
         #expect(daemon.stop() == 0)
     }
+
+    /// What waits in it must not go out under another post's name.
+    @Test func aSpoolIsOfOnePost() throws {
+        let folder = ScratchFolder()
+        let spool = try Spool(folder.path + "/spool")
+        try spool.belong(to: "GATE-1")
+        try spool.belong(to: "GATE-1")
+        let failure = #expect(throws: SpoolFailure.self) { try spool.belong(to: "GATE-2") }
+        #expect("\(failure.map { "\($0)" } ?? "")".contains("GATE-1"))
+    }
+
 }

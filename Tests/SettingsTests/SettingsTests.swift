@@ -34,7 +34,7 @@ import Tracking
     @Test(arguments: [
         ("feed:\n  windw: 10\n", "feed.windw"), ("feed:\n  window: 0\n", "1 to 1000000"),
         ("feed:\n  window: many\n", "feed.window"), ("log:\n  level: loud\n", "one of"),
-        ("alerts:\n  raise-probability: 1.5\n", "0.01 to 1.0"), ("x", "x"), ("a: [", "YAML"),
+        ("alerts:\n  raise-probability: 1.5\n", "0.01 to 1.0"), ("x", "line 1"), ("a: [", "YAML"),
     ])
     func flawsNameTheKeyTheValueAndTheRange(_ flaw: (text: String, says: String)) async {
         do {

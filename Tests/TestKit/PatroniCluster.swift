@@ -66,17 +66,21 @@ public final class PatroniCluster: @unchecked Sendable {
                 "PORT": "\(node.port)", "ETCD": "127.0.0.1:\(etcdPort)", "DATA": data + "/data",
                 "SUPERUSER_PASSWORD": "super", "REPLICATION_PASSWORD": "replica",
             ] { text = text.replacingOccurrences(of: "${\(name)}", with: value) }
-            text += "  parameters:\n    unix_socket_directories: \(data)\n    shared_buffers: 128MB\n"
+            text +=
+                "  parameters:\n    unix_socket_directories: \(data)\n    shared_buffers: 128MB\n"
             _ = try Shell.run(["mkdir", data])
             try text.write(
                 toFile: data + "/patroni.yml", atomically: true, encoding: .utf8)
             if getuid() == 0 { _ = try Shell.run(["chown", "-R", "postgres:postgres", data]) }
         }
         for node in nodes { try startPatroni(node.name) }
-        try waitUntil("three nodes", seconds: 120) { try self.leader() != nil && self.replicas() == 2 }
+        try waitUntil("three nodes", seconds: 120) {
+            try self.leader() != nil && self.replicas() == 2
+        }
         try createDatabase()
         try waitUntil("a quorum", seconds: 60) {
-            try self.query("select count(*) from pg_stat_replication where sync_state = 'quorum'") == "2"
+            try self.query("select count(*) from pg_stat_replication where sync_state = 'quorum'")
+                == "2"
         }
     }
 
@@ -103,7 +107,9 @@ public final class PatroniCluster: @unchecked Sendable {
         let data = folder.path + "/\(name)"
         let account = getuid() == 0 ? ["runuser", "-u", "postgres", "--"] : []
         patronis[name] = try programs.start(
-            ["env", "-C", data, "LC_ALL=C.UTF-8"] + account + [bin + "/patroni", data + "/patroni.yml"],
+            ["env", "-C", data, "LC_ALL=C.UTF-8"] + account + [
+                bin + "/patroni", data + "/patroni.yml",
+            ],
             log: folder.path + "/patroni-\(name).log")
     }
 
@@ -126,13 +132,15 @@ public final class PatroniCluster: @unchecked Sendable {
 
     private func rest(_ node: Node, _ path: String) -> String {
         (try? Shell.run(
-            ["curl", "-s", "-m", "2", "http://127.0.0.1:\(node.restPort)\(path)"], status: nil)) ?? ""
+            ["curl", "-s", "-m", "2", "http://127.0.0.1:\(node.restPort)\(path)"], status: nil))
+            ?? ""
     }
 
     private func members() -> [[String: Any]] {
         for node in nodes {
             let text = rest(node, "/cluster")
-            if let object = try? JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any],
+            if let object = try? JSONSerialization.jsonObject(with: Data(text.utf8))
+                as? [String: Any],
                 let members = object["members"] as? [[String: Any]]
             {
                 return members
@@ -142,7 +150,9 @@ public final class PatroniCluster: @unchecked Sendable {
     }
 
     public func leader() throws -> String? {
-        members().first { $0["role"] as? String == "leader" && $0["state"] as? String == "running" }?[
+        members().first {
+            $0["role"] as? String == "leader" && $0["state"] as? String == "running"
+        }?[
             "name"] as? String
     }
 
@@ -157,7 +167,8 @@ public final class PatroniCluster: @unchecked Sendable {
         let from = try leader() ?? ""
         let node = nodes.first { $0.name == from } ?? nodes[0]
         _ = try Shell.run([
-            "curl", "-s", "-m", "60", "-XPOST", "-d", "{\"leader\":\"\(from)\",\"candidate\":\"\(name)\"}",
+            "curl", "-s", "-m", "60", "-XPOST", "-d",
+            "{\"leader\":\"\(from)\",\"candidate\":\"\(name)\"}",
             "http://127.0.0.1:\(node.restPort)/switchover",
         ])
     }
@@ -187,11 +198,16 @@ public final class PatroniCluster: @unchecked Sendable {
     }
 
     /// How a daemon reaches it, whoever is primary.
-    public var conninfo: String { conninfo(database: "caravan", user: "postgres", password: "super") }
+    public var conninfo: String {
+        conninfo(database: "caravan", user: "postgres", password: "super")
+    }
 
     public func query(_ sql: String) throws -> String {
-        try Shell.run(["psql", conninfo(database: "postgres", user: "postgres", password: "super"), "-Atc", sql])
-            .trimmingCharacters(in: .whitespacesAndNewlines)
+        try Shell.run([
+            "psql", conninfo(database: "postgres", user: "postgres", password: "super"), "-Atc",
+            sql,
+        ])
+        .trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
     private func createDatabase() throws {

@@ -277,7 +277,8 @@ struct DatabaseChecks {
                         .note, "post",
                         "\(post.name) reported \(post.forbidden) times on places that are not its own",
                         advice:
-                            "caravan post enrol \(post.name) --place … , or ask who speaks there"))
+                            "caravan post enrol \(post.name) with a --place for each of its places, "
+                            + "or ask who speaks there"))
             }
         }
         if found.isEmpty, !active.isEmpty {

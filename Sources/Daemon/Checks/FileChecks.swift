@@ -1,6 +1,7 @@
 import FoundationEssentials
 import Glibc
 import Settings
+import Sinks
 import Store
 import TLS
 import Tracking
@@ -31,11 +32,34 @@ struct FileChecks {
         for folder in Set([plan.runFolder, plan.stateFolder].filter { !$0.isEmpty }).sorted() {
             found += FileChecks.folder(folder)
         }
+        if let folder = plan.output?.folder { found += FileChecks.output(folder) }
         if plan.metricsFile == nil {
             found.append(
                 Finding(.good, "figures", "are written nowhere, as metrics.file has it"))
         }
         return found
+    }
+
+    /// Files that are meant to stay lie on a disk, and not in a service's own /tmp.
+    private static func output(_ folder: String) -> [Finding] {
+        let isTemporary = ["/tmp/", "/var/tmp/", "/run/"].contains { folder.hasPrefix($0) }
+        if isTemporary {
+            return [
+                Finding(
+                    .note, "output files",
+                    "\(folder) is emptied at a restart of the machine or the service",
+                    advice: "set output.files to a folder such as /var/lib/caravan/output")
+            ]
+        }
+        var entry = stat()
+        if stat(folder, &entry) == 0, entry.st_mode & S_IFMT != S_IFDIR {
+            return [
+                Finding(
+                    .bad, "output files", "\(folder) is no folder",
+                    advice: "set output.files to one")
+            ]
+        }
+        return [Finding(.good, "output files", folder)] + space(folder, "disk")
     }
 
     // MARK: Rights

@@ -1,8 +1,8 @@
 import FoundationEssentials
 import Glibc
 
-/// What the process takes of the machine, as /proc tells it, under the names that Prometheus' own
-/// libraries use.
+/// What the process takes of the machine, as /proc tells it. Under names of its own: a collector that
+/// reads them from a file has the others itself.
 struct ProcessFigures {
     private let residentBytes: Int
     private let cpuSeconds: Double
@@ -43,10 +43,11 @@ struct ProcessFigures {
     }
 
     func write(_ out: inout MetricsWriter) {
-        out.gauge("process_resident_memory_bytes", "Memory in use.", residentBytes)
-        out.counter("process_cpu_seconds_total", "Time of the processors.", cpuSeconds)
-        out.gauge("process_start_time_seconds", "When it started, since 1970.", startSeconds)
-        out.gauge("process_open_fds", "Files that are open.", openFiles)
-        out.gauge("process_max_fds", "Files that may be open.", maxFiles)
+        out.gauge("caravan_process_resident_memory_bytes", "Memory in use.", residentBytes)
+        out.counter("caravan_process_cpu_seconds_total", "Time of the processors.", cpuSeconds)
+        out.gauge(
+            "caravan_process_start_time_seconds", "When it started, since 1970.", startSeconds)
+        out.gauge("caravan_process_open_fds", "Files that are open.", openFiles)
+        out.gauge("caravan_process_max_fds", "Files that may be open.", maxFiles)
     }
 }
