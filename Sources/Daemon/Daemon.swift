@@ -73,6 +73,7 @@ public struct Daemon: Service {
                 "a socket was handed over that nothing listens on: name it in feed.listen or tail.listen",
                 metadata: ["address": "\(address)"])
         }
+        warnOfEnds(house)
         // Listeners, configuration and certificates are good. A database that is down is a state.
         manager.ready()
         let beside = Task { await lookAfter(house, tls) }

@@ -8,6 +8,7 @@ import Settings
 import Sinks
 import Store
 import TLS
+import Tracking
 import UnixSignals
 import Wire
 
@@ -72,6 +73,21 @@ extension Daemon {
         }
     }
 
+    /// Says what of TLS is past its time: posts are refused for it, and not by the daemon's fault.
+    func warnOfEnds(_ house: Services) {
+        guard let validity = house.listeners.validity else { return }
+        let now = house.wall().microseconds / 1_000_000
+        for (file, end) in [
+            ("certificate", validity.certificateEnds), ("authorities", validity.authoritiesEnd),
+            ("revocations", validity.revocationsEnd),
+        ] {
+            guard let end, end < now else { continue }
+            logger.error(
+                "a file of TLS is past its time: encrypted connections fail",
+                metadata: ["file": "\(file)", "ended": "\(Instant(microseconds: end * 1_000_000))"])
+        }
+    }
+
     /// Writes a file that everybody may read, whole or not at all; returns why it could not.
     private static func write(_ text: String, to path: String) -> String? {
         let beside = path + ".new"
@@ -99,6 +115,7 @@ extension Daemon {
             }
             for warning in fresh.settings.warnings { logger.warning("\(warning)") }
             logger.notice("configuration, network, certificates and posts are read anew")
+            warnOfEnds(house)
         } catch {
             logger.error(
                 "the new configuration is not good; the old one stays",

@@ -26,6 +26,8 @@ struct PlainYAML {
     private var open: (key: String, name: String, indent: Int, line: Int)?
 
     init(_ text: String) throws(Flaw) {
+        // Some editors begin a file with a mark that nobody sees.
+        let text = text.hasPrefix("\u{FEFF}") ? String(text.dropFirst()) : text
         var lines = text.split(omittingEmptySubsequences: false) { $0 == "\n" || $0 == "\r\n" }[...]
         var number = 0
         while let first = lines.popFirst() {

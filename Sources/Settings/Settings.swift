@@ -111,7 +111,10 @@ public struct Settings: Sendable {
         let ofVariable = key.hasPrefix("CARAVAN_") ? String(key.dropFirst("CARAVAN_".count)) : key
         let wanted = letters(ofVariable)
         let names = known.values.sorted { $0.key < $1.key }
-        let part = names.first { $0.key.hasSuffix("." + key) || key.hasSuffix("." + $0.key) }
+        let part = names.first {
+            $0.key.hasSuffix("." + key) || key.hasSuffix("." + $0.key)
+                || wanted.count >= 10 && letters($0.key).starts(with: wanted)
+        }
         let distances = names.map { (setting: $0, distance: distance(wanted, letters($0.key))) }
         let nearest = distances.min { $0.distance < $1.distance }
         return part

@@ -35,6 +35,10 @@ public enum PrivateFolder {
     public static func makeOwn(_ path: String) throws(Failure) {
         if mkdir(path, 0o700) == 0 { return }
         if errno == ENOENT { return try make(path) }
+        guard errno == EEXIST else {
+            throw Failure(
+                description: "\(path) cannot be made: \(String(cString: strerror(errno)))")
+        }
         try check(path, forbidden: 0o022)
     }
 

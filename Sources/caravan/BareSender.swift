@@ -52,6 +52,10 @@ struct BareSender {
             servers.next()
             let pause = servers.pause(attempt)
             if LineSocket.now() + pause - lastProgress > patience {
+                if acknowledged == 0, unacknowledged.isEmpty {
+                    throw Failure(
+                        "no server could be reached within \(Int(patience)) s; nothing was sent")
+                }
                 throw Failure(
                     "\(unacknowledged.count) lines were not acknowledged within "
                         + "\(Int(patience)) s; \(acknowledged) were")

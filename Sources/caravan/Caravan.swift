@@ -73,6 +73,11 @@ enum Console {
             throw code
         } catch {
             self.error("caravan: \(error)")
+            if "\(error)".contains("role \"") {
+                self.error(
+                    "PostgreSQL knows no such account: run it as the daemon's, such as runuser -u caravan "
+                        + "-- caravan …")
+            }
             throw ExitCode(1)
         }
     }

@@ -155,6 +155,10 @@ struct Push: AsyncParsableCommand {
             guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
                 throw Failure("the token file \(path) cannot be read")
             }
+            var entry = stat()
+            if stat(path, &entry) == 0, entry.st_mode & 0o077 != 0 {
+                Console.error("caravan: others may read the token in \(path): chmod 600 it")
+            }
             return text.trimmed
         }
         var sender = SpoolSender(

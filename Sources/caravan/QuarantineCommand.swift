@@ -155,8 +155,17 @@ struct QuarantineCommand: AsyncParsableCommand {
                 if seconds > 0, !left.isEmpty {
                     throw Failure("\(left.count) lines wait for the daemon still")
                 }
-                Console.error("\(asked.count) lines replayed")
-                if asked.count < found.count { throw ExitCode(1) }
+                // What is refused again lies there anew, under another name.
+                let again = try await store.quarantined().filter { line in
+                    asked.contains {
+                        $0.bytes == line.bytes && $0.origin == line.origin && $0.name != line.name
+                    }
+                }
+                for line in again {
+                    Console.error("refused again, now \(line.name): \(line.detail)")
+                }
+                Console.error("\(asked.count) lines replayed, \(again.count) refused again")
+                if asked.count < found.count || !again.isEmpty { throw ExitCode(1) }
             }
         }
     }

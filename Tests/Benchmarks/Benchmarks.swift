@@ -17,7 +17,7 @@ struct Benchmarks: ParsableCommand {
             """)
 
     enum Part: String, CaseIterable, ExpressibleByArgument {
-        case throughput, latency, ways, core, joined, history
+        case throughput, latency, ways, core, joined, history, standby
     }
 
     @Option(help: "Events of the throughput part.") var events = 1_000_000
@@ -82,6 +82,10 @@ struct Benchmarks: ParsableCommand {
         if only.contains(.joined) { Joined.measure() }
         if only.contains(.history) {
             try History.measure(sizes: history, events: min(events, 300_000), settings: set)
+        }
+        if only.contains(.standby) {
+            try Standby.measure(
+                events: min(events, 300_000), runs: runs, settings: set, seed: seed)
         }
         if only.contains(.latency) {
             for rate in rates {

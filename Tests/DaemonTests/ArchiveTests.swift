@@ -175,4 +175,54 @@ import Testing
         #expect(try Shell.run(["psql", restored, "-Atc", count]) == "1\n")
         #expect(second.stop() == 0)
     }
+
+    /// A base backup and the WAL since: every line that was acknowledged is there, and the daemon goes on.
+    @Test func aBaseBackupWithItsWALLosesNothing() throws {
+        let archive = ScratchFolder()
+        chmod(archive.path, 0o777)
+        let cluster = try TestCluster(settings: [
+            "archive_mode=on", "archive_command='cp %p \(archive.path)/%f'",
+        ])
+        let daemon = try DaemonProcess(cluster: cluster)
+        func push(_ numbers: ClosedRange<Int>, _ feed: String) throws {
+            let lines = numbers.map { number in
+                "{\"id\":\"\(number)\",\"container\":\"CSQU3054383\",\"event\":\"GTIN\","
+                    + "\"place\":\"KZHOR\",\"time\":\"2026-01-01T10:00:00Z\"}\n"
+            }
+            _ = try caravan(["push", "--server", feed, "--quiet"], input: lines.joined())
+        }
+        try push(1...100, daemon.feed)
+        let copy = try cluster.baseBackup("restored", options: ["-X", "none"])
+        try push(101...300, daemon.feed)
+        _ = try cluster.rows("select pg_switch_wal()")
+        let deadline = LineSocket.now() + 30
+        while LineSocket.now() < deadline,
+            try cluster.rows(
+                "select last_archived_wal >= pg_walfile_name(pg_current_wal_lsn() - 1) from pg_stat_archiver"
+            ) != ["t"]
+        { usleep(100_000) }
+        #expect(daemon.stop() == 0)
+        let log = try cluster.rows("select log from head")
+        try cluster.cluster.stop(mode: "immediate")
+        let signal = copy.data + "/recovery.signal"
+        _ = try Shell.run(["touch", signal])
+        _ = try Shell.run(["chown", "--reference=\(copy.data)", signal])
+        try copy.startServer(settings: [
+            "restore_command='cp \(archive.path)/%f %p'", "archive_mode=off",
+        ])
+        defer { try? copy.stop(mode: "immediate") }
+        let restored = try DaemonProcess(
+            cluster: cluster, settings: ["state.folder=\(daemon.folder)"], name: "second",
+            conninfo: copy.conninfo)
+        func rows(_ sql: String) throws -> String {
+            try Shell.run(["psql", copy.conninfo, "-Atc", sql])
+        }
+        #expect(try rows("select count(distinct id) from event") == "300\n")
+        // Nothing that was seen is missing: it is the same log, and consumers go on.
+        #expect(try rows("select log from head") == log[0] + "\n")
+        try push(301...310, restored.feed)
+        #expect(try rows("select count(*) from event") == "310\n")
+        #expect(restored.stop() == 0)
+    }
+
 }

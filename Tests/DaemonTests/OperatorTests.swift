@@ -233,6 +233,22 @@ private func event(_ number: Int, _ place: String = "KZHOR") -> String {
         #expect(try cluster.rows("select token_hash from post") == hash)
     }
 
+    /// A replay tells the verdict: what is refused again is no success.
+    @Test func aReplayTellsWhatIsRefusedAgain() throws {
+        let cluster = try TestCluster()
+        let daemon = try DaemonProcess(cluster: cluster)
+        _ = try Shell.run(
+            [DaemonProcess.program("caravan"), "push", "--server", daemon.feed, "--quiet"],
+            input: "rubbish\n", status: 1)
+        let line = try cluster.rows("select batch || '/' || item from quarantine")[0]
+        let said = try Shell.run(
+            [
+                DaemonProcess.program("caravan"), "quarantine", "replay", line, "--database",
+                cluster.conninfo,
+            ], status: 1)
+        #expect(said.contains("1 lines replayed, 1 refused again"), "\(said)")
+    }
+
     /// What would keep it from starting is no good configuration.
     @Test(arguments: [
         "feed.listen=tls:127.0.0.1:7602", "feed.listen=127.0.0.1:7601,127.0.0.1:7601",

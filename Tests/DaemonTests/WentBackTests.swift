@@ -148,16 +148,7 @@ private func caravan(_ words: [String], status: Int32 = 0, input: String? = nil)
 @Suite(.serialized) struct SynchronousStandbyTests {
     @Test func theLeaseWaitsForNoStandby() throws {
         let primary = try TestCluster()
-        let folder = primary.folder.path + "/standby"
-        let standby = try PrivateCluster(folder: folder)
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        _ = try Shell.run(["chown", "--reference=\(primary.folder.path)/pg", folder])
-        try primary.cluster.run(
-            "pg_basebackup",
-            [
-                "-h", primary.folder.path + "/pg", "-U", "caravan", "-D", standby.data, "-R", "-c",
-                "fast", "-X", "stream",
-            ])
+        let standby = try primary.baseBackup("standby", options: ["-R", "-X", "stream"])
         try standby.startServer()
         defer { try? standby.stop(mode: "immediate") }
         _ = try primary.rows("alter system set synchronous_standby_names = '*'")

@@ -66,6 +66,12 @@ import Tracking
         let settings = try await load("", environment: ["CARAVAN_HOME": "/srv"])
         #expect(settings.warnings.count == 1)
         #expect(settings.warnings[0].contains("CARAVAN_HOME"))
+        // One that would be read in vain, with a secret in it.
+        let error = await #expect(throws: SettingsFlaw.self) {
+            _ = try await load("", environment: ["CARAVAN_DATABASE_PASSWORD": "word"])
+        }
+        #expect(error?.description.contains("CARAVAN_DATABASE_PASSWORD_FILE") == true)
+        #expect(error?.description.contains("\"word") == false)
     }
 
     /// Of two that say the same the later fragment wins, and all win over the file.

@@ -47,6 +47,19 @@ public final class TestCluster: Sendable {
 
     deinit { try? cluster.stop(mode: "immediate") }
 
+    /// A copy of its files as they are now, as a cluster of its own that is not started yet. `options`: of
+    /// pg_basebackup, such as -R for a standby.
+    public func baseBackup(_ name: String, options: [String] = []) throws -> PrivateCluster {
+        let path = folder.path + "/" + name
+        let copy = try PrivateCluster(folder: path)
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        _ = try Shell.run(["chown", "--reference=\(cluster.folder)", path])
+        try cluster.run(
+            "pg_basebackup",
+            ["-h", cluster.socketFolder, "-U", "caravan", "-D", copy.data, "-c", "fast"] + options)
+        return copy
+    }
+
     public var conninfo: String { cluster.conninfo }
 
     /// Rows of a query, columns joined by |, by psql.
