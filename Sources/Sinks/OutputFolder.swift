@@ -160,6 +160,8 @@ public final class OutputFolder {
         let made = Glibc.open(
             path + "/" + name(first), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0o640)
         guard made >= 0 else { throw SinkFailure("making \(path)/\(name(first))") }
+        // Whatever the process gives to others: who may read is decided by the folder and its group.
+        fchmod(made, 0o640)
         if file >= 0 {
             fdatasync(file)
             close(file)

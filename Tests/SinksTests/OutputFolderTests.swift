@@ -118,6 +118,15 @@ private func line(_ seq: Int, padding: Int = 0) -> OutputLine {
         #expect(FileManager.default.fileExists(atPath: path + "/log-\(old)/output-7.ndjson"))
     }
 
+    /// Other programs read by the folder's group, whatever the daemon's umask is.
+    @Test func theGroupOfTheFolderMayRead() throws {
+        let before = umask(0o077)
+        defer { umask(before) }
+        try open().append([line(1)])
+        var entry = stat()
+        #expect(stat(path + "/output-1.ndjson", &entry) == 0 && entry.st_mode & 0o777 == 0o640)
+    }
+
     @Test func twoDoNotWriteIntoOneFolder() throws {
         let first = try open()
         let failure = #expect(throws: SinkFailure.self) { _ = try open() }
