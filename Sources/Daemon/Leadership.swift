@@ -98,7 +98,8 @@ extension Daemon {
         let log = LeadingLog()
         let renewing = Task { await renew(house, log, dismissed) }
         defer { renewing.cancel() }
-        let recovered = try await Recovery.run(house.store)
+        let status = house.status
+        let recovered = try await Recovery.run(house.store) { status.step($0) }
         let lastStep = try await house.store.lastStep()
         let clock = clock(house, lastStep)
         log.name = recovered.head.log

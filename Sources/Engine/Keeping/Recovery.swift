@@ -32,8 +32,9 @@ public enum Recovery {
         public func allows(_ origin: Origin) -> Bool { wentBack && !settled.contains(origin) }
     }
 
+    /// `watched`: what each batch is replayed within, for whoever notices one that does not end.
     public static func run(
-        _ store: some LogStore
+        _ store: some LogStore, watched: @Sendable (() -> Bool) -> Bool = { $0() }
     ) async throws(StoreFailure) -> Result {
         let head = try await store.takeOver()
         // What was taken under larger limits is read again under the smaller ones of today.
@@ -68,7 +69,7 @@ public enum Recovery {
                         try engine.admit(try await store.load(missing))
                         asked = missing
                     }
-                    if !engine.replay(logged, inputs).agrees { diverged += 1 }
+                    if !watched({ engine.replay(logged, inputs).agrees }) { diverged += 1 }
                 } catch let flaw as CodingFlaw {
                     throw StoreFailure(.fatal, "replaying the log", flaw.detail)
                 } catch let failure as StoreFailure {
