@@ -1,18 +1,24 @@
 import Engine
 import Glibc
+import Host
 import Logging
 import NIOConcurrencyHelpers
 import Server
 import Wire
 
 /// Follows the log into a folder of files; never in the way of the feed.
-public struct FileSink: Sendable {
+public actor FileSink {
     public struct Options: Sendable {
         public var folder: String
         public var segmentBytes = 64 << 20
         public var keepDays = 30
 
         public init(folder: String) { self.folder = folder }
+    }
+
+    private nonisolated let executor = QueueExecutor("caravan.sink.files")
+    public nonisolated var unownedExecutor: UnownedSerialExecutor {
+        executor.asUnownedSerialExecutor()
     }
 
     private let options: Options
@@ -31,21 +37,17 @@ public struct FileSink: Sendable {
     private static let pageLines = 1_000
 
     /// Where it has come to, which a folder that has gone does not say.
-    private struct Progress {
-        var log: String
-        var seq: Int
-    }
+    private var reached: (log: String, seq: Int)?
+    private var isWell = true
 
     /// Runs until it is cancelled. What goes wrong with the folder or the log is tried again.
     public func run() async {
-        var wasWell = true
-        var progress: Progress?
         while !Task.isCancelled {
             do {
-                try await follow(&progress)
+                try await follow()
             } catch {
                 if Task.isCancelled { return }
-                if wasWell {
+                if isWell {
                     logger.error(
                         "the output cannot be written into files; trying on",
                         metadata: [
@@ -53,16 +55,14 @@ public struct FileSink: Sendable {
                             "hint": "systemd lets it write where ReadWritePaths says",
                         ])
                 }
-                wasWell = false
+                isWell = false
                 try? await Task.sleep(for: .seconds(2))
-                continue
             }
-            wasWell = true
         }
     }
 
     /// Follows one log until it is another one.
-    private func follow(_ progress: inout Progress?) async throws {
+    private func follow() async throws {
         guard let place = hub.place else {
             await hub.wait(after: .max, of: "")
             return
@@ -71,8 +71,8 @@ public struct FileSink: Sendable {
         if folder.log != place.log { try folder.begin(log: place.log) }
         // A folder that is new begins where this process began: it is no copy of the past.
         // One that went while it was written goes on where it was.
-        let reached = progress?.log == place.log ? progress?.seq : nil
-        var cursor = folder.last ?? reached ?? place.beginning
+        let before = reached?.log == place.log ? reached?.seq : nil
+        var cursor = folder.last ?? before ?? place.beginning
         if cursor > place.last {
             throw SinkFailure(
                 words:
@@ -89,7 +89,9 @@ public struct FileSink: Sendable {
                 }
                 try folder.append(lines)
                 cursor = end.seq
-                progress = Progress(log: place.log, seq: cursor)
+                reached = (place.log, cursor)
+                if !isWell { logger.notice("the output is written into files again") }
+                isWell = true
                 if lines.count == FileSink.pageLines { continue }
             }
             folder.sync()

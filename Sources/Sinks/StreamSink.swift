@@ -9,9 +9,14 @@ import Wire
 
 /// The output on stdout, for the journal and for containers: as it is, or as people read it. From the
 /// start of the process on; whoever wants each line exactly once reads files or a tail.
-public struct StreamSink: Sendable {
+public actor StreamSink {
     public enum Form: String, Sendable, CaseIterable {
         case json, text
+    }
+
+    private nonisolated let executor = QueueExecutor("caravan.sink.stdout")
+    public nonisolated var unownedExecutor: UnownedSerialExecutor {
+        executor.asUnownedSerialExecutor()
     }
 
     private let form: Form

@@ -1,5 +1,6 @@
 import Dispatch
 import Engine
+import Host
 import Tracking
 import Wire
 

@@ -447,6 +447,40 @@ private func event(_ number: Int, _ place: String = "KZHOR") -> String {
         #expect(daemon.stop() == 0)
     }
 
+    /// A reader of stdout that stands still holds up nobody else, and no stop.
+    @Test func aReaderThatStandsStillHoldsUpNobody() throws {
+        let cluster = try TestCluster()
+        let pipe = cluster.folder.path + "/pipe"
+        #expect(mkfifo(pipe, 0o600) == 0)
+        // Open, and never read.
+        let reader = open(pipe, O_RDWR | O_CLOEXEC)
+        defer { close(reader) }
+        let daemon = try DaemonProcess(
+            cluster: cluster,
+            settings: [
+                "output.stdout=json", "eta.interval-seconds=0", "eta.change-minutes=0",
+                "eta.change-share=0", "alerts.backlog-minutes=100000",
+            ],
+            launcher: ["sh", "-c", "exec \"$0\" \"$@\" >\(pipe)"])
+        let lines = try Shell.run([
+            DaemonProcess.program("caravan"), "simulate", "--seed", "8", "--days", "4",
+            "--per-day", "200",
+        ])
+        // More than a pipe holds.
+        let file = cluster.folder.path + "/lines"
+        try lines.write(toFile: file, atomically: true, encoding: .utf8)
+        _ = try Shell.run(
+            [DaemonProcess.program("caravan"), "push", "--server", daemon.feed, "--quiet", file],
+            status: nil)
+        #expect(try daemon.output().reduce(0) { $0 + $1.utf8.count } > 1 << 17)
+        try push(daemon, 1...3)
+        #expect(
+            try cluster.rows("select count(*) from event where container = 'CSQU3054383'") == ["3"])
+        let began = LineSocket.now()
+        #expect(daemon.stop() == 0)
+        #expect(LineSocket.now() - began < 10)
+    }
+
     // MARK: Manual
 
     /// The man pages say everything that the programs and the settings do, in a form that man takes.
