@@ -45,7 +45,9 @@ public struct DatabaseInspection: Sendable {
     /// By PostgreSQL's time zones; 300 since Kazakhstan has one zone (1 March 2024, tz 2024a).
     public let almatyOffsetMinutes: Int?
     public let standbys: [Standby]
-    /// Nil where the schema is not there, or not this program's.
+    /// Tables of the schema that somebody has dropped.
+    public private(set) var missingTables: [String] = []
+    /// Nil where the schema is not there, not whole, or not this program's.
     public private(set) var log: Log?
     public private(set) var consumers: [Consumer] = []
     public private(set) var posts: [PostOverview] = []
@@ -57,7 +59,7 @@ public struct DatabaseInspection: Sendable {
         _ conninfo: String, clock: @Sendable () -> Instant
     ) async throws(StoreFailure) -> DatabaseInspection {
         var found = try DatabaseInspection(try Connection(conninfo, deadlineSeconds: 20), clock)
-        guard found.schemaVersion == newestSchema else { return found }
+        guard found.log != nil else { return found }
         let store = PostgresLog(StoreOptions(conninfo: conninfo, clock: { .unset }))
         found.posts = try await store.roster()
         return found
@@ -92,9 +94,23 @@ public struct DatabaseInspection: Sendable {
             "select max(version)::int8 from schema_version", [], "reading the schema version")
         schemaVersion = schema.isNull(0, 0) ? nil : Int(schema.integer(0, 0))
         guard schemaVersion == Migrations.newest else { return }
+        missingTables = try DatabaseInspection.readMissing(connection)
+        guard missingTables.isEmpty else { return }
         let log = try DatabaseInspection.readLog(connection)
         self.log = log
         consumers = try DatabaseInspection.readConsumers(connection, log)
+    }
+
+    private static func readMissing(
+        _ connection: borrowing Connection
+    ) throws(StoreFailure) -> [String] {
+        let names = Archive.tables.map(\.name) + ["head", "writer_lease"]
+        let answer = try connection.query(
+            """
+            select name from unnest(string_to_array($1::text, ',')) as name
+                where to_regclass(name) is null order by 1
+            """, [.text(names.joined(separator: ","))], "looking for tables")
+        return (0..<answer.rows).map { answer.text($0, 0) ?? "" }
     }
 
     private static func readSettings(

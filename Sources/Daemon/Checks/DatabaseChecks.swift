@@ -142,6 +142,17 @@ struct DatabaseChecks {
                     advice: "install the caravan that made it, or a newer one")
             ]
         }
+        if !facts.missingTables.isEmpty {
+            return [
+                Finding(
+                    .bad, "schema",
+                    "tables are missing that version \(version) has: "
+                        + facts.missingTables.joined(separator: ", "),
+                    advice:
+                        "somebody dropped them: restore a backup, or import an archive into a new "
+                        + "database")
+            ]
+        }
         return [Finding(.good, "schema", "version \(version)")]
     }
 
