@@ -172,9 +172,10 @@ public struct WriterLoop<Store: LogStore> {
         counts.stored -= base.stored
         counts.duplicate -= base.duplicate
         counts.quarantined -= base.quarantined
-        // Looks at every container: less often than the rest.
+        // Looks at every container: the less often, the more there are.
+        let interval = Double(10 + engine.liveContainers / 20_000)
         let isTimeForAlerts =
-            countedAlertsAt == .unset || now.minutes(since: countedAlertsAt) * 60 >= 10
+            countedAlertsAt == .unset || now.minutes(since: countedAlertsAt) * 60 >= interval
         if isTimeForAlerts { countedAlertsAt = now }
         figures.report(
             WriterReport(
