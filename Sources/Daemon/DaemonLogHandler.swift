@@ -37,7 +37,12 @@ public struct DaemonLogHandler: LogHandler {
         let message = event.message.description
         var text = ""
         if event.level >= .info {
-            let verdict = repeats.judge(message, seconds: LogRepeats.now())
+            // A setting, a number or a stream is a fact of its own; of the rest the words tell.
+            let fact = ["seq", "setting", "stream"].compactMap {
+                event.metadata?[$0]?.description
+            }.joined(separator: " ")
+            let verdict = repeats.judge(
+                fact.isEmpty ? message : message + " " + fact, seconds: LogRepeats.now())
             for (message, count) in verdict.summaries {
                 text += line(.notice, "\(message) (the same \(count) times more)", [:])
             }

@@ -24,7 +24,13 @@ public final class RunFolder: Sendable {
             throw ValidationFailure("run.folder: \(error.description)")
         }
         lock = try RunFolder.open(path + "/caravand.lock", "run.folder")
-        guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
+        // Whoever only looks whether somebody has it lets go at once.
+        var isOurs = flock(lock, LOCK_EX | LOCK_NB) == 0
+        for _ in 0..<5 where !isOurs {
+            usleep(20_000)
+            isOurs = flock(lock, LOCK_EX | LOCK_NB) == 0
+        }
+        guard isOurs else {
             let owner = RunFolder.read(lock).trimmed
             close(lock)
             throw ValidationFailure(

@@ -113,6 +113,11 @@ extension Daemon {
                     "a setting has changed that counts from the next start on",
                     metadata: ["setting": "\(setting.key)"])
             }
+            if fresh.conninfo != plan.conninfo {
+                logger.warning(
+                    "the database's address or password has changed; it counts from the next start on"
+                )
+            }
             for warning in fresh.settings.warnings { logger.warning("\(warning)") }
             logger.notice("configuration, network, certificates and posts are read anew")
             warnOfEnds(house)
@@ -128,7 +133,8 @@ extension Daemon {
     func metrics(_ house: Services) -> String {
         MetricsText(
             figures: house.figures.snapshot, state: house.status.state,
-            isLeader: house.status.writer == nil && house.status.state != .noDatabase,
+            isLeader: house.status.writer == nil && house.status.state != .noDatabase
+                && house.status.state != .readOnly,
             lostLines: house.status.lostLines, connections: house.listeners.connectionCounts,
             validity: house.listeners.validity, version: Version.number
         ).text

@@ -55,8 +55,11 @@ public final class ByteFile: Sendable {
 /// What the system refused, with its reason.
 public struct HostFailure: Error, CustomStringConvertible {
     public let description: String
+    /// errno(3).
+    public let code: Int32
 
     init(_ operation: String, _ code: Int32) {
+        self.code = code
         description = "\(operation): \(String(cString: strerror(code)))"
     }
 }

@@ -360,6 +360,8 @@ final class TailHandler: ChannelDuplexHandler {
 
     /// The log that this tail reads is another one now.
     func logHasChanged() {
+        // What was confirmed of the other one says nothing of this one.
+        confirmed = written
         refuse("the log was restored to an older state; its numbers begin anew", .shutdown)
     }
 

@@ -41,11 +41,12 @@ public final class TailHub: Sendable {
     public func begin(log: String, last: Int) {
         let (loops, hasChanged) = state.withLockedValue { state -> ([TailLoop], Bool) in
             let hasChanged = state.isReady && (state.log != log || last < state.last)
+            // Of another log too it is where this process first saw it.
+            if state.beginning == nil || state.log != log { state.beginning = last }
             state.log = log
             state.last = last
             state.first = last + 1
             state.isReady = true
-            if state.beginning == nil { state.beginning = last }
             return (Array(state.loops.values), hasChanged)
         }
         wakeWaiting()

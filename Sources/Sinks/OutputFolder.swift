@@ -36,6 +36,8 @@ public final class OutputFolder {
             try open(segment)
             if last != nil { break }
         }
+        // Its name says where the first one begins, whatever became of what was in it.
+        if last == nil, let first = segments.first { last = first - 1 }
     }
 
     /// The lock of a folder that is fit to be written into.

@@ -52,8 +52,14 @@ public actor StreamSink {
                     try ByteFile.standardOutput.write(lines.flatMap(rendered))
                     continue
                 }
-            } catch is HostFailure {
-                return logger.error("nobody reads stdout any more: no output goes there")
+            } catch let failure as HostFailure {
+                if failure.code == EPIPE {
+                    return logger.error("nobody reads stdout any more: no output goes there")
+                }
+                logger.error(
+                    "output lines are missing on stdout", metadata: ["cause": "\(failure)"])
+                try? await Task.sleep(for: .seconds(1))
+                continue
             } catch {
                 try? await Task.sleep(for: .seconds(1))
                 continue

@@ -104,6 +104,14 @@ public enum Archive {
         return out.bytes
     }
 
+    /// Hours go by, and whoever is at the other end of a pipe may think. What is written here is read by
+    /// sessions with other habits: times are written in one way.
+    private static let patient = """
+        set local statement_timeout = 0; set local lock_timeout = 0;
+        set local idle_in_transaction_session_timeout = 0;
+        set local datestyle = 'ISO, YMD'; set local timezone = 'UTC'
+        """
+
     // MARK: Out
 
     /// Writes the log as of one moment; the feed goes on meanwhile. A snapshot goes with it where the log
@@ -115,10 +123,7 @@ public enum Archive {
         let operation = "writing the archive"
         // What takes hours must not be cut off for being idle in between.
         try connection.run(
-            """
-            begin isolation level repeatable read read only;
-            set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0
-            """, operation)
+            "begin isolation level repeatable read read only;" + patient, operation)
         try demandSchema(connection, operation)
         let head = try connection.query(
             """
@@ -192,7 +197,7 @@ public enum Archive {
     ) throws -> Summary {
         let connection = try Connection(conninfo, deadlineSeconds: 3_600)
         let operation = "reading the archive"
-        try connection.run("begin; set local statement_timeout = 0", operation)
+        try connection.run("begin;" + patient, operation)
         try demandSchema(connection, operation)
         let empty = try connection.query(
             "select 1 from head where batch = 0 and epoch = 0 for update", [], operation)
@@ -271,14 +276,15 @@ public enum Archive {
     ) throws {
         let connection = try Connection(conninfo, deadlineSeconds: 3_600)
         let operation = "reading the log"
-        try connection.run("begin isolation level repeatable read read only", operation)
+        try connection.run(
+            "begin isolation level repeatable read read only;" + patient, operation)
         try demandSchema(connection, operation)
         var last = 0
         while true {
             let found = try connection.query(
                 """
                 select batch, (extract(epoch from recorded_at) * 1e6)::int8, lines from batch
-                    where batch > $1::int8 order by batch limit 100
+                    where batch > $1::int8 order by batch limit 10
                 """, [.integer(last)], operation)
             if found.rows == 0 { break }
             for row in 0..<found.rows {

@@ -22,16 +22,21 @@ public struct ConnectionString: Sendable {
         }
         defer { PQconninfoFree(parsed) }
         // Else libpq would name it, and it is a part of the password.
-        let portFlaw = Flaw(
-            description:
-                "database.url: the port is no number. In a URI / @ : and % of a password are "
-                + "written %2F %40 %3A %25; or put it into database.password-file")
+        let mixedUp = Flaw(
+            description: "database.url: its host or port cannot be one. In a URI / @ : and % of a "
+                + "password are written %2F %40 %3A %25; or put it into database.password-file")
         var at = parsed
         while let key = at.pointee.keyword {
             if let value = at.pointee.val {
                 let (key, value) = (String(cString: key), String(cString: value))
                 if key == "port", value.contains(where: { !$0.isNumber && $0 != "," }) {
-                    throw portFlaw
+                    throw mixedUp
+                }
+                // At the beginning it names a socket that is no file.
+                if key == "host",
+                    value.split(separator: ",").contains(where: { $0.dropFirst().contains("@") })
+                {
+                    throw mixedUp
                 }
                 options.append((key, value))
             }

@@ -8,7 +8,10 @@ public enum Migrator {
     /// Applies what is missing, each migration in a transaction of its own; two migrators at a time
     /// wait for each other. Returns the names of those applied. Refuses a database that is newer.
     public static func migrate(_ conninfo: String) throws(StoreFailure) -> [String] {
-        let connection = try Connection(conninfo)
+        let connection = try Connection(conninfo, deadlineSeconds: 3_600)
+        // What is long in the tables takes its time here.
+        try connection.run(
+            "set statement_timeout = 0; set lock_timeout = '60s'", "preparing to migrate")
         try Writer.demandUTF8(connection)
         try connection.run("select pg_advisory_lock(4702394921427289928)", "waiting for migrators")
         try connection.run(

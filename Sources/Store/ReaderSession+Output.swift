@@ -83,7 +83,8 @@ extension ReaderSession {
                 "begin; set local synchronous_commit = local", "confirming a consumer's cursor")
             let answer = try connection.query(
                 """
-                insert into consumer (consumer, seq) select $1, $2::int8
+                insert into consumer (consumer, seq)
+                    select $1, least($2::int8, (select seq from head))
                     where (select count(*) from consumer where consumer <> $1) < $3::int8
                     on conflict (consumer) do update
                     set seq = greatest(consumer.seq, excluded.seq), confirmed_at = now()

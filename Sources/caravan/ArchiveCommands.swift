@@ -64,7 +64,10 @@ struct Export: AsyncParsableCommand {
             }
             try file.write(pending)
             if out != "-" {
-                fsync(file.descriptor)
+                guard fsync(file.descriptor) == 0 else {
+                    throw Failure(
+                        "\(beside) is not on the disk: \(String(cString: strerror(errno)))")
+                }
                 guard rename(beside, out) == 0 else {
                     throw Failure("\(out) cannot be made: \(String(cString: strerror(errno)))")
                 }

@@ -55,6 +55,7 @@ struct Migrate: AsyncParsableCommand {
             let applied: [String]
             do { applied = try Migrator.migrate(conninfo) } catch let error as StoreFailure
                 where error.kind == .unavailable
+                && error.operation.hasPrefix("connecting")
             {
                 Console.error("caravan: \(error)")
                 throw ExitCode(3)

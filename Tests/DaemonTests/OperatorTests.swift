@@ -254,6 +254,7 @@ private func event(_ number: Int, _ place: String = "KZHOR") -> String {
         "feed.listen=tls:127.0.0.1:7602", "feed.listen=127.0.0.1:7601,127.0.0.1:7601",
         "feed.listen=127.0.0.1:7611", "feed.listen=:7601", "feed.listen=unix:caravand.lock",
         "database.url=postgresql://caravan:SEC/RET@PW@127.0.0.1/caravan",
+        "database.url=postgresql://caravan:SECRET@PW@127.0.0.1/caravan",
     ])
     func whatKeepsItFromStartingIsFoundBefore(_ setting: String) throws {
         let url = setting.hasPrefix("database") ? [] : ["--set", "database.url=host=/nowhere"]

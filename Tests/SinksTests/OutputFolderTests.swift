@@ -96,6 +96,13 @@ private func line(_ seq: Int, padding: Int = 0) -> OutputLine {
         #expect(try numbers() == [1, 2, 3])
     }
 
+    /// A power failure may leave nothing of the first segment but its name.
+    @Test func theNameOfTheFirstSegmentSaysWhereToGoOn() throws {
+        do { try open().append([line(7)]) }
+        try Data().write(to: URL(fileURLWithPath: path + "/output-7.ndjson"))
+        #expect(try open().last == 6)
+    }
+
     @Test func numbersThatAreMissingAreSaid() throws {
         let folder = try open()
         try folder.append([line(1), line(5)])

@@ -66,12 +66,18 @@ struct FileChecks {
 
     private func secrets() -> [Finding] {
         var found: [Finding] = []
-        if let file,
-            (try? ConnectionString(plan.settings.text("database.url")))?.holdsPassword == true,
-            let finding = FileChecks.secret(
-                file, "configuration", "it holds the database's password")
-        {
-            found.append(finding)
+        let url = plan.settings.text("database.url")
+        let holdsPassword = (try? ConnectionString(url))?.holdsPassword == true
+        for path in file.map({ [$0] + Settings.fragments(of: $0) }) ?? [] where holdsPassword {
+            // Of the files the one that says it.
+            guard (try? String(contentsOfFile: path, encoding: .utf8))?.contains(url) == true else {
+                continue
+            }
+            if let finding = FileChecks.secret(
+                path, "configuration", "it holds the database's password")
+            {
+                found.append(finding)
+            }
         }
         let password = plan.settings.text("database.password-file")
         if !password.isEmpty,

@@ -129,8 +129,9 @@ public struct WriterLoop<Store: LogStore> {
     private mutating func lead(changes: [ConfigChange]) async throws(StoreFailure) {
         base = engine.counts
         status.set(.ok)
-        self.changes = changes + (inForce?.changes ?? [])
+        // In this order: what is newer than what is taken here is heard of later.
         _ = inForce?.takeChanges()
+        self.changes = changes + (inForce?.changes ?? [])
         try await turn([], changes: self.changes)
         while !(inbox.isStopped && inbox.isEmpty) {
             await wait()
