@@ -151,7 +151,8 @@ let package = Package(
         tests(
             "DaemonTests",
             [
-                "TestKit", "Daemon", "Client", "Store", "Simulation", "Wire", "Tracking", "TLS",
+                "TestKit", "Daemon", "Host", "Client", "Store", "Simulation", "Wire", "Tracking",
+                "TLS",
                 "caravan", "caravand",
             ]),
     ]

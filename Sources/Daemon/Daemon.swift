@@ -1,6 +1,7 @@
 import Engine
 import FoundationEssentials
 import Glibc
+import Host
 import Logging
 import NIOCore
 import Server
@@ -47,12 +48,7 @@ public struct Daemon: Service {
 
     public func run() async throws {
         raiseDescriptors()
-        let wall: @Sendable () -> Instant = {
-            var now = timespec()
-            clock_gettime(CLOCK_REALTIME, &now)
-            return Instant(
-                microseconds: Int64(now.tv_sec) * 1_000_000 + Int64(now.tv_nsec) / 1_000)
-        }
+        let wall: @Sendable () -> Instant = { Instant(microseconds: HostClock.wallMicroseconds) }
         let logger = logger
         let run = run
         let store = PostgresLog(

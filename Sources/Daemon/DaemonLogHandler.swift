@@ -42,7 +42,8 @@ public struct DaemonLogHandler: LogHandler {
                 event.metadata?[$0]?.description
             }.joined(separator: " ")
             let verdict = repeats.judge(
-                fact.isEmpty ? message : message + " " + fact, seconds: LogRepeats.now())
+                fact.isEmpty ? message : message + " " + fact,
+                seconds: Double(HostClock.steadyMicroseconds) / 1e6)
             for (message, count) in verdict.summaries {
                 text += line(.notice, "\(message) (the same \(count) times more)", [:])
             }
@@ -61,10 +62,8 @@ public struct DaemonLogHandler: LogHandler {
             text += " \(key)=" + Printable.text(DaemonLogHandler.quoted(value.description))
         }
         if isJournal { return "<\(DaemonLogHandler.priority(level))>\(text)\n" }
-        var now = timespec()
-        clock_gettime(CLOCK_REALTIME, &now)
-        let instant = Instant(microseconds: Int64(now.tv_sec) * 1_000_000)
-        return "\(TimeText.string(instant)) \(level) \(text)\n"
+        let second = HostClock.wallMicroseconds / 1_000_000 * 1_000_000
+        return "\(TimeText.string(Instant(microseconds: second))) \(level) \(text)\n"
     }
 
     private static func quoted(_ value: String) -> String {
@@ -134,11 +133,5 @@ final class LogRepeats: Sendable {
             sayings[message] = saying
             return (isSaid, summaries.sorted { $0.message < $1.message })
         }
-    }
-
-    static func now() -> Double {
-        var now = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &now)
-        return Double(now.tv_sec) + Double(now.tv_nsec) / 1e9
     }
 }

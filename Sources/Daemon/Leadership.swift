@@ -29,17 +29,16 @@ extension Daemon {
                 if Task.isShuttingDownGracefully { break }
                 if failure.kind == .fatal { throw failure }
                 let hint =
-                    failure.state == "42883" || failure.state == "42P01"
-                    ? " (run caravan migrate)" : ""
-                house.status.set(
-                    failure.daemonState,
-                    because: failure.kind == .unprepared
-                        ? "its schema is missing or older, or not this account's: caravan migrate"
-                        : nil)
+                    failure.kind == .unprepared
+                    ? "its schema is missing or older, or not this account's: caravan migrate" : nil
+                house.status.set(failure.daemonState, because: hint)
                 logger.error(
                     failure.kind == .fenced
                         ? "another daemon writes now" : "the log is out of reach; trying again",
-                    metadata: ["cause": "\(failure)\(hint)", "attempt": "\(attempt + 1)"])
+                    metadata: [
+                        "cause": "\(failure)\(hint.map { "; \($0)" } ?? "")",
+                        "attempt": "\(attempt + 1)",
+                    ])
                 await pause(Backoff.seconds(attempt))
                 attempt += 1
             }
@@ -125,6 +124,7 @@ extension Daemon {
         defer {
             maintenance.cancel()
             replaying.cancel()
+            if !Task.isShuttingDownGracefully { house.figures.rest() }
         }
         var loop = WriterLoop(
             recovered: recovered, store: house.store, inbox: house.inbox, hub: house.hub,

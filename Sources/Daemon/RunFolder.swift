@@ -103,9 +103,8 @@ public final class RunFolder: Sendable {
         }
         if let boot = text("/proc/sys/kernel/random/boot_id") { return boot }
         guard let machine = text("/etc/machine-id") else { return UUID().uuidString }
-        let started =
-            ProcessFigures.seconds(CLOCK_REALTIME) - ProcessFigures.seconds(CLOCK_BOOTTIME)
-        return "\(machine)@\(Int(started / 60))"
+        let started = HostClock.wallMicroseconds - HostClock.upMicroseconds
+        return "\(machine)@\(started / 60_000_000)"
     }
 
     private static var processNamespace: String {

@@ -1,5 +1,6 @@
 import FoundationEssentials
 import Glibc
+import Host
 
 /// What systemd is told, by the protocol of sd_notify(3): one datagram a message to the socket that
 /// NOTIFY_SOCKET names. Where none is named nothing is said.
@@ -34,10 +35,7 @@ public struct ServiceManager: Sendable {
 
     /// The configuration is read anew; `ready` ends that.
     func reloading() {
-        var now = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &now)
-        let microseconds = Int64(now.tv_sec) * 1_000_000 + Int64(now.tv_nsec) / 1_000
-        tell("RELOADING=1\nMONOTONIC_USEC=\(microseconds)")
+        tell("RELOADING=1\nMONOTONIC_USEC=\(HostClock.steadyMicroseconds)")
     }
 
     private func tell(_ message: String) {

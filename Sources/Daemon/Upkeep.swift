@@ -84,17 +84,19 @@ extension Daemon {
             guard let end, end < now else { continue }
             logger.error(
                 "a file of TLS is past its time: encrypted connections fail",
-                metadata: ["file": "\(file)", "ended": "\(Instant(microseconds: end * 1_000_000))"])
+                metadata: [
+                    "file": "\(file)",
+                    "ended": "\(TimeText.string(Instant(microseconds: end * 1_000_000)))",
+                ])
         }
     }
 
     /// Writes a file that everybody may read, whole or not at all; returns why it could not.
     private static func write(_ text: String, to path: String) -> String? {
-        let beside = path + ".new"
         do {
-            try ByteFile(writing: beside).write(text.utf8)
-            chmod(beside, 0o644)
-            guard rename(beside, path) == 0 else { return String(cString: strerror(errno)) }
+            let fresh = try Replacement(of: path, mode: 0o644)
+            try fresh.file.write(text.utf8)
+            try fresh.commit()
             return nil
         } catch { return error.description }
     }

@@ -22,6 +22,14 @@ public final class ByteFile: Sendable {
         guard descriptor >= 0 else { throw HostFailure("\(path) cannot be written", errno) }
     }
 
+    /// One that is not there yet, with this mode whatever the umask is.
+    fileprivate init(fresh path: String, mode: mode_t) throws(HostFailure) {
+        descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard descriptor >= 0, fchmod(descriptor, mode) == 0 else {
+            throw HostFailure("\(path) cannot be written", errno)
+        }
+    }
+
     deinit { if descriptor > 2 { close(descriptor) } }
 
     /// Writes all of it, or throws.
@@ -49,6 +57,30 @@ public final class ByteFile: Sendable {
             if count == 0 { return all }
             all += space[..<count]
         }
+    }
+}
+
+/// A file that takes another's place whole or not at all: written beside, then renamed.
+public struct Replacement: Sendable {
+    public let file: ByteFile
+    private let path: String
+    private let beside: String
+
+    /// `mode`: who may read it. What lies beside from before goes, and nothing that somebody else has put
+    /// there is followed.
+    public init(of path: String, mode: mode_t) throws(HostFailure) {
+        self.path = path
+        beside = path + ".new"
+        unlink(beside)
+        file = try ByteFile(fresh: beside, mode: mode)
+    }
+
+    /// From now on it is what the name leads to. `isDurable`: on the disk before that.
+    public func commit(isDurable: Bool = false) throws(HostFailure) {
+        if isDurable, fsync(file.descriptor) != 0 {
+            throw HostFailure("\(beside) is not on the disk", errno)
+        }
+        guard rename(beside, path) == 0 else { throw HostFailure("\(path) cannot be made", errno) }
     }
 }
 

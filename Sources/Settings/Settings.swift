@@ -145,6 +145,14 @@ public struct Settings: Sendable {
         }
     }
 
+    /// It is stated, and says something else than its default.
+    public func differs(_ setting: Setting) -> Bool {
+        let fallback = setting.fallback.split(separator: ",").joined(separator: ", ")
+        let shown = shown(setting)
+        return stated.contains(setting.key) && shown != fallback
+            && (Double(shown) == nil || Double(shown) != Double(fallback))
+    }
+
     /// A setting as it would stand in the file.
     public func shown(_ setting: Setting) -> String {
         let key = setting.key

@@ -43,12 +43,9 @@ public final class OutputFolder {
     /// The lock of a folder that is fit to be written into.
     private static func open(folder path: String) throws(SinkFailure) -> Int32 {
         if mkdir(path, 0o750) != 0, errno != EEXIST { throw SinkFailure("making \(path)") }
-        var entry = stat()
-        guard stat(path, &entry) == 0, entry.st_mode & S_IFMT == S_IFDIR else {
-            throw SinkFailure(words: "\(path) is no folder")
-        }
-        guard entry.st_mode & 0o002 == 0 else {
-            throw SinkFailure(words: "everybody may write into \(path): chmod o-w it")
+        // Its group may be that of its readers; nobody else has a hand in it.
+        do { try PrivateFolder.check(path, forbidden: 0o002) } catch {
+            throw SinkFailure(words: error.description)
         }
         // One writer at a time: two would each have their own idea of what comes next.
         let lock = Glibc.open(path + "/.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)

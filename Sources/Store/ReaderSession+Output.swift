@@ -147,6 +147,7 @@ extension ReaderSession {
                     return nil
                 }
                 return StoredLine(
+                    batch: Int(rows.integer(row, 0)),
                     received: Instant(
                         microseconds: rows.integer(row, 2) + BinaryRow.epochMicroseconds),
                     post: rows.text(row, 3), identity: ReaderSession.identity(rows.text(row, 4)),
@@ -158,6 +159,7 @@ extension ReaderSession {
 
 /// A line as it was sent, with who sent it and when it came.
 public struct StoredLine: Sendable {
+    public var batch: Int
     public var received: Instant
     /// nil: nobody in particular.
     public var post: String?

@@ -39,10 +39,9 @@ struct Export: AsyncParsableCommand {
     func run() async throws {
         try await Console.failing {
             let conninfo = try await options.conninfo()
-            umask(0o077)
-            // Beside, then renamed: what has the name is whole.
-            let beside = out + ".part"
-            let file = out == "-" ? ByteFile.standardOutput : try ByteFile(writing: beside)
+            // What has the name is whole.
+            let fresh = out == "-" ? nil : try Replacement(of: out, mode: 0o600)
+            let file = fresh?.file ?? .standardOutput
             var pending: [UInt8] = []
             func put(_ bytes: [UInt8]) throws {
                 pending += bytes
@@ -63,15 +62,7 @@ struct Export: AsyncParsableCommand {
                 summary = "log \(done.log) up to batch \(done.batch), \(done.rows) rows"
             }
             try file.write(pending)
-            if out != "-" {
-                guard fsync(file.descriptor) == 0 else {
-                    throw Failure(
-                        "\(beside) is not on the disk: \(String(cString: strerror(errno)))")
-                }
-                guard rename(beside, out) == 0 else {
-                    throw Failure("\(out) cannot be made: \(String(cString: strerror(errno)))")
-                }
-            }
+            try fresh?.commit(isDurable: true)
             Console.error(summary)
         }
     }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Daemon
 import FoundationEssentials
 import Glibc
+import Host
 import Settings
 import Wire
 
@@ -46,25 +47,16 @@ enum Console {
     /// What we say about what went wrong. A stranger's words in it act on nothing; a terminal that is
     /// gone is no reason to end before what is under way has ended well.
     static func error(_ text: String) {
-        put(Array((Printable.text(text, keepingLineFeeds: true) + "\n").utf8), to: 2)
+        ByteFile.standardError.say(Printable.text(text, keepingLineFeeds: true) + "\n")
     }
 
     /// Lines of JSON, or another program's bytes: on a terminal nothing in them acts on it.
     static func write(_ bytes: [UInt8]) {
-        guard Terminal.isTerminal else { return put(bytes, to: 1) }
+        guard Terminal.isTerminal else { return (try? ByteFile.standardOutput.write(bytes)) ?? () }
         let lines = String(decoding: bytes, as: UTF8.self)
             .split(separator: "\n", omittingEmptySubsequences: false)
-        put(Array(lines.map { Printable.json(String($0)) }.joined(separator: "\n").utf8), to: 1)
-    }
-
-    private static func put(_ bytes: [UInt8], to file: Int32) {
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { Glibc.write(file, $0.baseAddress, $0.count) }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { return }
-            rest = rest.dropFirst(count)
-        }
+        ByteFile.standardOutput.say(
+            lines.map { Printable.json(String($0)) }.joined(separator: "\n"))
     }
 
     /// Says what went wrong on stderr and ends with status 1.

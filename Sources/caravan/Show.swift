@@ -13,8 +13,8 @@ struct Show: AsyncParsableCommand {
         abstract:
             "A container's or shipment's journey: what happened, what is expected, what is late.",
         discussion: """
-            Reads the daemon's snapshots, which follow the log by a second when it is quiet and by
-            at most a minute under load.
+            Reads the daemon's snapshots, and of a container what was reported since. Plans follow within a
+            second when it is quiet, and within a minute under load.
 
             EXAMPLES
               caravan show MSKU0308961
@@ -78,16 +78,33 @@ struct Show: AsyncParsableCommand {
                 containers.removeAll { $0 == number }
                 containers.insert(number, at: 0)
             }
+            var lines: [ContainerNumber: [StoredLine]] = [:]
+            for container in containers {
+                let found = try await store.lines(of: container)
+                Show.catchUp(&engine, found.filter { $0.batch > snapshot.batch })
+                lines[container] = found
+            }
             let views = containers.compactMap { engine.view($0, now: seen) }
             guard !views.isEmpty else { throw Failure(Show.unknown(name)) }
             for view in views {
-                let reports = ReportList(view, lines: try await store.lines(of: view.container))
+                let reports = ReportList(view, lines: lines[view.container] ?? [])
                 if Terminal.isTerminal {
                     JourneyDrawing(now: seen).draw(view, reports)
                 } else {
                     JourneyText.write(view, reports)
                 }
             }
+        }
+    }
+
+    /// Takes in what was reported since the snapshot: what is acknowledged is shown.
+    private static func catchUp(_ engine: inout Engine, _ lines: [StoredLine]) {
+        for line in lines {
+            var chunk = FeedChunk(
+                source: 0, origin: Origin(post: line.post ?? ""), text: line.bytes + [0x0A],
+                parser: FeedParser())
+            chunk.isLogged = true
+            _ = engine.step([chunk], changes: [], now: line.received)
         }
     }
 

@@ -22,6 +22,7 @@ struct TailPrinter {
         case "gap":
             let (from, to) = (object.integer("from") ?? 0, object.integer("to") ?? 0)
             return terminal.paint("lines \(from) to \(to) are no longer kept", .yellow)
+        case "score": return score(object)
         case "welcome", "heartbeat", "caught-up": return nil
         default:
             if let error = shown(object, "error") { return terminal.paint(error, .red) }
@@ -105,6 +106,23 @@ struct TailPrinter {
         let cells = String(repeating: "█", count: full) + String(repeating: "░", count: 5 - full)
         let ink: Terminal.Ink = probability >= 0.6 ? .red : probability >= 0.4 ? .yellow : .green
         return terminal.paint(cells, ink) + String(format: "%3.0f%%", probability * 100)
+    }
+
+    /// How good the forecasts were, in one line; `caravan show --scores` has the rest.
+    private func score(_ object: FlatObject) -> String {
+        let rows = object.objects("horizons")
+        let arrivals = rows.reduce(0) { $0 + ($1.integer("arrivals") ?? 0) }
+        func mean(_ key: String) -> Double {
+            let sum = rows.reduce(0) {
+                $0 + Double($1.integer("arrivals") ?? 0) * ($1.number(key) ?? 0)
+            }
+            return sum / Double(max(1, arrivals))
+        }
+        let time = object.instant("time").map { Terminal.local($0, .utc) } ?? ""
+        return terminal.paint(time, .grey) + "  " + terminal.paint("score", .cyan)
+            + " \(arrivals) arrivals judged, "
+            + String(format: "%.0f%% within p10 to p90, ", mean("coverage") * 100)
+            + "mean error \(Terminal.span(mean("errorMinutes")))"
     }
 
     private func alert(_ object: FlatObject) -> String {

@@ -101,8 +101,4 @@ final class Progress {
 }
 
 /// The current time.
-func wallNow() -> Instant {
-    var now = timespec()
-    clock_gettime(CLOCK_REALTIME, &now)
-    return Instant(microseconds: Int64(now.tv_sec) * 1_000_000 + Int64(now.tv_nsec) / 1_000)
-}
+func wallNow() -> Instant { Instant(microseconds: HostClock.wallMicroseconds) }

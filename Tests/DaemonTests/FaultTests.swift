@@ -155,17 +155,7 @@ func replies(_ socket: LineSocket, upTo line: Int) throws -> [String] {
 
     @Test func aPromotedStandbyGoesOn() throws {
         let primary = try TestCluster()
-        let folder = primary.folder.path + "/standby"
-        let standby = try PrivateCluster(folder: folder)
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        _ = try Shell.run(["chown", "--reference=\(primary.folder.path)/pg", folder])
-        try primary.cluster.run(
-            "pg_basebackup",
-            [
-                "-h", primary.folder.path + "/pg", "-U", "caravan", "-D", standby.data, "-R", "-c",
-                "fast", "-X",
-                "stream",
-            ])
+        let standby = try primary.baseBackup("standby", options: ["-R", "-X", "stream"])
         try standby.startServer()
         defer { try? standby.stop(mode: "immediate") }
         // Nothing is acknowledged that the standby does not have.
@@ -173,7 +163,8 @@ func replies(_ socket: LineSocket, upTo line: Int) throws -> [String] {
         _ = try primary.rows("select pg_reload_conf()")
         let daemon = try DaemonProcess(
             cluster: primary,
-            conninfo: "host='\(primary.folder.path)/pg,\(folder)' port=5432,5432 user=caravan "
+            conninfo:
+                "host='\(primary.cluster.socketFolder),\(standby.socketFolder)' port=5432,5432 user=caravan "
                 + "dbname=caravan")
         let sender = TestSender(seed: 9, shipments: 300)
         var promoted = false

@@ -249,6 +249,22 @@ private func event(_ number: Int, _ place: String = "KZHOR") -> String {
         #expect(said.contains("1 lines replayed, 1 refused again"), "\(said)")
     }
 
+    /// What is acknowledged is shown, whether a snapshot has it yet or not.
+    @Test func showKnowsWhatIsInNoSnapshotYet() throws {
+        let cluster = try TestCluster()
+        let daemon = try DaemonProcess(cluster: cluster)
+        let socket = try LineSocket(daemon.feed)
+        try socket.send(event(1))
+        while let line = try socket.readLine(seconds: 30), !line.hasPrefix("{\"ack\"") {}
+        daemon.kill9()
+        #expect(try cluster.rows("select count(*) from journey") == ["0"])
+        let shown = try Shell.run([
+            DaemonProcess.program("caravan"), "show", "CSQU3054383", "--database",
+            cluster.conninfo,
+        ])
+        #expect(shown.contains("\"event\":\"GTIN\""))
+    }
+
     /// What would keep it from starting is no good configuration.
     @Test(arguments: [
         "feed.listen=tls:127.0.0.1:7602", "feed.listen=127.0.0.1:7601,127.0.0.1:7601",

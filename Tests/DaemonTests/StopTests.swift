@@ -1,5 +1,6 @@
 import Client
 import Foundation
+import Host
 import Store
 import TestKit
 import Testing

@@ -1,5 +1,6 @@
 import FoundationEssentials
 import Glibc
+import Host
 import Settings
 import Store
 import Tracking
@@ -58,11 +59,7 @@ public struct Doctor {
         }
     }
 
-    @Sendable static func now() -> Instant {
-        var now = timespec()
-        clock_gettime(CLOCK_REALTIME, &now)
-        return Instant(microseconds: Int64(now.tv_sec) * 1_000_000 + Int64(now.tv_nsec) / 1_000)
-    }
+    @Sendable static func now() -> Instant { Instant(microseconds: HostClock.wallMicroseconds) }
 }
 
 /// What `caravand --check-config` prints: what would run, and what of it is not there.
@@ -75,7 +72,7 @@ struct ConfigCheck {
         let files = file.map { [$0] + Settings.fragments(of: $0) } ?? []
         print("configuration: \(files.isEmpty ? "no file" : files.joined(separator: ", "))")
         print("  of \(Setting.all.count) settings these are not left to their defaults:")
-        for setting in Setting.all where settings.stated.contains(setting.key) {
+        for setting in Setting.all where settings.differs(setting) {
             let isAddress = setting.key == "database.url"
             let shown =
                 // Of an address that is written wrong, any part may be the password.

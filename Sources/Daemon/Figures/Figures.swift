@@ -54,6 +54,14 @@ public final class Figures: Sendable {
         }
     }
 
+    /// It writes no longer: what it knew as the writer would be told twice.
+    func rest() {
+        state.withLockedValue {
+            $0.report = nil
+            $0.alerts = OpenAlerts()
+        }
+    }
+
     func committed(lines: Int, seconds: Double) {
         state.withLockedValue {
             $0.commitSeconds.observe(seconds)

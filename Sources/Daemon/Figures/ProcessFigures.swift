@@ -1,5 +1,6 @@
 import FoundationEssentials
 import Glibc
+import Host
 
 /// What the process takes of the machine, as /proc tells it. Under names of its own: a collector that
 /// reads them from a file has the others itself.
@@ -27,19 +28,12 @@ struct ProcessFigures {
         cpuSeconds = (user + kernel) / ticks
         // Of /proc a hardened service sees the processes alone, so not when the machine was started.
         startSeconds =
-            ProcessFigures.seconds(CLOCK_REALTIME) - ProcessFigures.seconds(CLOCK_BOOTTIME)
-            + start / ticks
+            Double(HostClock.wallMicroseconds - HostClock.upMicroseconds) / 1e6 + start / ticks
         openFiles =
             (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count) ?? 0
         var limits = rlimit()
         guard getrlimit(__rlimit_resource_t(7), &limits) == 0 else { return nil }
         maxFiles = Int(clamping: limits.rlim_cur)
-    }
-
-    static func seconds(_ clock: clockid_t) -> Double {
-        var now = timespec()
-        clock_gettime(clock, &now)
-        return Double(now.tv_sec) + Double(now.tv_nsec) / 1e9
     }
 
     func write(_ out: inout MetricsWriter) {
