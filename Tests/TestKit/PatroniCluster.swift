@@ -212,6 +212,16 @@ public final class PatroniCluster: @unchecked Sendable {
 
     private func createDatabase() throws {
         _ = try query("create database caravan encoding 'UTF8' template template0")
+        // libpq goes on to the next host where one is a standby, not where one lacks the database still.
+        for node in nodes {
+            try waitUntil("database at \(node.name)", seconds: 30) {
+                try Shell.run([
+                    "psql",
+                    "host=127.0.0.1 port=\(node.port) user=postgres password=super dbname=caravan",
+                    "-Atc", "select 1",
+                ]).hasPrefix("1")
+            }
+        }
         _ = try Migrator.migrate(conninfo)
     }
 }
