@@ -61,7 +61,8 @@ let package = Package(
         house("Forecast", ["Tracking"]),
         house("Log", ["Tracking"]),
         house("Wire", ["Tracking"], resources: [.embedInCode("Networks/silk-road.network")]),
-        house("Engine", ["Tracking", "Forecast", "Log", "Wire"]),
+        house("Alerting", ["Tracking", "Forecast"]),
+        house("Engine", ["Tracking", "Forecast", "Alerting", "Log", "Wire"]),
 
         // The shells that carry effects out.
         house(

@@ -105,16 +105,11 @@ public struct Engine: Sendable {
             || !draft.marks.isEmpty
         guard writes else { return effects }
         batch += 1
-        var outputs: [OutputLine] = []
-        outputs.reserveCapacity(draft.notices.count)
-        for index in draft.notices.indices {
-            seq += 1
-            outputs.append(OutputLine(seq: seq, draft.notices[index]))
-        }
+        seq += draft.notices.count
         effects.commit = Commit(
             batch: batch, now: draft.now, blob: draft.blob.finished(),
             entries: draft.blob.count, events: draft.events, quarantined: draft.quarantined,
-            outputs: outputs, marks: draft.marks, lastSeq: seq)
+            said: draft.notices, marks: draft.marks, lastSeq: seq)
         return effects
     }
 }

@@ -159,7 +159,9 @@ public struct Commit: Sendable {
     public var entries: Int
     public var events: [EventRow]
     public var quarantined: [QuarantineRow]
-    public var outputs: [OutputLine]
+    /// What is said, not yet as bytes; its numbers end with `lastSeq`.
+    public let said: [OutputEvent]
+    private var rendered: [OutputLine]?
     public var marks: [StreamMark]
     /// The last output number after this batch.
     public var lastSeq: Int
@@ -168,7 +170,7 @@ public struct Commit: Sendable {
 
     public init(
         batch: Int, now: Instant, blob: [UInt8], entries: Int, events: [EventRow] = [],
-        quarantined: [QuarantineRow] = [], outputs: [OutputLine] = [], marks: [StreamMark] = [],
+        quarantined: [QuarantineRow] = [], said: [OutputEvent] = [], marks: [StreamMark] = [],
         lastSeq: Int
     ) {
         self.batch = batch
@@ -177,10 +179,21 @@ public struct Commit: Sendable {
         self.entries = entries
         self.events = events
         self.quarantined = quarantined
-        self.outputs = outputs
+        self.said = said
         self.marks = marks
         self.lastSeq = lastSeq
     }
+
+    /// The output as it goes to the database and to everybody.
+    public var outputs: [OutputLine] {
+        get { rendered ?? said.enumerated().map { OutputLine(seq: firstSeq + $0, $1) } }
+        set { rendered = newValue }
+    }
+
+    private var firstSeq: Int { lastSeq - said.count + 1 }
+
+    /// Makes bytes of what is said, once for all that use them.
+    public mutating func render() { rendered = outputs }
 }
 
 /// How far one session stream has come.

@@ -36,7 +36,7 @@ public struct Backtest {
     public typealias Sink = (Prediction) -> Void
 
     public private(set) var predictions: [Prediction] = []
-    public private(set) var notices: [OutputLine] = []
+    public private(set) var notices: [OutputEvent] = []
     public private(set) var lines = 0
     public private(set) var refused = 0
     private var engine: Engine
@@ -45,8 +45,19 @@ public struct Backtest {
     private var now: Instant = .unset
     private var delivered: [String: Instant] = [:]
     private var promised: [String: Instant] = [:]
+    /// Shipments under way, by the container that stands for them, and what was forecast of each when.
+    private var underWay: [String: ContainerNumber] = [:]
+    private var samples: [String: [AttentionScores.Sample]] = [:]
+    private var sampledAt: Instant = .unset
 
-    public init(network: LoadedNetwork = .shipped, rules: AlertRules = AlertRules()) {
+    /// Called with what each step says, as lines of the output.
+    private let sink: (([OutputLine]) -> Void)?
+
+    public init(
+        network: LoadedNetwork = .shipped, rules: AlertRules = AlertRules(),
+        output: (([OutputLine]) -> Void)? = nil
+    ) {
+        sink = output
         engine = Engine()
         _ = engine.step([], changes: [.rules(rules), .network(network)], now: .unset)
     }
@@ -60,6 +71,7 @@ public struct Backtest {
         }
         lines += 1
         if time > now {
+            watch(until: time)
             runTimers(until: time)
             now = time
         }
@@ -68,7 +80,7 @@ public struct Backtest {
             lines: [ParsedLine(number: 1, range: 0..<line.count, value: value)])
         let effects = engine.step([chunk], now: now)
         refused += effects.counts.quarantined
-        notices += effects.commit?.outputs ?? []
+        hear(effects)
         guard effects.counts.stored == 1 else { return }
         predict(value, sink)
     }
@@ -83,11 +95,47 @@ public struct Backtest {
         }
     }
 
+    private mutating func hear(_ effects: Effects) {
+        guard let said = effects.commit?.said, !said.isEmpty else { return }
+        notices += said
+        sink?(effects.commit?.outputs ?? [])
+    }
+
+    /// Minutes between two looks at the forecast of the moment, where nothing happens.
+    private static let watchMinutes = 360.0
+
+    /// What is forecast of each shipment under way, every so often.
+    private mutating func watch(until time: Instant) {
+        guard now != .unset else {
+            sampledAt = time
+            return
+        }
+        while sampledAt.advanced(minutes: Backtest.watchMinutes) < time {
+            let at = sampledAt.advanced(minutes: Backtest.watchMinutes)
+            runTimers(until: at)
+            now = max(now, at)
+            for (shipment, container) in underWay.sorted(by: { $0.key < $1.key }) {
+                guard let found = engine.outlook(container, shipment: shipment, now: at) else {
+                    continue
+                }
+                sample(found, shipment, isNews: false)
+            }
+            sampledAt = at
+        }
+    }
+
+    private mutating func sample(_ found: ShipmentOutlook, _ shipment: String, isNews: Bool) {
+        samples[shipment, default: []].append(
+            AttentionScores.Sample(
+                at: now, p10: found.shares[0], p50: found.shares[4], p90: found.shares[8],
+                isNews: isNews))
+    }
+
     private mutating func runTimers(until time: Instant) {
         guard now != .unset else { return }
         while engine.nextDue < time {
             let effects = engine.step([], now: max(now, engine.nextDue))
-            notices += effects.commit?.outputs ?? []
+            hear(effects)
         }
     }
 
@@ -117,8 +165,11 @@ public struct Backtest {
             .flatMap { medians.expect(shipment, $0) }
         if found.expected.next == nil {
             delivered[shipment] = max(delivered[shipment] ?? .unset, found.expected.origin)
+            underWay[shipment] = nil
             return
         }
+        underWay[shipment] = container
+        sample(found, shipment, isNews: true)
         let stage: Stage
         if event == nil {
             stage = .booking
@@ -168,5 +219,15 @@ public struct Backtest {
         let actual = delivered.merging(truth) { _, told in told }
         return BacktestScores(
             predictions: predictions, notices: notices, actual: actual, promised: promised)
+    }
+
+    /// What the output was worth a person's attention. `held`: shipments of which a box was held.
+    public func attention(truth: [String: Instant], held: Set<String> = []) -> AttentionScores {
+        var known: [String: AttentionScores.Truth] = [:]
+        for (shipment, time) in delivered.merging(truth, uniquingKeysWith: { $1 }) {
+            known[shipment] = AttentionScores.Truth(
+                delivered: time, promised: promised[shipment], isHeld: held.contains(shipment))
+        }
+        return AttentionScores(events: notices, samples: samples, truth: known)
     }
 }

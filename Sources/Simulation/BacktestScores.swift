@@ -1,5 +1,4 @@
 import Tracking
-import Wire
 
 /// How good forecasts and alerts were.
 public struct BacktestScores: Sendable {
@@ -44,7 +43,7 @@ public struct BacktestScores: Sendable {
     public private(set) var meanStepMinutes = 0.0
 
     init(
-        predictions: [Backtest.Prediction], notices: [OutputLine], actual: [String: Instant],
+        predictions: [Backtest.Prediction], notices: [OutputEvent], actual: [String: Instant],
         promised: [String: Instant]
     ) {
         for stage in Backtest.Stage.allCases {
@@ -126,22 +125,24 @@ public struct BacktestScores: Sendable {
     }
 
     private mutating func scoreAlerts(
-        _ notices: [OutputLine], _ actual: [String: Instant], _ promised: [String: Instant]
+        _ notices: [OutputEvent], _ actual: [String: Instant], _ promised: [String: Instant]
     ) {
         // A toggle is a change of mind: a clear before the arrival, and a raise after one.
         var raisedAt: [String: Instant] = [:]
         var toggles = 0
-        for notice in notices where notice.kind == "alert" && notice.type == "late" {
-            guard let shipment = notice.shipment, let object = FlatObject(notice.bytes),
-                let time = object.instant("time")
-            else { continue }
-            switch object.text("state") {
-            case "raised":
+        for case .alert(let alert) in notices where alert.type == .late {
+            guard let shipment = alert.shipment else { continue }
+            switch alert.state {
+            case .raised:
                 alerts.raised += 1
-                if raisedAt[shipment] == nil { raisedAt[shipment] = time } else { toggles += 1 }
-            case "cleared", "withdrawn":
-                if let arrival = actual[shipment], time < arrival { toggles += 1 }
-            default: break
+                if raisedAt[shipment] == nil {
+                    raisedAt[shipment] = alert.time
+                } else {
+                    toggles += 1
+                }
+            case .cleared, .withdrawn:
+                if let arrival = actual[shipment], alert.time < arrival { toggles += 1 }
+            case .updated: break
             }
         }
         let late = Set(
@@ -158,19 +159,17 @@ public struct BacktestScores: Sendable {
         alerts.togglesPerShipment = Double(toggles) / Double(max(actual.count, 1))
     }
 
-    private mutating func scoreSteps(_ notices: [OutputLine]) {
+    private mutating func scoreSteps(_ notices: [OutputEvent]) {
         var last: [String: Instant] = [:]
         var sum = 0.0
         var count = 0
-        for notice in notices where notice.kind == "eta" {
-            guard let shipment = notice.shipment, let object = FlatObject(notice.bytes),
-                let p50 = object.instant("p50")
-            else { continue }
+        for case .eta(let eta) in notices where eta.actual == nil && eta.unknown == nil {
+            guard let shipment = eta.shipment else { continue }
             if let before = last[shipment] {
-                sum += abs(p50.minutes(since: before))
+                sum += abs(eta.p50.minutes(since: before))
                 count += 1
             }
-            last[shipment] = p50
+            last[shipment] = eta.p50
         }
         meanStepMinutes = count > 0 ? sum / Double(count) : 0
     }

@@ -75,6 +75,8 @@ public struct ShipmentTruth: Sendable {
     /// How it left its plan, and from when on that can be seen.
     public var stray: Stray?
     public var strayedAt: Instant?
+    /// For how long it was held somewhere; 0: it was not.
+    public var heldMinutes = 0.0
 
     public enum Stray: String, Sendable {
         case otherWay = "other-way"
@@ -317,6 +319,7 @@ public struct Traffic: Sendable {
         /// The first step that ends off the plan; -1: none.
         var seenOffAt = -1
         var strayedAt: Instant?
+        var heldMinutes = 0.0
     }
 
     /// A train or a truck under way, or a box that was left behind.
@@ -410,6 +413,8 @@ public struct Traffic: Sendable {
         guard trips[index].loads.contains(where: { $0.heldAt == step }) else { return }
         for load in trips[index].loads where load.heldAt == step {
             let late = end.advanced(minutes: 2_000 + 4_000 * random.share())
+            var load = load
+            load.heldMinutes = late.minutes(since: end)
             var alone = Trip(loads: [load], chain: trips[index].chain, start: late)
             alone.step = step + 1
             alone.isAlone = true
@@ -471,7 +476,8 @@ public struct Traffic: Sendable {
                     ShipmentTruth(
                         plan: load.plan.shipment, events: trip.chain.count, start: load.start,
                         promised: load.plan.promised ?? time, delivered: time,
-                        stray: load.stray, strayedAt: load.strayedAt))
+                        stray: load.stray, strayedAt: load.strayedAt,
+                        heldMinutes: load.heldMinutes))
             }
         }
     }

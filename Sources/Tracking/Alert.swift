@@ -34,15 +34,12 @@ public struct AlertEpisode: Sendable, Equatable {
     /// as of one that was.
     public var isShadow = false
 
-    public init(
-        type: AlertType, milestone: UInt32, place: UInt32, code: EventCode, episode: UInt32,
-        since: Instant
-    ) {
-        self.type = type
-        self.milestone = milestone
-        at = milestone
-        self.place = place
-        self.code = code
+    public init(_ key: AlertKey, episode: UInt32, since: Instant) {
+        type = key.type
+        milestone = key.milestone
+        at = key.milestone
+        place = key.place
+        code = key.code
         self.episode = episode
         rev = 0
         phase = .pending
@@ -71,6 +68,21 @@ public struct AlertEpisode: Sendable, Equatable {
         episode: UInt32
     ) -> String {
         NamedUUID.version5("\(container)|\(journey)|\(milestone)|\(type.code)|\(episode)")
+    }
+}
+
+/// What an alert of a journey is about.
+public struct AlertKey: Sendable, Equatable {
+    public var type: AlertType
+    public var milestone: UInt32
+    public var place: UInt32
+    public var code: EventCode
+
+    public init(_ type: AlertType, milestone: UInt32, place: UInt32, code: EventCode) {
+        self.type = type
+        self.milestone = milestone
+        self.place = place
+        self.code = code
     }
 }
 

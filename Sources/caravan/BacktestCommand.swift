@@ -31,6 +31,9 @@ struct BacktestCommand: AsyncParsableCommand {
     @Option(name: .long, help: "Write each forecast as a JSON line to this file.")
     var forecasts: String?
 
+    @Option(name: .long, help: "Write each line of the output to this file.")
+    var output: String?
+
     @Option(name: .long, help: "Network file; the shipped one otherwise.")
     var network: String?
 
@@ -46,15 +49,17 @@ struct BacktestCommand: AsyncParsableCommand {
     func run() async throws {
         try await Console.failing {
             let input: [UInt8] = try read()
-            let truths = try truth.map { try readTruth($0) } ?? [:]
-            let first = try await replay(input, config, forecasts)
-            let scores = first.backtest.scores(truth: truths)
+            let truth = try truth.map { try readTruth($0) } ?? (delivered: [:], held: [])
+            let first = try await replay(input, config, forecasts, output)
+            let scores = first.backtest.scores(truth: truth.delivered)
             report(first.backtest, scores, first.seconds)
+            report(first.backtest.attention(truth: truth.delivered, held: truth.held))
             guard let compare else { return }
-            let second = try await replay(input, compare, nil)
-            let others = second.backtest.scores(truth: truths)
+            let second = try await replay(input, compare, nil, nil)
+            let others = second.backtest.scores(truth: truth.delivered)
             print("\nunder \(compare)")
             report(second.backtest, others, second.seconds)
+            report(second.backtest.attention(truth: truth.delivered, held: truth.held))
             difference(scores, others)
         }
     }
@@ -67,20 +72,26 @@ struct BacktestCommand: AsyncParsableCommand {
     }
 
     private func replay(
-        _ input: [UInt8], _ config: String?, _ forecasts: String?
+        _ input: [UInt8], _ config: String?, _ forecasts: String?, _ output: String?
     ) async throws -> (backtest: Backtest, seconds: Double) {
         let settings = try await Settings.load(
             file: config, overrides: network.map { ["network.file=\($0)"] } ?? [], environment: [:])
         var network = LoadedNetwork.shipped
-        let file = settings.text("network.file")
-        if !file.isEmpty {
-            guard let data = FileManager.default.contents(atPath: file) else {
-                throw Failure("\(file) cannot be read")
+        let networkFile = settings.text("network.file")
+        if !networkFile.isEmpty {
+            guard let data = FileManager.default.contents(atPath: networkFile) else {
+                throw Failure("\(networkFile) cannot be read")
             }
             network = try LoadedNetwork(Array(data))
         }
         let sink = try forecasts.map { try ByteFile(writing: $0) }
-        var backtest = Backtest(network: network, rules: try settings.rules())
+        let file = try output.map { try ByteFile(writing: $0) }
+        var said: [UInt8] = []
+        var backtest = Backtest(
+            network: network, rules: try settings.rules(),
+            output: file == nil
+                ? nil
+                : { lines in for line in lines { said += line.bytes + [0x0A] } })
         let progress = Progress()
         var pending: [UInt8] = []
         let started = Date()
@@ -100,6 +111,7 @@ struct BacktestCommand: AsyncParsableCommand {
             }
         }
         try sink?.write(pending)
+        try file?.write(said)
         progress.end()
         return (backtest, Date().timeIntervalSince(started))
     }
@@ -116,22 +128,54 @@ struct BacktestCommand: AsyncParsableCommand {
                 b.alerts.togglesPerShipment - a.alerts.togglesPerShipment))
     }
 
-    private func readTruth(_ path: String) throws -> [String: Instant] {
+    private func readTruth(
+        _ path: String
+    ) throws -> (delivered: [String: Instant], held: Set<String>) {
         guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
             throw Failure("\(path) cannot be read")
         }
-        let rows = text.split(whereSeparator: \.isNewline).map { $0.split(separator: ",") }
+        let rows = text.split(whereSeparator: \.isNewline).map {
+            $0.split(separator: ",", omittingEmptySubsequences: false)
+        }
         guard let header = rows.first,
             let plan = header.firstIndex(where: { $0 == "plan" || $0 == "shipment" }),
             let delivered = header.firstIndex(of: "delivered")
         else { throw Failure("\(path) has no columns plan (or shipment) and delivered") }
+        let heldAt = header.firstIndex(of: "held")
         var found: [String: Instant] = [:]
+        var held: Set<String> = []
         for row in rows.dropFirst() where row.count > max(plan, delivered) {
             if let time = TimeText.parse(String(row[delivered]))?.instant {
                 found[String(row[plan])] = time
             }
+            if let heldAt, heldAt < row.count, !row[heldAt].isEmpty {
+                held.insert(String(row[plan]))
+            }
         }
-        return found
+        return (found, held)
+    }
+
+    private func report(_ scores: AttentionScores) {
+        print(
+            String(
+                format:
+                    "output: %.1f eta lines per journey, pinball of the published one %.3f times "
+                    + "that of the moment, %.2f of changes taken back",
+                scores.etasPerJourney, scores.publishedPinballRatio, scores.takenBackShare))
+        print("alert            raised  per journey  precision  ended  open, min  lead, min")
+        for row in scores.types {
+            print(
+                Terminal.padded(row.type.code, 16)
+                    + String(format: "%7d %12.3f ", row.raised, row.perJourney)
+                    + (row.precision.map { String(format: "%10.3f", $0) } ?? "         -")
+                    + String(
+                        format: "%7d %10.0f %10.0f", row.ended, row.medianOpenMinutes,
+                        row.medianLeadMinutes))
+        }
+        print(
+            String(
+                format: "alerts of all types: %.2f per journey; of journeys that were late or held "
+                    + "%.3f had one before", scores.alertsPerJourney, scores.recall))
     }
 
     private func report(_ backtest: Backtest, _ scores: BacktestScores, _ seconds: Double) {

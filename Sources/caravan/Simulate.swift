@@ -86,13 +86,14 @@ struct Simulate: AsyncParsableCommand {
     }
 
     private func write(_ truths: [ShipmentTruth], to path: String) throws {
-        var text = "plan,events,start,promised,delivered,stray,strayed\n"
+        var text = "plan,events,start,promised,delivered,stray,strayed,held\n"
         for truth in truths {
             text +=
                 "\(truth.plan),\(truth.events),\(TimeText.string(truth.start)),"
                 + "\(TimeText.string(truth.promised)),\(TimeText.string(truth.delivered)),"
                 + "\(truth.stray?.rawValue ?? ""),"
-                + "\(truth.strayedAt.map { TimeText.string($0) } ?? "")\n"
+                + "\(truth.strayedAt.map { TimeText.string($0) } ?? ""),"
+                + "\(truth.heldMinutes > 0 ? "\(Int(truth.heldMinutes))" : "")\n"
         }
         do { try text.write(toFile: path, atomically: true, encoding: .utf8) } catch {
             throw Failure("\(path) cannot be written: \(error)")

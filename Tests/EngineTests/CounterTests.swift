@@ -67,7 +67,8 @@ private func plan(_ promised: String, version: Int) -> String {
         step(&engine, plan(promises[0], version: 0), 1)
         engine.register.records[0].journeys[0].publication.alerts = [
             AlertEpisode(
-                type: .late, milestone: 1, place: 0, code: .arri, episode: 65_535, since: start)
+                AlertKey(.late, milestone: 1, place: 0, code: .arri), episode: 65_535,
+                since: start)
         ]
         let last = engine.register.records[0].journeys[0].publication.alerts.count - 1
         engine.register.records[0].journeys[0].publication.alerts[last].phase = .open

@@ -344,7 +344,9 @@ public struct WriterLoop<Store: LogStore> {
         let (figures, arrivals) = (figures, arrivals)
         self.arrivals = []
         let running = Running<StoreFailure?> {
-            if let commit = effects.commit {
+            if var commit = effects.commit {
+                // Here, and not in the step: the next one is decided meanwhile.
+                commit.render()
                 let failure = await WriterLoop.makeDurable(
                     commit, store, status, figures, logger, inbox)
                 if let failure { return failure }
@@ -405,7 +407,8 @@ public struct WriterLoop<Store: LogStore> {
         guard let flight = inFlight else { return false }
         inFlight = nil
         guard let failure = await flight.running.value() else { return false }
-        guard failure.kind == .data, let commit = flight.effects.commit else { throw failure }
+        guard failure.kind == .data, var commit = flight.effects.commit else { throw failure }
+        commit.render()
         return try await bisect(flight, commit, failure)
     }
 

@@ -1,9 +1,10 @@
+import Alerting
 import Forecast
 import Log
 import Tracking
 
-/// When alerts are raised, updated, cleared and withdrawn. Raising and clearing have different
-/// thresholds, and nothing clears by silence.
+/// Which conditions hold of a journey, and what is said of them. What is found goes through one machine
+/// for all types (`AlertMachine`); what a type means stands in its policy.
 extension Engine {
     // MARK: Late
 
@@ -15,77 +16,31 @@ extension Engine {
         else {
             return endLate(&journey, "its plan promises nothing any more", outlook, context, &draft)
         }
+        if outlook.isComplete { judgeAlerts(journey, cameTrue: delay > 0) }
+        let facts = LatePolicy.Facts(
+            now: context.now, promised: promised, delayMinutes: delay, probability: probability,
+            margin: forecasting.intervals.tallies[outlook.horizon].margin,
+            horizon: outlook.horizon, isComplete: outlook.isComplete,
+            isCorrected: context.touch?.corrected == true,
+            isPlanChanged: context.touch?.planChanged == true)
         let milestone = UInt32(outlook.chain.count - 1)
-        let at = journey.publication.alerts.firstIndex {
+        let last = outlook.chain[Int(milestone)]
+        let moment = Moment(
+            now: context.now, holdUntil: journey.publication.holdUntil,
+            isEvidence: context.touch?.eventID != nil || context.touch?.newest ?? .unset != .unset)
+        let known = journey.publication.alerts.firstIndex {
             $0.type == .late && $0.phase != .closed
         }
-        let level = rules.severity(delayMinutes: delay)
-        if outlook.isComplete { judgeAlerts(journey, cameTrue: delay > 0) }
-        // Where too few alerts came true, more certainty is asked for.
-        let bar = rules.raiseProbability + forecasting.intervals.tallies[outlook.horizon].margin
-        let holds = probability >= bar && level != nil && !outlook.isComplete
-        guard let at else {
-            guard holds else { return }
-            var episode = AlertEpisode(
-                type: .late, milestone: milestone, place: outlook.chain[Int(milestone)].place,
-                code: outlook.chain[Int(milestone)].code,
-                episode: nextEpisode(&journey, .late, milestone), since: outlook.seenFrom)
-            episode.confirmAt = context.now.advanced(minutes: rules.confirmMinutes)
-            journey.publication.alerts.append(episode)
-            confirm(
-                &journey, journey.publication.alerts.count - 1, outlook, promised, context, &draft)
+        let isOpen = known.map { journey.publication.alerts[$0].phase != .pending } ?? false
+        let finding = LatePolicy.find(facts, rules, isOpen: isOpen)
+        let key = AlertKey(.late, milestone: milestone, place: last.place, code: last.code)
+        guard let at = known ?? begin(key, finding, since: outlook.seenFrom, &journey, moment)
+        else {
             return
         }
-        var episode = journey.publication.alerts[at]
-        episode.delayMinutes = Engine.clamped(delay)
-        episode.probability = Float(probability)
-        journey.publication.alerts[at] = episode
-        if episode.phase == .pending {
-            if holds {
-                confirm(&journey, at, outlook, promised, context, &draft)
-            } else if episode.isShadow {
-                journey.publication.alerts[at].phase = .closed
-                journey.publication.alerts[at].confirmAt = .never
-            } else {
-                journey.publication.alerts.remove(at: at)
-            }
-            return
+        look(&journey, at, finding, moment, outlook, context, &draft) { engine, state in
+            engine.lateText(state, journey: facts, outlook, context)
         }
-        followLate(&journey, at, outlook, level, context, &draft)
-    }
-
-    /// A pending episode becomes an alert by a second event, by time, or at once where it is far
-    /// over or the promise has passed; never while a backlog is coming in.
-    private mutating func confirm(
-        _ journey: inout Journey, _ at: Int, _ outlook: Outlook, _ promised: Instant,
-        _ context: ReviewContext, _ draft: inout Draft
-    ) {
-        var episode = journey.publication.alerts[at]
-        let delay = outlook.delayMinutes ?? 0
-        if context.touch?.eventID != nil || context.touch?.newest ?? .unset != .unset {
-            episode.evidence.countOn()
-        }
-        let obvious = delay >= rules.levelMinutes[2] || context.now > promised
-        let confirmed =
-            obvious || Int(episode.evidence) >= rules.confirmEvents
-            || context.now >= episode.confirmAt
-        guard confirmed, !outlook.held else {
-            if outlook.held { episode.confirmAt = journey.publication.holdUntil }
-            if confirmed, !episode.isShadow {
-                episode.isShadow = true
-                episode.horizon = UInt8(outlook.horizon)
-            }
-            journey.publication.alerts[at] = episode
-            return
-        }
-        episode.phase = .open
-        episode.horizon = UInt8(outlook.horizon)
-        episode.confirmAt = .never
-        episode.severity = rules.severity(delayMinutes: delay) ?? .info
-        episode.delayMinutes = Engine.clamped(delay)
-        episode.probability = Float(outlook.lateProbability ?? 1)
-        journey.publication.alerts[at] = episode
-        say(&journey, at, .raised, lateText(journey, outlook, context), outlook, context, &draft)
     }
 
     /// There is no promise any more that could be broken, or nobody who could say so.
@@ -95,12 +50,11 @@ extension Engine {
     ) {
         journey.publication.alerts.removeAll { $0.type == .late && $0.phase == .pending }
         for at in journey.publication.alerts.indices
-        where journey.publication.alerts[at].type == .late
-            && journey.publication.alerts[at].phase != .closed
-        {
-            say(
-                &journey, at, .withdrawn, "\(context.container): \(reason)", outlook, context,
-                &draft)
+        where journey.publication.alerts[at].type == .late {
+            look(
+                &journey, at, .over(.withdrawn, nil), Moment(now: context.now), outlook, context,
+                &draft
+            ) { _, _ in "\(context.container): \(reason)" }
         }
     }
 
@@ -115,148 +69,96 @@ extension Engine {
         }
     }
 
-    private mutating func followLate(
-        _ journey: inout Journey, _ at: Int, _ outlook: Outlook, _ level: Severity?,
-        _ context: ReviewContext, _ draft: inout Draft
-    ) {
-        let delay = outlook.delayMinutes ?? 0
-        let probability = outlook.lateProbability ?? 0
-        if outlook.isComplete {
-            let text =
-                "\(context.container) reached \(placeName(outlook)) "
-                + (delay.rounded() > 0 ? "\(spoken(delay)) late" : "in time")
-            say(&journey, at, .cleared, text, outlook, context, &draft)
-            return
-        }
-        let low = rules.levelMinutes[0] * rules.clearShare
-        if probability <= rules.clearProbability || (delay <= low && probability < 0.5) {
-            if context.touch?.corrected == true || context.touch?.planChanged == true {
-                let plan = context.touch?.planChanged == true
-                let text =
-                    plan
-                    ? "\(context.container): the plan was changed"
-                    : "\(context.container): the report that made it late was corrected"
-                say(&journey, at, plan ? .cleared : .withdrawn, text, outlook, context, &draft)
-            } else if journey.publication.alerts[at].phase == .open {
-                journey.publication.alerts[at].phase = .clearing
-                journey.publication.alerts[at].since = context.now
-                journey.publication.alerts[at].confirmAt = context.now.advanced(
-                    minutes: rules.calmMinutes)
-            } else if context.now >= journey.publication.alerts[at].confirmAt {
-                let text = "\(context.container) is expected at \(placeName(outlook)) in time again"
-                say(&journey, at, .cleared, text, outlook, context, &draft)
-            }
-            return
-        }
-        journey.publication.alerts[at].phase = .open
-        journey.publication.alerts[at].confirmAt = .never
-        let known = journey.publication.alerts[at].severity
-        guard let level, level != known, !outlook.held else { return }
-        // A lower level has to be clear of its threshold, so that it does not flap.
-        let floor = rules.levelMinutes[Int(known.rawValue)] * rules.clearShare
-        guard level > known || delay < floor else { return }
-        journey.publication.alerts[at].severity = level
-        say(&journey, at, .updated, lateText(journey, outlook, context), outlook, context, &draft)
-    }
-
     // MARK: Overdue
 
     mutating func judgeOverdue(
         _ journey: inout Journey, _ outlook: Outlook, _ context: ReviewContext, _ draft: inout Draft
     ) {
+        let progress = journey.progress
         for at in journey.publication.alerts.indices {
             let episode = journey.publication.alerts[at]
             guard episode.type == .overdue, episode.phase != .closed else { continue }
-            let waited = Int(episode.at)
-            guard outlook.expected.next == waited else {
-                closeOverdue(&journey, at, outlook, context, &draft)
-                continue
+            let facts = overdueFacts(episode, journey, outlook, context)
+            if case .waiting = facts { journey.publication.overdueAt = .never }
+            look(
+                &journey, at, OverduePolicy.find(facts, rules, isOpen: true),
+                Moment(now: context.now), outlook, context, &draft
+            ) { engine, _ in
+                engine.overdueText(facts, episode, progress, context)
             }
-            journey.publication.overdueAt = .never
-            growOverdue(&journey, at, outlook, context, &draft)
         }
         guard let next = outlook.expected.next, !outlook.held,
             journey.publication.overdueAt <= context.now
         else { return }
-        if context.isOverdueTold {
-            journey.publication.overdueAt = .never
-            return
-        }
-        var episode = AlertEpisode(
-            type: .overdue, milestone: UInt32(next), place: outlook.chain[next].place,
-            code: outlook.chain[next].code,
-            episode: nextEpisode(&journey, .overdue, UInt32(next)),
-            since: journey.publication.overdueAt)
-        episode.phase = .open
-        episode.severity = .info
-        episode.delayMinutes = Engine.clamped(context.now.minutes(since: episode.since))
+        let since = journey.publication.overdueAt
         journey.publication.overdueAt = .never
+        if context.isOverdueTold { return }
+        let facts = OverduePolicy.Facts.waiting(minutes: context.now.minutes(since: since))
+        let finding = OverduePolicy.find(facts, rules, isOpen: false)
+        let moment = Moment(now: context.now)
+        let key = AlertKey(
+            .overdue, milestone: UInt32(next), place: outlook.chain[next].place,
+            code: outlook.chain[next].code)
+        guard let at = begin(key, finding, since: since, &journey, moment) else { return }
+        let episode = journey.publication.alerts[at]
+        look(&journey, at, finding, moment, outlook, context, &draft) { engine, _ in
+            engine.overdueText(facts, episode, progress, context)
+        }
+    }
+
+    private func overdueFacts(
+        _ episode: AlertEpisode, _ journey: Journey, _ outlook: Outlook, _ context: ReviewContext
+    ) -> OverduePolicy.Facts {
+        let waited = Int(episode.at)
+        if outlook.expected.next == waited {
+            return .waiting(minutes: context.now.minutes(since: episode.since))
+        }
+        let minutes = journey.progress.lastTime.minutes(since: episode.since)
+        if episode.at == AlertEpisode.nowhere { return .bypassed(minutes: minutes) }
+        return waited <= journey.progress.furthest
+            ? .reached(minutes: minutes) : .undone(minutes: minutes)
+    }
+
+    // MARK: The machine
+
+    /// Begins an episode where its condition holds; returns its index.
+    private func begin(
+        _ key: AlertKey, _ finding: Finding, since: Instant, _ journey: inout Journey,
+        _ moment: Moment
+    ) -> Int? {
+        guard case .holds = finding else { return nil }
+        let number = nextEpisode(&journey, key)
+        guard let episode = AlertMachine(rules).begin(key, number, finding, since: since, moment)
+        else { return nil }
         journey.publication.alerts.append(episode)
-        let at = journey.publication.alerts.count - 1
-        say(&journey, at, .raised, overdueText(outlook, next, context), outlook, context, &draft)
+        return journey.publication.alerts.count - 1
     }
 
-    private mutating func closeOverdue(
-        _ journey: inout Journey, _ at: Int, _ outlook: Outlook, _ context: ReviewContext,
-        _ draft: inout Draft
+    /// Shows an episode what was found, and says what comes of it.
+    private mutating func look(
+        _ journey: inout Journey, _ at: Int, _ finding: Finding, _ moment: Moment,
+        _ outlook: Outlook?, _ context: ReviewContext, _ draft: inout Draft,
+        words: (Engine, AlertState) -> String
     ) {
-        let waited = Int(journey.publication.alerts[at].at)
-        let reached = waited <= journey.progress.furthest
-        journey.publication.alerts[at].delayMinutes = Engine.clamped(
-            journey.progress.lastTime.minutes(since: journey.publication.alerts[at].since))
-        let (code, symbol) = (
-            journey.publication.alerts[at].code, journey.publication.alerts[at].place
-        )
-        let place = placeName(symbol)
-        if journey.publication.alerts[at].at == AlertEpisode.nowhere {
-            let text = "\(context.container) goes another way: \(place) does not lie on it"
-            return say(&journey, at, .cleared, text, outlook, context, &draft)
+        let state = AlertMachine(rules).advance(&journey.publication.alerts[at], finding, moment)
+        let episode = journey.publication.alerts[at]
+        if let state {
+            return say(journey, episode, state, words(self, state), outlook, context, &draft)
         }
-        let isReported =
-            reached && waited < journey.progress.reached.count
-            && journey.progress.reached[waited] != .unset
-            && !journey.progress.implied.contains(waited)
-        let text: String
-        if isReported {
-            text = "\(context.container) was reported: \(code.prose) \(place)"
-        } else if reached {
-            text =
-                "\(context.container) was seen at \(placeName(journey.progress.lastPlace)); "
-                + "“\(code.prose) \(place)” was not reported"
-        } else {
-            text = "\(context.container): the reports before \(place) were corrected"
+        if episode.phase == .closed, episode.rev == 0, !episode.isShadow {
+            journey.publication.alerts.remove(at: at)
         }
-        say(&journey, at, reached ? .cleared : .withdrawn, text, outlook, context, &draft)
     }
-
-    private mutating func growOverdue(
-        _ journey: inout Journey, _ at: Int, _ outlook: Outlook, _ context: ReviewContext,
-        _ draft: inout Draft
-    ) {
-        let since = journey.publication.alerts[at].since
-        let minutes = context.now.minutes(since: since)
-        journey.publication.alerts[at].delayMinutes = Engine.clamped(minutes)
-        guard let level = rules.severity(delayMinutes: minutes),
-            level > journey.publication.alerts[at].severity
-        else { return }
-        journey.publication.alerts[at].severity = level
-        let waited = Int(journey.publication.alerts[at].at)
-        say(
-            &journey, at, .updated, overdueText(outlook, waited, context), outlook, context, &draft)
-    }
-
-    // MARK: Saying it
 
     /// Every open alert of a journey that is gone ends, with the reason.
     mutating func withdrawAll(
         _ journey: inout Journey, _ reason: String, _ context: ReviewContext, _ draft: inout Draft
     ) {
         for at in journey.publication.alerts.indices
-        where journey.publication.alerts[at].phase == .open
-            || journey.publication.alerts[at].phase == .clearing
-        {
-            say(
-                &journey, at, .withdrawn, "\(context.container): \(reason)", nil, context, &draft)
+        where journey.publication.alerts[at].phase != .pending {
+            look(
+                &journey, at, .over(.withdrawn, nil), Moment(now: context.now), nil, context, &draft
+            ) { _, _ in "\(context.container): \(reason)" }
         }
     }
 
@@ -266,12 +168,10 @@ extension Engine {
 
     /// The number of the episode that begins; the oldest of the same key is forgotten where there are
     /// many, never the latest, after which the count goes on.
-    private func nextEpisode(
-        _ journey: inout Journey, _ type: AlertType, _ milestone: UInt32
-    ) -> UInt32 {
+    private func nextEpisode(_ journey: inout Journey, _ key: AlertKey) -> UInt32 {
         let known = journey.publication.alerts.indices.filter {
-            journey.publication.alerts[$0].type == type
-                && journey.publication.alerts[$0].milestone == milestone
+            journey.publication.alerts[$0].type == key.type
+                && journey.publication.alerts[$0].milestone == key.milestone
         }
         var next = known.map { journey.publication.alerts[$0].episode }.max() ?? 0
         next.countOn()
@@ -283,16 +183,10 @@ extension Engine {
         return next
     }
 
-    private mutating func say(
-        _ journey: inout Journey, _ at: Int, _ state: AlertState, _ text: String,
+    private func say(
+        _ journey: Journey, _ episode: AlertEpisode, _ state: AlertState, _ text: String,
         _ outlook: Outlook?, _ context: ReviewContext, _ draft: inout Draft
     ) {
-        journey.publication.alerts[at].rev.countOn()
-        if state == .cleared || state == .withdrawn {
-            journey.publication.alerts[at].phase = .closed
-            journey.publication.alerts[at].confirmAt = .never
-        }
-        let episode = journey.publication.alerts[at]
         let place = register.symbols[episode.place]
         let key = "\(place)/\(episode.code.code)/\(episode.milestone)"
         let because =
@@ -315,54 +209,5 @@ extension Engine {
                     delayMinutes: Int(episode.delayMinutes),
                     probability: episode.type == .late ? Double(episode.probability) : nil,
                     because: because, text: text, event: context.touch?.eventID)))
-    }
-
-    static func clamped(_ minutes: Double) -> Int32 {
-        Int32(max(-10_000_000, min(10_000_000, minutes.rounded())))
-    }
-
-    func placeName(_ symbol: UInt32) -> String { name(register.symbols[symbol]) }
-
-    private func placeName(_ outlook: Outlook) -> String {
-        placeName(outlook.chain[outlook.chain.count - 1].place)
-    }
-
-    /// Minutes as people say them.
-    private func spoken(_ minutes: Double) -> String {
-        let whole = Int(minutes.rounded())
-        if whole < 90 { return "\(whole) min" }
-        if whole < 48 * 60 { return "\((whole + 30) / 60) h" }
-        return "\((whole + 720) / 1_440) days"
-    }
-
-    private func lateText(_ journey: Journey, _ outlook: Outlook, _ context: ReviewContext)
-        -> String
-    {
-        let delay = outlook.delayMinutes ?? 0
-        var text =
-            "\(context.container) is likely to reach \(placeName(outlook)) "
-            + "\(spoken(delay)) late"
-        if outlook.isFirst {
-            text += ": its way usually takes longer than was promised"
-        } else if let cause = causes(outlook, context, minutes: Int(delay)).first {
-            let place = register.symbols.known(cause.place).map { placeName($0) } ?? cause.place
-            switch cause.kind {
-            case .dwell, .departure: text += ": held at \(place)"
-            case .transit: text += ": slow on the way to \(place)"
-            case .closure: text += ": \(place) is closed"
-            case .correction: text += ": a report about \(place) was corrected"
-            case .plan: text += ": by its changed plan"
-            case .congestion: text += ": \(place) is congested"
-            case .queue: text += ": waiting at \(place)"
-            case .route: text += ": it goes another way, by \(place)"
-            }
-        }
-        return text
-    }
-
-    private func overdueText(_ outlook: Outlook, _ next: Int, _ context: ReviewContext) -> String {
-        let milestone = outlook.chain[next]
-        return "\(context.container) should have been reported by now: "
-            + "\(milestone.code.prose) \(placeName(milestone.place))"
     }
 }

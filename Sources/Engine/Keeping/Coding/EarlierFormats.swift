@@ -127,10 +127,11 @@ enum EarlierRecord {
     private static func alert(
         _ decoder: inout ByteDecoder, _ table: [UInt32]
     ) throws(CodingFlaw) -> AlertEpisode {
+        let type = try decoder.code(AlertType.self)
         var alert = AlertEpisode(
-            type: try decoder.code(AlertType.self),
-            milestone: UInt32(clamping: try decoder.unsigned()),
-            place: try symbol(&decoder, table), code: try decoder.code(EventCode.self),
+            AlertKey(
+                type, milestone: UInt32(clamping: try decoder.unsigned()),
+                place: try symbol(&decoder, table), code: try decoder.code(EventCode.self)),
             episode: UInt32(clamping: try decoder.unsigned()), since: .unset)
         alert.rev = UInt32(clamping: try decoder.unsigned())
         alert.phase = try decoder.code(AlertEpisode.Phase.self)

@@ -289,8 +289,7 @@ enum RecordCoding {
     ) throws(CodingFlaw) -> AlertEpisode {
         var reader = fields
         var alert = AlertEpisode(
-            type: AlertType(rawValue: 0) ?? .late, milestone: 0, place: 0,
-            code: EventCode(rawValue: 0) ?? .arri, episode: 0, since: .unset)
+            AlertKey(.late, milestone: 0, place: 0, code: .arri), episode: 0, since: .unset)
         alert.phase = .pending
         var at: UInt32?
         while let field = try reader.next() {

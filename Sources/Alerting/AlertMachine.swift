@@ -1,0 +1,103 @@
+import Tracking
+
+/// The life of an alert, of whatever type: what is found at a look goes in, the line to be said comes
+/// out. Raising and clearing have different thresholds, and nothing clears by silence.
+public struct AlertMachine: Sendable {
+    private let rules: AlertRules
+
+    public init(_ rules: AlertRules) { self.rules = rules }
+
+    /// Begins an episode where something is found to be so: not yet an alert, but on its way to one.
+    /// `since`: since when it is so.
+    public func begin(
+        _ key: AlertKey, _ episode: UInt32, _ finding: Finding, since: Instant, _ moment: Moment
+    ) -> AlertEpisode? {
+        guard case .holds(let condition) = finding else { return nil }
+        var begun = AlertEpisode(key, episode: episode, since: since)
+        begun.confirmAt = moment.now.advanced(minutes: rules.confirmMinutes)
+        note(condition, &begun)
+        return begun
+    }
+
+    /// Looks at an episode again; returns what is to be said, nil where nothing is. One that ended
+    /// before it was an alert is closed without a line.
+    public func advance(
+        _ episode: inout AlertEpisode, _ finding: Finding, _ moment: Moment
+    ) -> AlertState? {
+        if let condition = finding.condition { note(condition, &episode) }
+        switch (episode.phase, finding) {
+        case (.closed, _): return nil
+        case (.pending, .holds(let condition)): return confirm(&episode, condition, moment)
+        case (.pending, _):
+            episode.phase = .closed
+            episode.confirmAt = .never
+            return nil
+        case (_, .over(let state, _)): return end(&episode, state)
+        case (_, .ceases):
+            guard episode.phase == .clearing else {
+                episode.phase = .clearing
+                episode.since = moment.now
+                episode.confirmAt = moment.now.advanced(minutes: rules.calmMinutes)
+                return nil
+            }
+            return moment.now >= episode.confirmAt ? end(&episode, .cleared) : nil
+        case (_, .holds(let condition)), (_, .undecided(let condition)):
+            episode.phase = .open
+            episode.confirmAt = .never
+            return level(&episode, condition, moment)
+        }
+    }
+
+    private func note(_ condition: Condition, _ episode: inout AlertEpisode) {
+        episode.delayMinutes = Int32(
+            max(-10_000_000, min(10_000_000, condition.delayMinutes.rounded())))
+        episode.probability = Float(condition.probability)
+    }
+
+    /// It becomes an alert by a second sign, by time, or at once where it is obvious; never while a
+    /// backlog is coming in.
+    private func confirm(
+        _ episode: inout AlertEpisode, _ condition: Condition, _ moment: Moment
+    ) -> AlertState? {
+        if moment.isEvidence { episode.evidence.countOn() }
+        let isConfirmed =
+            condition.isObvious || Int(episode.evidence) >= rules.confirmEvents
+            || moment.now >= episode.confirmAt
+        if moment.isHeld { episode.confirmAt = moment.holdUntil }
+        guard isConfirmed else { return nil }
+        if moment.isHeld {
+            if !episode.isShadow { episode.horizon = UInt8(clamping: condition.horizon) }
+            episode.isShadow = true
+            return nil
+        }
+        episode.phase = .open
+        episode.confirmAt = .never
+        episode.horizon = UInt8(clamping: condition.horizon)
+        episode.severity = condition.severity ?? .info
+        return count(&episode, .raised)
+    }
+
+    /// A lower level has to be clear of its threshold, so that it does not flap.
+    private func level(
+        _ episode: inout AlertEpisode, _ condition: Condition, _ moment: Moment
+    ) -> AlertState? {
+        guard let level = condition.severity, level != episode.severity, !moment.isHeld else {
+            return nil
+        }
+        let floor = rules.levelMinutes[Int(episode.severity.rawValue)] * rules.clearShare
+        guard level > episode.severity || condition.delayMinutes < floor else { return nil }
+        episode.severity = level
+        return count(&episode, .updated)
+    }
+
+    private func end(_ episode: inout AlertEpisode, _ state: AlertState) -> AlertState {
+        episode.phase = .closed
+        episode.confirmAt = .never
+        return count(&episode, state)
+    }
+
+    private func count(_ episode: inout AlertEpisode, _ state: AlertState) -> AlertState {
+        episode.rev.countOn()
+        return state
+    }
+}
