@@ -1,3 +1,4 @@
+import Alerting
 import Forecast
 import Log
 import Tracking
@@ -31,6 +32,8 @@ public struct Engine: Sendable {
     var closureBook = ClosureBook()
     /// What is expected, and what has been learned.
     var forecasting = Forecasting()
+    /// What is remembered of alerts beside those of journeys.
+    var alertBook = AlertBook()
     var configDirty = true
 
     /// How good the forecasts have been.

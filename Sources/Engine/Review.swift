@@ -64,7 +64,7 @@ extension Engine {
         journeys.indices.contains { other in
             other != index && journeys[other].trip == journeys[index].trip
                 && journeys[other].publication.alerts.contains {
-                    $0.type == .overdue && $0.phase != .closed
+                    ($0.type == .overdue || $0.type == .stuck) && $0.phase != .closed
                 }
         }
     }
@@ -116,7 +116,7 @@ extension Engine {
         }
         var outlook = outlook(journey, shipment, expected, means, seenFrom, held: held)
         outlook.isHistory = isHistory(journey, shipment, held: held, context.now)
-        setTimers(&journey, outlook, context, clock)
+        setTimers(&journey, shipment, outlook, context, clock)
         if expected.isBeyondAll, !held {
             say(
                 unknown: unknownSilence(
@@ -124,13 +124,14 @@ extension Engine {
                 &journey, promised: shipment.plan.promised, isHistory: false, context, &draft)
         } else if shipment.speaks(context.container) {
             publish(&journey, outlook, context, &draft)
+            if context.touch != nil { learnFromAlerts(journey, outlook) }
             judgeLate(&journey, outlook, context, &draft)
             if context.touch != nil { keepScore(&journey, outlook, &draft) }
         } else {
             journey.publication.owedAt = .never
             endLate(&journey, "another box of the shipment speaks for it", outlook, context, &draft)
         }
-        judgeOverdue(&journey, outlook, context, &draft)
+        judgeSilence(&journey, shipment, outlook, context, clock, &draft)
     }
 
     private func outlook(
@@ -148,6 +149,7 @@ extension Engine {
         let finished = journey.progress.furthest > journey.publication.furthest
         outlook.blamed = finished ? journey.progress.furthest : expected.next
         outlook.means = means
+        outlook.calibrated = calibrated
         outlook.graph = shipment.graph
         outlook.isFirst = journey.publication.p50 == .unset
         if outlook.isFirst { outlook.blamed = expected.next }
@@ -203,7 +205,8 @@ extension Engine {
     private static let giveUpMinutes = 365.0 * 1_440
 
     private func setTimers(
-        _ journey: inout Journey, _ outlook: Outlook, _ context: ReviewContext, _ clock: Instant
+        _ journey: inout Journey, _ shipment: Shipment, _ outlook: Outlook,
+        _ context: ReviewContext, _ clock: Instant
     ) {
         var at = outlook.expected.reviewAt
         if outlook.held { at = at == .never ? .never : max(at, journey.publication.holdUntil) }
@@ -217,7 +220,8 @@ extension Engine {
         else { return }
         let interval = forecasting.intervals.next(
             outlook.expected, place: outlook.chain[next].place, now: outlook.seenFrom)
-        journey.publication.overdueAt = interval.p90
+        journey.publication.overdueAt = silenceAt(
+            outlook.expected, shipment, clock, place: outlook.chain[next].place)
         journey.publication.next = AwaitedInterval(
             milestone: UInt32(next),
             IssuedInterval(horizon: 0, p10: interval.p10, p50: interval.p50, p90: interval.p90))

@@ -36,6 +36,8 @@ struct Outlook {
     var p10: Instant
     var p50: Instant
     var p90: Instant
+    /// What these say, held to its promise; nil of a guess of the next place.
+    var calibrated: IntervalCalibrator.CalibratedForecast?
     /// Index of the milestone whose step moved the forecast: the one just finished, or the
     /// one that still lasts.
     var blamed: Int?

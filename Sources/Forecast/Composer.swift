@@ -32,7 +32,7 @@ public struct Composer: Sendable {
 
     /// Points of the current step at which silence is news: those after which a forecast is worth
     /// making anew. Between them lies the moment at which it becomes overdue.
-    static let reviewPoints = [32, 62]
+    static let reviewPoints = [60]
 
     /// Permutations of 0…63 for a step's place in the chain, made once by a fixed generator.
     static let permutations: [[UInt8]] = (0..<61).map { step in
@@ -93,6 +93,8 @@ public struct Composer: Sendable {
         let nextP10 = now.advanced(minutes: Double(points[6]))
         let nextP50 = now.advanced(minutes: Double(points[31] + points[32]) / 2)
         let nextP90 = now.advanced(minutes: Double(points[57]))
+        let nextP95 = now.advanced(minutes: Double(points[60]))
+        let nextP99 = now.advanced(minutes: Double(points[63]))
         var index = first + 1
         while index < count {
             guard add(steps, index, after: means[index - 1], now, &pools)
@@ -104,6 +106,8 @@ public struct Composer: Sendable {
             last: Curve(sorting: points), from: now, next: first, nextP10: nextP10,
             nextP50: nextP50, nextP90: nextP90, reviewAt: reviewAt)
         expected.isBeyondAll = isBeyondAll
+        expected.nextP95 = nextP95
+        expected.nextP99 = nextP99
         return expected
     }
 
@@ -177,7 +181,9 @@ public struct Composer: Sendable {
                         index: index, owner: graph.owners[index],
                         p10: now.advanced(minutes: Double(points[6])),
                         p50: now.advanced(minutes: Double(points[31] + points[32]) / 2),
-                        p90: now.advanced(minutes: Double(points[57]))))
+                        p90: now.advanced(minutes: Double(points[57])),
+                        p95: now.advanced(minutes: Double(points[60])),
+                        p99: now.advanced(minutes: Double(points[63]))))
             }
         }
         for j in 0..<width {

@@ -10,6 +10,8 @@ public struct JoinedExpectation: Sendable {
         let p10: Instant
         let p50: Instant
         let p90: Instant
+        let p95: Instant
+        let p99: Instant
     }
 
     /// Of the last milestone, with nobody's next one in it.
@@ -29,6 +31,8 @@ public struct JoinedExpectation: Sendable {
         seen.nextP10 = next.p10
         seen.nextP50 = next.p50
         seen.nextP90 = own == nil ? .never : next.p90
+        seen.nextP95 = own == nil ? .never : next.p95
+        seen.nextP99 = own == nil ? .never : next.p99
         return seen
     }
 }
@@ -46,6 +50,9 @@ public struct Expectation: Sendable, Equatable {
     public var nextP10: Instant
     public var nextP50: Instant
     public var nextP90: Instant
+    /// Beyond these silence is surprising, and very much so.
+    public var nextP95 = Instant.never
+    public var nextP99 = Instant.never
     /// The next moment at which silence alone would change this.
     public var reviewAt: Instant
     /// The step under way has lasted for longer than anything that was ever seen of its kind.

@@ -22,6 +22,9 @@ public struct IntervalCalibrator: Sendable, Equatable {
     static let marginStep = 0.01
     static let alertTarget = 0.85
     static let mostMargin = 0.35
+    /// The same for alerts about silence.
+    static let silenceTarget = 0.8
+    static let mostSilence = 0.2
 
     public struct Tally: Sendable, Equatable {
         /// Logarithms of the factors by which what lies before and behind the middle is stretched.
@@ -162,6 +165,27 @@ public struct IntervalCalibrator: Sendable, Equatable {
                 expected.quantile(share), middle, tally, least: least)
         }
 
+        /// How much more is to be expected to be lost (pinball of p10, p50, p90) by whoever holds on to
+        /// what was said earlier than by whoever takes these: a share, 0 where both say the same.
+        public func excessLoss(p10: Instant, p50: Instant, p90: Instant) -> Double {
+            if expected.hasHappened { return 0 }
+            let told = [p10, p50, p90].map { Float($0.minutes(since: expected.origin)) }
+            let mine = [0.1, 0.5, 0.9].map { Float(quantile($0).minutes(since: expected.origin)) }
+            let centre = Float(middle.minutes(since: expected.origin))
+            let lower = Float(PortableMath.exp(tally.lower))
+            let upper = Float(PortableMath.exp(tally.upper))
+            var (held, taken): (Float, Float) = (0, 0)
+            for j in 0..<Curve.count {
+                let gap = expected.points.points[j] - centre
+                let actual = centre + gap * (gap < 0 ? lower : upper)
+                for (at, share) in [Float(0.1), 0.5, 0.9].enumerated() {
+                    held += max(share * (actual - told[at]), (share - 1) * (actual - told[at]))
+                    taken += max(share * (actual - mine[at]), (share - 1) * (actual - mine[at]))
+                }
+            }
+            return taken > 0 ? Double(held / taken) - 1 : 0
+        }
+
         /// The probability of an arrival after `promised`, by the same experience.
         public func probability(after promised: Instant) -> Double {
             if expected.hasHappened { return expected.probability(after: promised) }
@@ -193,16 +217,40 @@ public struct IntervalCalibrator: Sendable, Equatable {
             middle.advanced(minutes: plain.minutes(since: middle) * PortableMath.exp(side)), least)
     }
 
-    /// p10, p50 and p90 of the next milestone at `place`, by the experience with that place.
+    /// Quantiles of the next milestone at `place`, by the experience with that place.
     public func next(
         _ expected: Expectation, place: UInt32, now: Instant
-    ) -> (p10: Instant, p50: Instant, p90: Instant) {
+    ) -> NextQuantiles {
         let tally = steps[place] ?? Tally()
         let least = min(now, expected.nextP10)
-        return (
-            IntervalCalibrator.stretched(expected.nextP10, expected.nextP50, tally, least: least),
-            expected.nextP50,
-            IntervalCalibrator.stretched(expected.nextP90, expected.nextP50, tally, least: least)
-        )
+        func stretched(_ plain: Instant) -> Instant {
+            plain == .never
+                ? .never
+                : IntervalCalibrator.stretched(plain, expected.nextP50, tally, least: least)
+        }
+        return NextQuantiles(
+            p10: stretched(expected.nextP10), p50: expected.nextP50,
+            p90: stretched(expected.nextP90), p95: stretched(expected.nextP95),
+            p99: stretched(expected.nextP99))
     }
+
+    public struct NextQuantiles: Sendable {
+        public let p10: Instant
+        public let p50: Instant
+        public let p90: Instant
+        public let p95: Instant
+        public let p99: Instant
+    }
+
+    /// An alert about silence at `place` was real, or not: where too few are, more is asked for.
+    public mutating func learn(silence place: UInt32, wasReal: Bool) {
+        let by =
+            IntervalCalibrator.marginStep
+            * (IntervalCalibrator.silenceTarget - (wasReal ? 1 : 0))
+        let margin = (steps[place] ?? Tally()).margin + by
+        steps[place, default: Tally()].margin = min(max(margin, 0), IntervalCalibrator.mostSilence)
+    }
+
+    /// Added to the probability from which silence at `place` is told.
+    public func silenceMargin(_ place: UInt32) -> Double { steps[place]?.margin ?? 0 }
 }

@@ -292,6 +292,13 @@ public struct Pools: Sendable {
         return slot < 0 ? .usual : flows[Int(slot)].pace
     }
 
+    /// Of those that came to a step's place after `start`: how many have left of late, and how many wait.
+    public func later(_ id: StepID, than start: Instant) -> (left: Int, waiting: Int) {
+        let model = models[Int(id.number)]
+        let slot = model.slots[model.placeAt]
+        return slot < 0 ? (0, 0) : flows[Int(slot)].later(than: start)
+    }
+
     /// How long those that began to wait before `start` take to leave one after the other, minutes;
     /// 0 where that is not known. `.never`: all that wait.
     func backlogMinutes(_ id: StepID, before start: Instant) -> Double {

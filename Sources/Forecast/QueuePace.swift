@@ -146,6 +146,12 @@ public struct QueuePace: Sendable, Equatable {
         -PortableMath.ln(1 - (Double($0) + 0.5) / Double(Curve.count))
     }
 
+    /// Of those that began to wait after `start`: how many have left, of the last few, and how many wait
+    /// still.
+    func later(than start: Instant) -> (left: Int, waiting: Int) {
+        (ended.count { $0.start > start }, open.count - open.rank(start.advanced(minutes: 0.001)))
+    }
+
     /// Minutes between two that leave, in the middle of the last few; nil where too few have.
     var gapMinutes: Double? {
         guard ended.count >= 6 else { return nil }

@@ -231,6 +231,19 @@ public struct Setting: Sendable {
             "eta.change-share", .number(0...1), "0.02",
             "smallest change, as a share of the remaining time"),
         Setting(
+            "eta.change-worth", .number(0...100), "0.75",
+            "how much worse what was said last has to be than what is known now: the share by which its "
+                + "expected loss is larger"),
+        Setting(
+            "eta.border-worth", .number(0...100), "0.07",
+            "the same where a border was passed, or the first sign of the box has come"),
+        Setting(
+            "eta.every", .choice(["false", "true"]), "false",
+            "every recalculation that comes to something else has its line"),
+        Setting(
+            "eta.every-milestone", .choice(["false", "true"]), "false",
+            "every milestone that is reached has its line"),
+        Setting(
             "events.future-hours", .number(0...8_760), "24",
             "how far ahead of the clock an event may lie"),
         Setting(

@@ -276,6 +276,10 @@ public struct Settings: Sendable {
         rules.publishIntervalSeconds = number("eta.interval-seconds")
         rules.publishMinutes = number("eta.change-minutes")
         rules.publishShare = number("eta.change-share")
+        rules.publishWorth = number("eta.change-worth")
+        rules.publishBorderWorth = number("eta.border-worth")
+        rules.publishEvery = text("eta.every") == "true"
+        rules.publishMilestones = text("eta.every-milestone") == "true"
         rules.futureHours = number("events.future-hours")
         rules.pastDays = number("events.past-days")
         rules.maxEvents = integer("feed.max-events")

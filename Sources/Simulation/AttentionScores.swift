@@ -139,7 +139,10 @@ public struct AttentionScores: Sendable {
             }
             guard alert.state == .raised, let shipment = alert.shipment else { continue }
             known[alert.alert] = lives.count
-            lives.append(Life(type: alert.type, shipment: shipment, raised: alert.time))
+            lives.append(
+                Life(
+                    type: alert.type, shipment: shipment, convoy: alert.convoy?.name,
+                    raised: alert.time))
         }
         return lives
     }
@@ -190,7 +193,7 @@ public struct AttentionScores: Sendable {
     private static func isReal(_ life: Life, _ truth: Truth, _ samples: [Sample]) -> Bool? {
         switch life.type {
         case .late: return truth.promised.map { truth.delivered > $0 }
-        case .overdue:
+        case .overdue, .stuck:
             if truth.isHeld { return true }
             guard let before = samples.last(where: { $0.isNews && $0.at <= life.raised }) else {
                 return nil

@@ -40,6 +40,7 @@ public struct Backtest {
     public private(set) var lines = 0
     public private(set) var refused = 0
     private var engine: Engine
+    private let network: Network
     private var medians = HistoricalMedians()
     private let parser = FeedParser()
     private var now: Instant = .unset
@@ -59,13 +60,14 @@ public struct Backtest {
     ) {
         sink = output
         engine = Engine()
+        self.network = network.network
         _ = engine.step([], changes: [.rules(rules), .network(network)], now: .unset)
     }
 
     /// Takes one line, after the timers that fall due before it.
     public mutating func replay(_ line: [UInt8], sink: Sink? = nil) {
         let value = line.withUnsafeBufferPointer { parser.parse($0) }
-        guard let time = Backtest.time(of: value) else {
+        guard let time = time(of: value) else {
             if case .reject = value { refused += 1 }
             return
         }
@@ -86,13 +88,23 @@ public struct Backtest {
     }
 
     /// When a line speaks of: events by their time, plans by when they were made.
-    private static func time(of value: FeedLine) -> Instant? {
+    private func time(of value: FeedLine) -> Instant? {
         switch value {
-        case .event(let event): event.time == .unset ? event.updated : event.time
+        case .event(let event):
+            event.time == .unset
+                ? event.updated
+                : event.offsetMinutes == nil ? onClock(event.time, of: event.place) : event.time
         case .plan(let plan): plan.updated ?? plan.start ?? plan.milestones.first?.time
         case .closure(let closure): closure.updated ?? closure.from
         default: nil
         }
+    }
+
+    /// A time without offset is on the clock of its place, as the engine reads it: hours ahead it would
+    /// make all that comes next look old.
+    private func onClock(_ time: Instant, of place: String) -> Instant {
+        guard let at = network.place(meant: place) else { return time }
+        return network.places[at].zone.instant(CivilTime(time, offsetMinutes: 0))
     }
 
     private mutating func hear(_ effects: Effects) {

@@ -10,10 +10,13 @@ public struct AlertEpisode: Sendable, Equatable {
     }
 
     public var type: AlertType
-    /// The milestone that it is about: its index, and what it is.
+    /// The milestone that it is about: where it stood on the way at first, and what it is.
     public var milestone: UInt32
     public var place: UInt32
     public var code: EventCode
+    /// Which of the milestones of this place and event it is, from 1; 0 in what was raised when its index
+    /// was its name.
+    public var occurrence: UInt32 = 0
     /// Where that milestone stands on the way now; the identity keeps where it stood at first.
     public var at: UInt32
     /// Counts the episodes of (journey, milestone, type) from 1.
@@ -33,6 +36,10 @@ public struct AlertEpisode: Sendable, Equatable {
     /// It would have been raised, had the news come when it happened: what becomes of it is learned from
     /// as of one that was.
     public var isShadow = false
+    /// When the delivery was expected before what the alert is about.
+    public var expected: Instant = .unset
+    /// The boxes that it travels with.
+    public var convoy: Convoy?
 
     public init(_ key: AlertKey, episode: UInt32, since: Instant) {
         type = key.type
@@ -40,6 +47,7 @@ public struct AlertEpisode: Sendable, Equatable {
         at = key.milestone
         place = key.place
         code = key.code
+        occurrence = key.occurrence
         self.episode = episode
         rev = 0
         phase = .pending
@@ -77,12 +85,53 @@ public struct AlertKey: Sendable, Equatable {
     public var milestone: UInt32
     public var place: UInt32
     public var code: EventCode
+    public var occurrence: UInt32
 
-    public init(_ type: AlertType, milestone: UInt32, place: UInt32, code: EventCode) {
+    public init(
+        _ type: AlertType, milestone: UInt32, place: UInt32, code: EventCode,
+        occurrence: UInt32 = 0
+    ) {
         self.type = type
         self.milestone = milestone
         self.place = place
         self.code = code
+        self.occurrence = occurrence
+    }
+
+    /// An alert about a milestone of a way.
+    public init(_ type: AlertType, _ at: Int, of chain: [Milestone]) {
+        let milestone = chain[at]
+        let same = chain[...at].count { $0.place == milestone.place && $0.code == milestone.code }
+        self.init(
+            type, milestone: UInt32(at), place: milestone.place, code: milestone.code,
+            occurrence: UInt32(same))
+    }
+
+    func isOf(_ episode: AlertEpisode) -> Bool {
+        type == episode.type && place == episode.place && code == episode.code
+            && (episode.occurrence == 0
+                ? milestone == episode.milestone : occurrence == episode.occurrence)
+    }
+}
+
+extension AlertEpisode {
+    /// Whether it is about the same as another one would be.
+    public func isAbout(_ key: AlertKey) -> Bool { key.isOf(self) }
+
+    /// Where its milestone stands on a way; nil: nowhere.
+    public func index(in chain: [Milestone]) -> Int? {
+        var rest = max(1, occurrence)
+        for at in chain.indices where chain[at].place == place && chain[at].code == code {
+            rest -= 1
+            if rest == 0 { return at }
+        }
+        return nil
+    }
+
+    /// What names its milestone on the wire, within the journey.
+    public func milestoneName(_ place: String) -> String {
+        occurrence == 0
+            ? "\(place)/\(code.code)/\(milestone)" : "\(place)/\(code.code)#\(occurrence)"
     }
 }
 
@@ -102,6 +151,13 @@ public struct AlertRules: Sendable, Equatable {
     public var publishMinutes: Double
     /// Of the remaining time.
     public var publishShare: Double
+    /// By how much more of its loss whoever holds on to what was said last is to be expected to lose,
+    /// before that is worth a word; and where a border was passed.
+    public var publishWorth: Double
+    public var publishBorderWorth: Double
+    /// Each recalculation that comes to something else, or each milestone, has its line.
+    public var publishEvery: Bool
+    public var publishMilestones: Bool
     /// News older than this when it comes is backlog …
     public var backlogMinutes: Double
     /// … and holds alerts back until the container has been quiet this long.
@@ -130,6 +186,10 @@ public struct AlertRules: Sendable, Equatable {
         publishIntervalSeconds = 60
         publishMinutes = 15
         publishShare = 0.02
+        publishWorth = 0.75
+        publishBorderWorth = 0.07
+        publishEvery = false
+        publishMilestones = false
         backlogMinutes = 30
         settleMinutes = 2
         futureHours = 24

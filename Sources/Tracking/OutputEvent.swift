@@ -124,12 +124,13 @@ public struct ScoreEvent: Sendable, Equatable {
 
 /// What an alert is about.
 public enum AlertType: UInt8, CaseIterable, Sendable {
-    case late, overdue
+    case late, overdue, stuck
 
     public var code: String {
         switch self {
         case .late: "late"
         case .overdue: "overdue"
+        case .stuck: "stuck"
         }
     }
 
@@ -153,6 +154,27 @@ public enum AlertState: UInt8, CaseIterable, Sendable {
     }
 }
 
+/// Boxes that travel as one, of which one alert is told for each.
+public struct Convoy: Sendable, Equatable {
+    public var id: UInt64
+    /// How many of them have the alert, this one included.
+    public var count: Int
+    /// The first of them.
+    public var isLead: Bool
+
+    public init(id: UInt64, count: Int, isLead: Bool) {
+        self.id = id
+        self.count = count
+        self.isLead = isLead
+    }
+
+    /// As it stands on the wire.
+    public var name: String {
+        let digits = String(id, radix: 16)
+        return "c-" + String(repeating: "0", count: 16 - digits.count) + digits
+    }
+}
+
 /// One line of an alert's life: raised, then any number of updates, then cleared or withdrawn.
 public struct AlertEvent: Sendable, Equatable {
     public var time: Instant
@@ -171,6 +193,8 @@ public struct AlertEvent: Sendable, Equatable {
     public var because: [Cause]
     public var text: String
     public var event: String?
+    /// It travels with others that have the same alert.
+    public var convoy: Convoy?
 
     public init(
         time: Instant, alert: String, rev: Int, state: AlertState, type: AlertType,

@@ -111,6 +111,13 @@ public struct JSONWriter: Sendable {
     }
 
     /// A list of objects.
+    public mutating func object(_ name: StaticString, _ fill: (inout JSONWriter) -> Void) {
+        key(name)
+        begin()
+        fill(&self)
+        end()
+    }
+
     public mutating func objects<T>(
         _ name: StaticString, _ values: [T], _ each: (T, inout JSONWriter) -> Void
     ) {

@@ -141,6 +141,13 @@ public struct OutputLine: Sendable, Equatable {
         out.field("place", alert.place)
         out.field("delayMinutes", alert.delayMinutes)
         out.share("probability", alert.probability)
+        if let convoy = alert.convoy {
+            out.object("convoy") { out in
+                out.field("id", convoy.name)
+                out.field("count", convoy.count)
+                out.field("lead", convoy.isLead)
+            }
+        }
         append(alert.because, to: &out)
         out.field("text", alert.text)
         out.field("event", alert.event)

@@ -30,12 +30,10 @@ import Wire
         for line in traffic.lines { backtest.replay(line.line) }
         var late: Set<String> = []
         var raisedAt: [String: Instant] = [:]
-        for notice in backtest.notices where notice.kind == "alert" && notice.type == "late" {
-            guard let shipment = notice.shipment else { continue }
+        for case .alert(let alert) in backtest.notices where alert.type == .late {
+            guard let shipment = alert.shipment else { continue }
             late.insert(shipment)
-            if raisedAt[shipment] == nil {
-                raisedAt[shipment] = FlatObject(notice.bytes)?.instant("time")
-            }
+            if raisedAt[shipment] == nil { raisedAt[shipment] = alert.time }
         }
         return Run(predictions: backtest.predictions, late: late, raisedAt: raisedAt)
     }

@@ -60,15 +60,28 @@ extension Engine {
         return text
     }
 
-    func overdueText(
-        _ facts: OverduePolicy.Facts, _ episode: AlertEpisode, _ progress: Journey.Progress,
-        _ context: ReviewContext
+    func silenceText(
+        _ facts: SilencePolicy.Facts, _ episode: AlertEpisode, _ progress: Journey.Progress,
+        _ outlook: Outlook, _ context: ReviewContext
     ) -> String {
         let box = "\(context.container)"
         let place = placeName(episode.place)
         let what = "\(episode.code.prose) \(place)"
         switch facts {
-        case .waiting: return "\(box) should have been reported by now: \(what)"
+        case .waiting(let shift, let silent):
+            let moves =
+                shift >= rules.levelMinutes[0]
+                ? "; \(placeName(outlook)) is likely to be reached \(spoken(shift)) later" : ""
+            if episode.type == .stuck {
+                return "\(box) stands at \(place) for \(spoken(silent)), while others that came "
+                    + "later have left: waited for is “\(what)”\(moves)"
+            }
+            return "\(box) should have been reported by now: \(what); nothing was heard for "
+                + "\(spoken(silent))\(moves)"
+        case .othersLeft:
+            return
+                "\(box) stands at \(place), while others that came later have left: see its alert "
+                + "“stuck”"
         case .bypassed: return "\(box) goes another way: \(place) does not lie on it"
         case .undone: return "\(box): the reports before \(place) were corrected"
         case .reached:

@@ -16,15 +16,12 @@ extension Engine {
         else {
             return endLate(&journey, "its plan promises nothing any more", outlook, context, &draft)
         }
-        if outlook.isComplete { judgeAlerts(journey, cameTrue: delay > 0) }
         let facts = LatePolicy.Facts(
             now: context.now, promised: promised, delayMinutes: delay, probability: probability,
             margin: forecasting.intervals.tallies[outlook.horizon].margin,
             horizon: outlook.horizon, isComplete: outlook.isComplete,
             isCorrected: context.touch?.corrected == true,
             isPlanChanged: context.touch?.planChanged == true)
-        let milestone = UInt32(outlook.chain.count - 1)
-        let last = outlook.chain[Int(milestone)]
         let moment = Moment(
             now: context.now, holdUntil: journey.publication.holdUntil,
             isEvidence: context.touch?.eventID != nil || context.touch?.newest ?? .unset != .unset)
@@ -33,7 +30,7 @@ extension Engine {
         }
         let isOpen = known.map { journey.publication.alerts[$0].phase != .pending } ?? false
         let finding = LatePolicy.find(facts, rules, isOpen: isOpen)
-        let key = AlertKey(.late, milestone: milestone, place: last.place, code: last.code)
+        let key = AlertKey(.late, outlook.chain.count - 1, of: outlook.chain)
         guard let at = known ?? begin(key, finding, since: outlook.seenFrom, &journey, moment)
         else {
             return
@@ -58,71 +55,10 @@ extension Engine {
         }
     }
 
-    /// Now that it has arrived, every `late` alert of the journey has come true, or has not.
-    private mutating func judgeAlerts(_ journey: Journey, cameTrue: Bool) {
-        for episode in journey.publication.alerts
-        where episode.type == .late && (episode.rev > 0 || episode.isShadow)
-            && !journey.publication.forecasts.isEmpty
-        {
-            forecasting.intervals.learn(alert: Int(episode.horizon), cameTrue: cameTrue)
-            forecasting.intervalsDirty = true
-        }
-    }
-
-    // MARK: Overdue
-
-    mutating func judgeOverdue(
-        _ journey: inout Journey, _ outlook: Outlook, _ context: ReviewContext, _ draft: inout Draft
-    ) {
-        let progress = journey.progress
-        for at in journey.publication.alerts.indices {
-            let episode = journey.publication.alerts[at]
-            guard episode.type == .overdue, episode.phase != .closed else { continue }
-            let facts = overdueFacts(episode, journey, outlook, context)
-            if case .waiting = facts { journey.publication.overdueAt = .never }
-            look(
-                &journey, at, OverduePolicy.find(facts, rules, isOpen: true),
-                Moment(now: context.now), outlook, context, &draft
-            ) { engine, _ in
-                engine.overdueText(facts, episode, progress, context)
-            }
-        }
-        guard let next = outlook.expected.next, !outlook.held,
-            journey.publication.overdueAt <= context.now
-        else { return }
-        let since = journey.publication.overdueAt
-        journey.publication.overdueAt = .never
-        if context.isOverdueTold { return }
-        let facts = OverduePolicy.Facts.waiting(minutes: context.now.minutes(since: since))
-        let finding = OverduePolicy.find(facts, rules, isOpen: false)
-        let moment = Moment(now: context.now)
-        let key = AlertKey(
-            .overdue, milestone: UInt32(next), place: outlook.chain[next].place,
-            code: outlook.chain[next].code)
-        guard let at = begin(key, finding, since: since, &journey, moment) else { return }
-        let episode = journey.publication.alerts[at]
-        look(&journey, at, finding, moment, outlook, context, &draft) { engine, _ in
-            engine.overdueText(facts, episode, progress, context)
-        }
-    }
-
-    private func overdueFacts(
-        _ episode: AlertEpisode, _ journey: Journey, _ outlook: Outlook, _ context: ReviewContext
-    ) -> OverduePolicy.Facts {
-        let waited = Int(episode.at)
-        if outlook.expected.next == waited {
-            return .waiting(minutes: context.now.minutes(since: episode.since))
-        }
-        let minutes = journey.progress.lastTime.minutes(since: episode.since)
-        if episode.at == AlertEpisode.nowhere { return .bypassed(minutes: minutes) }
-        return waited <= journey.progress.furthest
-            ? .reached(minutes: minutes) : .undone(minutes: minutes)
-    }
-
     // MARK: The machine
 
     /// Begins an episode where its condition holds; returns its index.
-    private func begin(
+    func begin(
         _ key: AlertKey, _ finding: Finding, since: Instant, _ journey: inout Journey,
         _ moment: Moment
     ) -> Int? {
@@ -135,12 +71,13 @@ extension Engine {
     }
 
     /// Shows an episode what was found, and says what comes of it.
-    private mutating func look(
+    mutating func look(
         _ journey: inout Journey, _ at: Int, _ finding: Finding, _ moment: Moment,
         _ outlook: Outlook?, _ context: ReviewContext, _ draft: inout Draft,
         words: (Engine, AlertState) -> String
     ) {
         let state = AlertMachine(rules).advance(&journey.publication.alerts[at], finding, moment)
+        if state == .raised { joinConvoy(&journey, at, context) }
         let episode = journey.publication.alerts[at]
         if let state {
             return say(journey, episode, state, words(self, state), outlook, context, &draft)
@@ -170,8 +107,7 @@ extension Engine {
     /// many, never the latest, after which the count goes on.
     private func nextEpisode(_ journey: inout Journey, _ key: AlertKey) -> UInt32 {
         let known = journey.publication.alerts.indices.filter {
-            journey.publication.alerts[$0].type == key.type
-                && journey.publication.alerts[$0].milestone == key.milestone
+            journey.publication.alerts[$0].isAbout(key)
         }
         var next = known.map { journey.publication.alerts[$0].episode }.max() ?? 0
         next.countOn()
@@ -188,26 +124,45 @@ extension Engine {
         _ outlook: Outlook?, _ context: ReviewContext, _ draft: inout Draft
     ) {
         let place = register.symbols[episode.place]
-        let key = "\(place)/\(episode.code.code)/\(episode.milestone)"
         let because =
             state == .raised || state == .updated
             ? outlook.map {
                 causes($0, context, minutes: Int(episode.delayMinutes))
             } ?? [] : []
-        draft.notices.append(
-            .alert(
-                AlertEvent(
-                    time: context.now,
-                    alert: AlertEpisode.identity(
-                        container: context.container,
-                        journey: register.name(of: journey) ?? "#\(journey.ordinal)",
-                        milestone: key,
-                        type: episode.type, episode: episode.episode),
-                    rev: Int(episode.rev), state: state, type: episode.type,
-                    severity: episode.severity, container: context.container,
-                    shipment: register.name(of: journey), place: place,
-                    delayMinutes: Int(episode.delayMinutes),
-                    probability: episode.type == .late ? Double(episode.probability) : nil,
-                    because: because, text: text, event: context.touch?.eventID)))
+        var line = AlertEvent(
+            time: context.now, alert: identity(of: episode, journey, context),
+            rev: Int(episode.rev), state: state, type: episode.type,
+            severity: episode.severity, container: context.container,
+            shipment: register.name(of: journey), place: place,
+            delayMinutes: Int(episode.delayMinutes),
+            probability: episode.type == .late ? Double(episode.probability) : nil,
+            because: because, text: text, event: context.touch?.eventID)
+        line.convoy = episode.convoy
+        draft.notices.append(.alert(line))
+    }
+
+    private func identity(
+        of episode: AlertEpisode, _ journey: Journey, _ context: ReviewContext
+    ) -> String {
+        AlertEpisode.identity(
+            container: context.container,
+            journey: register.name(of: journey) ?? "#\(journey.ordinal)",
+            milestone: episode.milestoneName(register.symbols[episode.place]),
+            type: episode.type, episode: episode.episode)
+    }
+
+    /// Boxes of one train have an alert each, and know of each other.
+    private mutating func joinConvoy(
+        _ journey: inout Journey, _ at: Int, _ context: ReviewContext
+    ) {
+        guard journey.progress.lastTime != .unset else { return }
+        let episode = journey.publication.alerts[at]
+        var hash = StableHasher()
+        hash.combine(identity(of: episode, journey, context))
+        journey.publication.alerts[at].convoy = alertBook.join(
+            AlertBook.PartyKey(
+                type: episode.type, place: episode.place, code: episode.code,
+                seenAt: journey.progress.lastPlace),
+            seen: journey.progress.lastTime, now: context.now, id: hash.identity().low)
     }
 }

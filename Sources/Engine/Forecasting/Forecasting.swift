@@ -7,6 +7,7 @@ struct Forecasting: Sendable {
     /// Scratch memory, no state.
     var composer = Composer()
     var intervals = IntervalCalibrator()
+    var habits = ReportingHabits()
     var intervalsDirty = false
     /// For each slot the step that its container waits in, as the pools know of it.
     private var openSteps: [OpenStep] = []

@@ -165,9 +165,7 @@ extension Journey.Publication {
                 alerts[index].at = UInt32(max(0, way.milestones.count - 1))
                 continue
             }
-            let at = way.milestones.lastIndex {
-                $0.place == alerts[index].place && $0.code == alerts[index].code
-            }
+            let at = alerts[index].index(in: way.milestones)
             alerts[index].at = at.map { UInt32($0) } ?? AlertEpisode.nowhere
         }
     }

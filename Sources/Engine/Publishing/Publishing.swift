@@ -14,12 +14,12 @@ extension Engine {
         journey.publication.owedAt = .never
         let stage = outlook.partial ? journey.progress.eventCount : journey.progress.furthest
         let p50 = outlook.p50
-        let late = (outlook.lateProbability ?? 0) > 0.5
+        let late = isLate(outlook, before: journey.publication.lateVerdict)
         let first = journey.publication.p50 == .unset
         let isNews =
             first || outlook.turn != nil || journey.publication.unknown != 0
-            || stage != journey.publication.furthest || late != journey.publication.lateVerdict
-            || hasMoved(p50, from: journey.publication.p50, outlook)
+            || late != journey.publication.lateVerdict || outlook.isComplete
+            || hasMoved(outlook, from: journey.publication, isStage: isStage(outlook, journey))
         guard isNews else { return }
         if outlook.isHistory, !isFreshArrival(outlook, context.now) {
             journey.publication.owedAt = journey.publication.holdUntil
@@ -72,10 +72,61 @@ extension Engine {
         outlook.isComplete && now.minutes(since: outlook.p50) < 1_440
     }
 
-    private func hasMoved(_ p50: Instant, from said: Instant, _ outlook: Outlook) -> Bool {
-        let remaining = max(0, p50.minutes(since: outlook.seenFrom))
-        let threshold = max(rules.publishMinutes, rules.publishShare * remaining)
-        return abs(p50.minutes(since: said)) > threshold
+    /// The verdict on the promise; one that is given is taken back where it is clearly not so.
+    private func isLate(_ outlook: Outlook, before verdict: Bool) -> Bool {
+        guard let probability = outlook.lateProbability else { return false }
+        return verdict
+            ? probability > rules.clearProbability : probability >= rules.raiseProbability
+    }
+
+    /// Whether what has been reached since the last word is a moment for one: the first sign, a border
+    /// that lies behind.
+    private func isStage(_ outlook: Outlook, _ journey: Journey) -> Bool {
+        let before = journey.publication.furthest
+        let now = journey.progress.furthest
+        guard now > before, now < outlook.chain.count else { return false }
+        return before < 0 || (before + 1...now).contains { isBorder($0, outlook.chain) }
+    }
+
+    /// With this milestone the box leaves one country for the next.
+    private func isBorder(_ at: Int, _ chain: [Milestone]) -> Bool {
+        guard at + 1 < chain.count, chain[at].place != chain[at + 1].place,
+            let here = network.place(register.symbols[chain[at].place]),
+            let there = network.place(register.symbols[chain[at + 1].place])
+        else { return false }
+        return network.places[here].country != network.places[there].country
+    }
+
+    /// Whether the picture has moved against its own uncertainty: by so much that whoever holds on to what
+    /// was said loses by it.
+    private func hasMoved(
+        _ outlook: Outlook, from said: Journey.Publication, isStage: Bool
+    ) -> Bool {
+        let moved = abs(outlook.p50.minutes(since: said.p50))
+        let remaining = max(0, outlook.p50.minutes(since: outlook.seenFrom))
+        let least = max(rules.publishMinutes, rules.publishShare * remaining)
+        guard let calibrated = outlook.calibrated, !rules.publishEvery else { return moved > least }
+        if rules.publishMilestones, outlook.expected.next ?? 0 > said.furthest + 1 { return true }
+        let edges = max(
+            abs(outlook.p10.minutes(since: said.p10)), abs(outlook.p90.minutes(since: said.p90)))
+        guard max(moved, edges) > least else { return false }
+        let loss = calibrated.excessLoss(p10: said.p10, p50: said.p50, p90: said.p90)
+        return loss > (isStage ? rules.publishBorderWorth : rules.publishWorth)
+            || hasChangedLevel(outlook, said)
+    }
+
+    /// The delay has another level, and lies clearly beyond the threshold between them.
+    private func hasChangedLevel(
+        _ outlook: Outlook, _ said: Journey.Publication
+    ) -> Bool {
+        guard let promised = outlook.promised else { return false }
+        let (before, now) = (
+            said.p50.minutes(since: promised), outlook.p50.minutes(since: promised)
+        )
+        let margin = outlook.p90.minutes(since: outlook.p10) / 5
+        return rules.levelMinutes.contains { level in
+            (before < level) != (now < level) && abs(now - level) > margin
+        }
     }
 
     private func notice(

@@ -133,6 +133,13 @@ enum RecordCoding {
         out.instant(13, alert.confirmAt, default: .never)
         out.unsigned(14, alert.horizon)
         out.flag(16, alert.isShadow)
+        out.unsigned(17, alert.occurrence)
+        out.instant(18, alert.expected)
+        if let convoy = alert.convoy {
+            out.fixed(19, convoy.id)
+            out.signed(20, convoy.count)
+            out.flag(21, convoy.isLead)
+        }
         if alert.at != alert.milestone { out.unsigned(15, UInt64(alert.at) + 1) }
     }
 
@@ -309,6 +316,12 @@ enum RecordCoding {
             case 13: alert.confirmAt = try reader.instant(field)
             case 14: alert.horizon = try reader.clamped(field)
             case 16: alert.isShadow = try reader.flag(field)
+            case 17: alert.occurrence = try reader.clamped(field)
+            case 18: alert.expected = try reader.instant(field)
+            case 19:
+                alert.convoy = Convoy(id: try reader.fixed(field), count: 1, isLead: false)
+            case 20: alert.convoy?.count = Int(try reader.signed(field))
+            case 21: alert.convoy?.isLead = try reader.flag(field)
             case 15: at = UInt32(clamping: try reader.unsigned(field) - 1)
             default: try reader.skip(field)
             }

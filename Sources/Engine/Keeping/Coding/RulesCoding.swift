@@ -20,6 +20,11 @@ public enum RulesCoding {
         for (index, at) in limits.enumerated() {
             out.signed(30 + index, rules[keyPath: at], default: .max)
         }
+        // A log of before there was a choice said more, and is read again by what is in force now.
+        out.double(13, rules.publishWorth, default: standard.publishWorth)
+        out.double(14, rules.publishBorderWorth, default: standard.publishBorderWorth)
+        out.flag(15, rules.publishEvery)
+        out.flag(16, rules.publishMilestones)
         return [version] + out.bytes
     }
 
@@ -49,6 +54,10 @@ public enum RulesCoding {
             case 1...doubles.count:
                 rules[keyPath: doubles[field.number - 1]] = try reader.double(field)
             case 12: rules.pastDays = try reader.double(field)
+            case 13: rules.publishWorth = try reader.double(field)
+            case 14: rules.publishBorderWorth = try reader.double(field)
+            case 15: rules.publishEvery = try reader.flag(field)
+            case 16: rules.publishMilestones = try reader.flag(field)
             case 20: rules.confirmEvents = Int(try reader.signed(field))
             case 21..<(21 + rules.levelMinutes.count):
                 rules.levelMinutes[field.number - 21] = try reader.double(field)

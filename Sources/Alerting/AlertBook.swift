@@ -1,0 +1,66 @@
+import Tracking
+
+/// What is remembered of alerts beside those of single journeys: who travels together.
+public struct AlertBook: Sendable, Equatable {
+    /// Boxes with one alert that were last seen at one place go together where that was within minutes.
+    public struct PartyKey: Hashable, Sendable {
+        public var type: AlertType
+        public var place: UInt32
+        public var code: EventCode
+        public var seenAt: UInt32
+
+        public init(type: AlertType, place: UInt32, code: EventCode, seenAt: UInt32) {
+            self.type = type
+            self.place = place
+            self.code = code
+            self.seenAt = seenAt
+        }
+    }
+
+    public struct Party: Sendable, Equatable {
+        public var id: UInt64
+        /// When its lead was last seen, and when its alert was raised.
+        public var seen: Instant
+        public var raised: Instant
+        public var count: Int
+
+        public init(id: UInt64, seen: Instant, raised: Instant, count: Int) {
+            self.id = id
+            self.seen = seen
+            self.raised = raised
+            self.count = count
+        }
+    }
+
+    public var parties: [PartyKey: [Party]] = [:]
+
+    public init() {}
+
+    /// Reports of one train come within so many minutes, and alerts about it within so many.
+    private static let apartMinutes = 15.0
+    private static let joinMinutes = 1_440.0
+
+    /// The party that a box joins with an alert that is raised now, or leads from now on. `id`: its own
+    /// alert's, which a party that it leads is named by.
+    public mutating func join(
+        _ key: PartyKey, seen: Instant, now: Instant, id: UInt64
+    ) -> Convoy {
+        var known = parties[key] ?? []
+        known.removeAll { now.minutes(since: $0.raised) > AlertBook.joinMinutes }
+        defer { parties[key] = known }
+        let near = known.firstIndex {
+            abs(seen.minutes(since: $0.seen)) <= AlertBook.apartMinutes
+        }
+        guard let near else {
+            known.append(Party(id: id, seen: seen, raised: now, count: 1))
+            if parties.count > 1_000 { forget(before: now.advanced(minutes: -2_880)) }
+            return Convoy(id: id, count: 1, isLead: true)
+        }
+        known[near].count.countOn()
+        return Convoy(id: known[near].id, count: known[near].count, isLead: false)
+    }
+
+    private mutating func forget(before: Instant) {
+        parties = parties.filter { $0.value.contains { $0.raised >= before } }
+    }
+}

@@ -1,0 +1,56 @@
+import Tracking
+
+/// `overdue` and `stuck`: a report that should have come has not, and that is worth a person's attention.
+/// Not because a step lasts longer than nine in ten do (a journey of twenty steps passes two of those by
+/// pure chance), but because it lasts longer than nearly all, by a margin that matters, and moves the
+/// delivery. `stuck` where most of those that came later have left. Ends with the report, or with any
+/// sign from behind it.
+public enum SilencePolicy {
+    /// The share of such silences that may still be one of a box that goes on as usual.
+    public static let surprise = 0.01
+    /// The share of alerts that shall be real.
+    public static let realShare = 0.75
+    /// The least margin beyond what is usual, and as a share of the step.
+    static let leastMinutes = 60.0
+    static let stepShare = 0.25
+    /// So many must have come later and left, before a box that stands is stuck.
+    static let leastLeft = 3
+
+    /// Beyond this a step that began at `began` lasts too long.
+    public static func limit(began: Instant, usual: Instant, longest: Instant) -> Instant {
+        let step = max(0, usual.minutes(since: began))
+        return longest.advanced(minutes: max(leastMinutes, stepShare * step))
+    }
+
+    /// Most of those that came later have left.
+    public static func isStuck(_ later: (left: Int, waiting: Int)) -> Bool {
+        later.left >= leastLeft && later.left > later.waiting
+    }
+
+    public enum Facts: Sendable {
+        /// Still waited for: by how much the delivery has moved, and how long nothing was heard.
+        case waiting(shiftMinutes: Double, silentMinutes: Double)
+        /// The box was seen there or behind it, so many minutes later than usual.
+        case reached(minutes: Double)
+        /// The way leads elsewhere now.
+        case bypassed(minutes: Double)
+        /// What it would come after did not happen.
+        case undone(minutes: Double)
+        /// Others that came later have left: it is told as `stuck` from now on.
+        case othersLeft(minutes: Double)
+    }
+
+    /// `known`: the level that was told; silence makes nothing better.
+    public static func find(_ facts: Facts, _ rules: AlertRules, known: Severity?) -> Finding {
+        switch facts {
+        case .waiting(let shift, let silent):
+            let level = rules.severity(delayMinutes: shift) ?? .info
+            return .holds(
+                Condition(severity: max(level, known ?? level), delayMinutes: silent))
+        case .reached(let minutes), .bypassed(let minutes), .othersLeft(let minutes):
+            return .over(.cleared, Condition(severity: nil, delayMinutes: minutes))
+        case .undone(let minutes):
+            return .over(.withdrawn, Condition(severity: nil, delayMinutes: minutes))
+        }
+    }
+}

@@ -1,0 +1,182 @@
+import Alerting
+import Forecast
+import Tracking
+
+/// Whether a box that is not heard of is worth a person's attention.
+extension Engine {
+    mutating func judgeSilence(
+        _ journey: inout Journey, _ shipment: Shipment, _ outlook: Outlook,
+        _ context: ReviewContext, _ clock: Instant, _ draft: inout Draft
+    ) {
+        for at in journey.publication.alerts.indices {
+            let episode = journey.publication.alerts[at]
+            guard episode.type == .overdue || episode.type == .stuck, episode.phase != .closed
+            else { continue }
+            let facts = silenceFacts(episode, journey, shipment, outlook, context, clock)
+            if case .waiting = facts { journey.publication.overdueAt = .never }
+            tell(facts, at, &journey, outlook, context, &draft)
+        }
+        guard let next = outlook.expected.next, !outlook.held,
+            journey.publication.overdueAt <= context.now
+        else { return }
+        journey.publication.overdueAt = .never
+        if context.isOverdueTold { return }
+        let silence = silence(journey, shipment, outlook, context, clock, next, &draft)
+        guard let expected = silence.expected else {
+            journey.publication.overdueAt = silence.lookAt
+            return
+        }
+        let isStuck = isStuck(journey, shipment, next, clock)
+        let facts = SilencePolicy.Facts.waiting(
+            shiftMinutes: outlook.p50.minutes(since: expected),
+            silentMinutes: context.now.minutes(since: clock))
+        let key = AlertKey(isStuck ? .stuck : .overdue, next, of: outlook.chain)
+        let finding = SilencePolicy.find(facts, rules, known: nil)
+        guard
+            let at = begin(
+                key, finding, since: clock, &journey, Moment(now: context.now))
+        else { return }
+        journey.publication.alerts[at].expected = expected
+        tell(facts, at, &journey, outlook, context, &draft)
+    }
+
+    private mutating func tell(
+        _ facts: SilencePolicy.Facts, _ at: Int, _ journey: inout Journey, _ outlook: Outlook,
+        _ context: ReviewContext, _ draft: inout Draft
+    ) {
+        let episode = journey.publication.alerts[at]
+        let progress = journey.progress
+        let known = episode.phase == .pending ? nil : episode.severity
+        look(
+            &journey, at, SilencePolicy.find(facts, rules, known: known),
+            Moment(now: context.now), outlook, context, &draft
+        ) { engine, _ in engine.silenceText(facts, episode, progress, outlook, context) }
+    }
+
+    private func silenceFacts(
+        _ episode: AlertEpisode, _ journey: Journey, _ shipment: Shipment, _ outlook: Outlook,
+        _ context: ReviewContext, _ clock: Instant
+    ) -> SilencePolicy.Facts {
+        let waited = Int(episode.at)
+        if outlook.expected.next == waited {
+            let silent = context.now.minutes(since: clock)
+            if episode.type == .overdue, isStuck(journey, shipment, waited, clock) {
+                return .othersLeft(minutes: silent)
+            }
+            let expected = episode.expected == .unset ? outlook.p50 : episode.expected
+            return .waiting(
+                shiftMinutes: outlook.p50.minutes(since: expected), silentMinutes: silent)
+        }
+        let minutes = journey.progress.lastTime.minutes(since: episode.since)
+        if episode.at == AlertEpisode.nowhere { return .bypassed(minutes: minutes) }
+        return waited <= journey.progress.furthest
+            ? .reached(minutes: minutes) : .undone(minutes: minutes)
+    }
+
+    /// Of a box that stands: whether others that came later have left.
+    private func isStuck(
+        _ journey: Journey, _ shipment: Shipment, _ next: Int, _ clock: Instant
+    ) -> Bool {
+        let way = journey.way
+        guard shipment.graph == nil, way.milestones[next].kind == .dwell else { return false }
+        // Boxes of its own train came with it.
+        return SilencePolicy.isStuck(
+            forecasting.pools.later(way.ids[next], than: clock.advanced(minutes: 30)))
+    }
+
+    /// Whether silence has become worth an alert: then when the delivery was expected before it; else
+    /// when to look again.
+    private mutating func silence(
+        _ journey: Journey, _ shipment: Shipment, _ outlook: Outlook, _ context: ReviewContext,
+        _ clock: Instant, _ next: Int, _ draft: inout Draft
+    ) -> (expected: Instant?, lookAt: Instant) {
+        // Where ways join it was looked at with its limit, and against what was said.
+        guard shipment.graph == nil else { return (journey.publication.p50, .never) }
+        guard
+            let before = forecasting.composer.expect(
+                steps(journey.way), journey.progress, start: shipment.startedAt, now: clock,
+                &forecasting.pools)
+        else { return (nil, .never) }
+        let place = outlook.chain[next].place
+        let quantiles = forecasting.intervals.next(before, place: place, now: clock)
+        let isLast = next == outlook.chain.count - 1
+        let expected = forecasting.intervals.calibrated(before, now: clock, isLastStep: isLast)
+            .quantile(0.5)
+        let limit = SilencePolicy.limit(
+            began: clock, usual: quantiles.p50, longest: quantiles.p99)
+        let isCritical = outlook.p50.minutes(since: expected) >= rules.levelMinutes[2]
+        guard context.now >= limit || isCritical else { return (nil, limit) }
+        let again = context.now.advanced(
+            minutes: max(60, context.now.minutes(since: clock) / 4))
+        let share = usualShare(journey, shipment, outlook, context.now, clock, next)
+        guard share <= SilencePolicy.surprise || isCritical && share <= 0.05 else {
+            return (nil, again)
+        }
+        let bar = SilencePolicy.realShare + forecasting.intervals.silenceMargin(place)
+        let moved = outlook.calibrated?.probability(
+            after: expected.advanced(minutes: rules.levelMinutes[0]))
+        return (moved ?? 1) >= bar ? (expected, .never) : (nil, again)
+    }
+
+    /// Milestones that may pass without a word before the next report.
+    private static let unreportedAhead = 4
+
+    /// The share of boxes that go on as usual and of which nothing would have been heard by now either:
+    /// because the step lasts, or because what ends it is not reported, and so on.
+    private mutating func usualShare(
+        _ journey: Journey, _ shipment: Shipment, _ outlook: Outlook, _ now: Instant,
+        _ clock: Instant, _ next: Int
+    ) -> Double {
+        var share = 0.0
+        var unheard = 1.0
+        let last = min(outlook.chain.count - 1, next + Engine.unreportedAhead)
+        for at in next...last {
+            let silent = forecasting.habits.silentShare(outlook.chain[at])
+            guard
+                let expected = forecasting.composer.expect(
+                    steps(journey.way), journey.progress, start: shipment.startedAt, now: clock,
+                    &forecasting.pools, upTo: at + 1)
+            else { break }
+            share += unheard * (1 - silent) * expected.probability(after: now)
+            unheard *= silent
+            if unheard < SilencePolicy.surprise / 4 { break }
+        }
+        return share
+    }
+
+    /// When silence is to be looked at first.
+    func silenceAt(_ expected: Expectation, _ shipment: Shipment, _ clock: Instant, place: UInt32)
+        -> Instant
+    {
+        let quantiles = forecasting.intervals.next(expected, place: place, now: clock)
+        guard shipment.graph != nil else { return quantiles.p95 }
+        return SilencePolicy.limit(began: clock, usual: quantiles.p50, longest: quantiles.p99)
+    }
+
+    /// The journey has come to its end: what its alerts said, and what passed in silence, is known.
+    mutating func learnFromAlerts(_ journey: Journey, _ outlook: Outlook) {
+        guard outlook.isComplete, !journey.publication.forecasts.isEmpty else { return }
+        let arrived = outlook.expected.origin
+        for episode in journey.publication.alerts where episode.rev > 0 || episode.isShadow {
+            switch episode.type {
+            case .late:
+                guard let promised = outlook.promised else { continue }
+                forecasting.intervals.learn(
+                    alert: Int(episode.horizon), cameTrue: arrived > promised)
+            case .overdue, .stuck:
+                guard episode.expected != .unset else { continue }
+                let level = rules.levelMinutes[0]
+                forecasting.intervals.learn(
+                    silence: episode.place,
+                    wasReal: arrived.minutes(since: episode.expected) >= level)
+            }
+        }
+        for (at, milestone) in outlook.chain.enumerated() {
+            forecasting.habits.learn(
+                ReportingHabits.Key(place: milestone.place, code: milestone.code),
+                isReported: journey.progress.reached[at] != .unset
+                    && !journey.progress.implied.contains(at))
+        }
+        forecasting.intervalsDirty = true
+    }
+}
