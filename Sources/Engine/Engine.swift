@@ -34,6 +34,7 @@ public struct Engine: Sendable {
     var forecasting = Forecasting()
     /// What is remembered of alerts beside those of journeys.
     var alertBook = AlertBook()
+    var alertsDirty = false
     var configDirty = true
 
     /// How good the forecasts have been.

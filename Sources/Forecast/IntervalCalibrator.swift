@@ -19,7 +19,7 @@ public struct IntervalCalibrator: Sendable, Equatable {
     static let target = 0.1
     /// How fast the certainty asked for moves, the share of alerts that shall come true, and by how
     /// much more certainty may be asked for than the rules do.
-    static let marginStep = 0.01
+    static let marginStep = 0.04
     static let alertTarget = 0.85
     static let mostMargin = 0.35
     /// The same for alerts about silence.

@@ -231,11 +231,11 @@ public struct Setting: Sendable {
             "eta.change-share", .number(0...1), "0.02",
             "smallest change, as a share of the remaining time"),
         Setting(
-            "eta.change-worth", .number(0...100), "0.75",
+            "eta.change-worth", .number(0...100), "0.7",
             "how much worse what was said last has to be than what is known now: the share by which its "
                 + "expected loss is larger"),
         Setting(
-            "eta.border-worth", .number(0...100), "0.07",
+            "eta.border-worth", .number(0...100), "0.12",
             "the same where a border was passed, or the first sign of the box has come"),
         Setting(
             "eta.every", .choice(["false", "true"]), "false",

@@ -186,8 +186,8 @@ public struct AlertRules: Sendable, Equatable {
         publishIntervalSeconds = 60
         publishMinutes = 15
         publishShare = 0.02
-        publishWorth = 0.75
-        publishBorderWorth = 0.07
+        publishWorth = 0.7
+        publishBorderWorth = 0.12
         publishEvery = false
         publishMilestones = false
         backlogMinutes = 30

@@ -28,7 +28,7 @@ import Testing
     }
 
     private let all = sources(["Sources", "Tests", "Schema"])
-    private let core: Set<String> = ["Tracking", "Forecast", "Log", "Wire", "Engine"]
+    private let core: Set<String> = ["Tracking", "Forecast", "Alerting", "Log", "Wire", "Engine"]
 
     @Test func thereAreSources() { #expect(all.count > 60) }
 

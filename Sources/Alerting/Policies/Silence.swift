@@ -9,7 +9,7 @@ public enum SilencePolicy {
     /// The share of such silences that may still be one of a box that goes on as usual.
     public static let surprise = 0.01
     /// The share of alerts that shall be real.
-    public static let realShare = 0.75
+    public static let realShare = 0.8
     /// The least margin beyond what is usual, and as a share of the step.
     static let leastMinutes = 60.0
     static let stepShare = 0.25

@@ -159,6 +159,7 @@ extension Engine {
         let episode = journey.publication.alerts[at]
         var hash = StableHasher()
         hash.combine(identity(of: episode, journey, context))
+        alertsDirty = true
         journey.publication.alerts[at].convoy = alertBook.join(
             AlertBook.PartyKey(
                 type: episode.type, place: episode.place, code: episode.code,

@@ -171,6 +171,7 @@ extension Engine {
                     wasReal: arrived.minutes(since: episode.expected) >= level)
             }
         }
+        alertsDirty = true
         for (at, milestone) in outlook.chain.enumerated() {
             forecasting.habits.learn(
                 ReportingHabits.Key(place: milestone.place, code: milestone.code),

@@ -1,3 +1,4 @@
+import Alerting
 import Forecast
 import Log
 import Tracking
@@ -23,6 +24,8 @@ public struct Checkpoint: Sendable {
     let pools: [(key: PoolKey, pool: Pool, flow: QueuePace)]
     /// nil where no arrival was judged since the last checkpoint.
     let intervals: IntervalCalibrator?
+    /// nil where nothing of it has changed.
+    let alertBook: (book: AlertBook, habits: ReportingHabits)?
     let texts: [String]
 
     /// Lines of plans and closures.
@@ -70,11 +73,18 @@ public struct Checkpoint: Sendable {
         let scores = intervals.map {
             [PoolRow(key: ScoreCoding.key, state: ScoreCoding.encode($0, texts))]
         }
+        let alerts = alertBook.map {
+            [
+                PoolRow(
+                    key: AlertBookCoding.key,
+                    state: AlertBookCoding.encode($0.book, $0.habits, texts))
+            ]
+        }
         return pools.map {
             PoolRow(
                 key: PoolCoding.key($0.key, texts),
                 state: PoolCoding.encode($0.key, $0.pool, $0.flow, texts))
-        } + (scores ?? [])
+        } + (scores ?? []) + (alerts ?? [])
     }
 
     /// What may leave memory once this checkpoint is durable.

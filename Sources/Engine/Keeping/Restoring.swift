@@ -46,6 +46,7 @@ extension Engine {
             records: cutRecords, live: live,
             pools: forecasting.pools.drainChanged(),
             intervals: forecasting.intervalsDirty ? intervals : nil,
+            alertBook: alertsDirty ? (alertBook, forecasting.habits) : nil,
             texts: register.symbols.texts)
         register.dirtyRecords.removeAll()
         register.unsavedPlans = [:]
@@ -54,6 +55,7 @@ extension Engine {
         register.revived = []
         configDirty = false
         forecasting.intervalsDirty = false
+        alertsDirty = false
         return checkpoint
     }
 
@@ -118,6 +120,11 @@ extension Engine {
         for bytes in snapshot.pools {
             if ScoreCoding.isMeant(bytes) {
                 forecasting.intervals = try ScoreCoding.decode(bytes, &register.symbols)
+                continue
+            }
+            if AlertBookCoding.isMeant(bytes) {
+                let read = try AlertBookCoding.decode(bytes, &register.symbols)
+                (alertBook, forecasting.habits) = (read.book, read.habits)
                 continue
             }
             let (key, pool, flow) = try PoolCoding.decode(bytes, &register.symbols)
@@ -217,6 +224,7 @@ extension Engine {
             out.blob(closureBook.closures[id]?.reading.encoded() ?? [])
         }
         out.blob(ScoreCoding.encode(forecasting.intervals, register.symbols.texts))
+        out.blob(AlertBookCoding.encode(alertBook, forecasting.habits, register.symbols.texts))
         out.blob(networkBytes)
         out.blob(RulesCoding.encode(rules))
         out.blob(RosterCoding.encode(intake.roster.all, knowsUnowned: intake.knowsUnowned))

@@ -18,7 +18,8 @@ extension Engine {
         let first = journey.publication.p50 == .unset
         let isNews =
             first || outlook.turn != nil || journey.publication.unknown != 0
-            || late != journey.publication.lateVerdict || outlook.isComplete
+            || late != journey.publication.lateVerdict
+            || stage != journey.publication.furthest && (outlook.isComplete || outlook.partial)
             || hasMoved(outlook, from: journey.publication, isStage: isStage(outlook, journey))
         guard isNews else { return }
         if outlook.isHistory, !isFreshArrival(outlook, context.now) {

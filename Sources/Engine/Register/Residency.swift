@@ -1,3 +1,4 @@
+import Alerting
 import Forecast
 import Log
 import Tracking
@@ -172,6 +173,11 @@ extension Engine {
         for place in ways.places + forecasting.pools.places + closureBook.windows.map(\.place) {
             use(place)
         }
+        for party in alertBook.parties.keys {
+            use(party.place)
+            use(party.seenAt)
+        }
+        for habit in forecasting.habits.habits.keys { use(habit.place) }
         for place in forecasting.intervals.places.keys { use(place) }
         for place in forecasting.intervals.steps.keys { use(place) }
         let unused = register.looseSymbols.filter { !used[Int($0)] }

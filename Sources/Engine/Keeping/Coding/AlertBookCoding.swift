@@ -1,0 +1,114 @@
+import Alerting
+import Forecast
+import Log
+import Tracking
+
+/// What is remembered for alerts beside the journeys, among the pools' rows: one row under a key that no
+/// pool has.
+enum AlertBookCoding {
+    static let mark: UInt8 = 0xFC
+    static let key: [UInt8] = [mark]
+    static let version: UInt8 = 1
+
+    static func isMeant(_ bytes: [UInt8]) -> Bool { bytes.first == mark }
+
+    static func encode(
+        _ book: AlertBook, _ habits: ReportingHabits, _ texts: [String]
+    ) -> [UInt8] {
+        var out = TaggedEncoder()
+        func text(_ symbol: UInt32) -> String { texts[Int(symbol)] }
+        // In an order that does not depend on how a process numbers its symbols.
+        let parties = book.parties.flatMap { entry in entry.value.map { (entry.key, $0) } }
+            .map { (place: text($0.place), seenAt: text($0.seenAt), key: $0, party: $1) }
+            .sorted {
+                ($0.place, $0.seenAt, $0.party.raised, $0.party.id)
+                    < ($1.place, $1.seenAt, $1.party.raised, $1.party.id)
+            }
+        for entry in parties {
+            out.message(1) { out in
+                out.code(1, entry.key.type)
+                out.text(2, entry.place)
+                out.code(3, entry.key.code)
+                out.text(4, entry.seenAt)
+                out.fixed(5, entry.party.id)
+                out.instant(6, entry.party.seen)
+                out.instant(7, entry.party.raised)
+                out.signed(8, entry.party.count)
+            }
+        }
+        let known = habits.habits.map { (place: text($0.key.place), key: $0.key, habit: $0.value) }
+            .sorted { ($0.place, $0.key.code.rawValue) < ($1.place, $1.key.code.rawValue) }
+        for entry in known {
+            out.message(2) { out in
+                out.text(1, entry.place)
+                out.code(2, entry.key.code)
+                out.double(3, entry.habit.passed)
+                out.double(4, entry.habit.silent)
+            }
+        }
+        return [mark, version] + out.bytes
+    }
+
+    static func decode(
+        _ bytes: [UInt8], _ symbols: inout Symbols
+    ) throws(CodingFlaw) -> (book: AlertBook, habits: ReportingHabits) {
+        var decoder = ByteDecoder(bytes)
+        _ = try decoder.byte()
+        try FormatVersion.check(
+            try decoder.byte(), "the book of alerts", oldest: 1, newest: version)
+        var reader = TaggedReader(decoder)
+        var (book, habits) = (AlertBook(), ReportingHabits())
+        while let field = try reader.next() {
+            switch field.number {
+            case 1:
+                let (key, party) = try party(try reader.message(field), &symbols)
+                book.parties[key, default: []].append(party)
+            case 2:
+                let (key, habit) = try habit(try reader.message(field), &symbols)
+                habits.habits[key] = habit
+            default: try reader.skip(field)
+            }
+        }
+        return (book, habits)
+    }
+
+    private static func party(
+        _ fields: TaggedReader, _ symbols: inout Symbols
+    ) throws(CodingFlaw) -> (AlertBook.PartyKey, AlertBook.Party) {
+        var reader = fields
+        var key = AlertBook.PartyKey(type: .late, place: 0, code: .arri, seenAt: 0)
+        var party = AlertBook.Party(id: 0, seen: .unset, raised: .unset, count: 0)
+        while let field = try reader.next() {
+            switch field.number {
+            case 1: key.type = try reader.code(field)
+            case 2: key.place = symbols.number(try reader.text(field))
+            case 3: key.code = try reader.code(field)
+            case 4: key.seenAt = symbols.number(try reader.text(field))
+            case 5: party.id = try reader.fixed(field)
+            case 6: party.seen = try reader.instant(field)
+            case 7: party.raised = try reader.instant(field)
+            case 8: party.count = Int(try reader.signed(field))
+            default: try reader.skip(field)
+            }
+        }
+        return (key, party)
+    }
+
+    private static func habit(
+        _ fields: TaggedReader, _ symbols: inout Symbols
+    ) throws(CodingFlaw) -> (ReportingHabits.Key, ReportingHabits.Habit) {
+        var reader = fields
+        var key = ReportingHabits.Key(place: 0, code: .arri)
+        var habit = ReportingHabits.Habit()
+        while let field = try reader.next() {
+            switch field.number {
+            case 1: key.place = symbols.number(try reader.text(field))
+            case 2: key.code = try reader.code(field)
+            case 3: habit.passed = try reader.double(field)
+            case 4: habit.silent = try reader.double(field)
+            default: try reader.skip(field)
+            }
+        }
+        return (key, habit)
+    }
+}
