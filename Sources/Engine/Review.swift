@@ -25,6 +25,7 @@ extension Engine {
                 withdrawAll(&journey, "no plan names it any more", context, &draft)
                 attendUnplanned(&journey, record.history, &context, &draft)
             }
+            judgeReports(&journey, record.history, shipment, context, &draft)
             journey.publication.lookLater(than: draft.now)
             swap(&journey, &record.journeys[index])
         }
@@ -64,7 +65,7 @@ extension Engine {
         journeys.indices.contains { other in
             other != index && journeys[other].trip == journeys[index].trip
                 && journeys[other].publication.alerts.contains {
-                    ($0.type == .overdue || $0.type == .stuck) && $0.phase != .closed
+                    $0.type.isSilence && $0.phase != .closed
                 }
         }
     }
@@ -221,7 +222,7 @@ extension Engine {
         let interval = forecasting.intervals.next(
             outlook.expected, place: outlook.chain[next].place, now: outlook.seenFrom)
         journey.publication.overdueAt = silenceAt(
-            outlook.expected, shipment, clock, place: outlook.chain[next].place)
+            journey, shipment, outlook, clock, next: next)
         journey.publication.next = AwaitedInterval(
             milestone: UInt32(next),
             IssuedInterval(horizon: 0, p10: interval.p10, p50: interval.p50, p90: interval.p90))

@@ -193,6 +193,7 @@ public struct AttentionScores: Sendable {
     private static func isReal(_ life: Life, _ truth: Truth, _ samples: [Sample]) -> Bool? {
         switch life.type {
         case .late: return truth.promised.map { truth.delivered > $0 }
+        case .offRoute, .impossible, .seal, .customsHold: return nil
         case .overdue, .stuck:
             if truth.isHeld { return true }
             guard let before = samples.last(where: { $0.isNews && $0.at <= life.raised }) else {

@@ -14,6 +14,14 @@ public struct EventRecord: Sendable, Equatable {
     public var mode: TransportMode
     public var retracted: Bool
     public var flags: EventFlags
+    /// Hashes of the seals that were seen, and of the wagon, truck or vessel: enough to tell a change;
+    /// 0: none was stated.
+    public var seals: UInt32 = 0
+    public var vehicle: UInt32 = 0
+    /// Symbol of the post that sent it; 0: nobody in particular.
+    public var post: UInt32 = 0
+    /// From the event to when it was received, seconds.
+    public var delaySeconds: Int32 = 0
 
     public init(
         identity: Identity, content: UInt64, time: Instant, updated: Instant = .unset,

@@ -41,6 +41,15 @@ public struct Journey: Sendable {
         public var vague: [Int] = []
         /// Of those, the ones that something else tells of: the box was seen there, or behind it, by then.
         public var implied: [Int] = []
+        /// The newest report that cannot be, if any.
+        public var contradiction: Contradiction?
+
+        /// A report that contradicts the others.
+        public struct Contradiction: Sendable, Equatable {
+            public var time: Instant
+            public var place: UInt32
+            public var code: EventCode
+        }
 
         public init() {
             reached = []

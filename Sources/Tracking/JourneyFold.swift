@@ -170,7 +170,13 @@ public enum JourneyFold {
         for (read, counts) in zip(owned, isEvidence) where counts {
             try walk.step(read, events[read.index])
         }
-        return walk.finished()
+        var found = walk.finished()
+        if let at = isEvidence.lastIndex(of: false) {
+            let read = owned[at]
+            found.progress.contradiction = Journey.Progress.Contradiction(
+                time: read.time, place: events[read.index].place, code: events[read.index].code)
+        }
+        return found
     }
 
     /// What each report was taken for, by its index in the history, as far as it belongs to a plan whose

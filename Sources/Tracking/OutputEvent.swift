@@ -124,13 +124,17 @@ public struct ScoreEvent: Sendable, Equatable {
 
 /// What an alert is about.
 public enum AlertType: UInt8, CaseIterable, Sendable {
-    case late, overdue, stuck
+    case late, overdue, stuck, offRoute, impossible, seal, customsHold
 
     public var code: String {
         switch self {
         case .late: "late"
         case .overdue: "overdue"
         case .stuck: "stuck"
+        case .offRoute: "off-route"
+        case .impossible: "impossible"
+        case .seal: "seal"
+        case .customsHold: "customs-hold"
         }
     }
 

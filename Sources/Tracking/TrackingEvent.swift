@@ -34,6 +34,9 @@ public struct TrackingEvent: Sendable, Equatable {
     public var flags: EventFlags = []
     /// Whether it says what happened: a retraction need not.
     public var hasCode = true
+    /// Hashes of the seals, in whatever order, and of the vehicle; 0: none is stated.
+    public var seals: UInt32 = 0
+    public var vehicle: UInt32 = 0
     /// Keys that no event has.
     public var unknownKeys: [String] = []
 
@@ -145,6 +148,9 @@ public struct ShipmentPlan: Sendable, Equatable {
         self.updated = updated
         self.content = content
     }
+
+    /// It says nothing of the way but its ends: that is the network's guess.
+    public var isWayAssumed: Bool { via.isEmpty && milestones.isEmpty }
 
     /// Milestones between two places that a plan names, where a network has to find them: an arrival,
     /// its handling and a departure at each of some four places.

@@ -97,9 +97,13 @@ struct EventReader {
         hash.combine(UInt64(bitPattern: event.time.microseconds))
         hash.combine(event.shipment)
         hash.combine(event.reason)
-        hash.combine(try fields.text(.vehicle, "vehicle"))
+        let vehicle = try fields.text(.vehicle, "vehicle")
+        hash.combine(vehicle)
         hash.combine(try remark())
-        hash.combine(try seals())
+        let seals = try seals()
+        hash.combine(seals)
+        event.vehicle = SealHash.of(vehicle.map { [$0] } ?? [])
+        event.seals = SealHash.of(seals?.split(separator: "\u{1F}").map(String.init) ?? [])
         // What lines could not always say counts only where it is said, so that older lines stay known.
         if event.flags.contains(.dateOnly) { hash.combine("day") }
         if let source = event.source { hash.combine("source\u{1F}\(source)") }

@@ -72,6 +72,11 @@ extension Engine {
             let moves =
                 shift >= rules.levelMinutes[0]
                 ? "; \(placeName(outlook)) is likely to be reached \(spoken(shift)) later" : ""
+            if episode.type == .customsHold {
+                return
+                    "\(box) is held by customs at \(place) for \(spoken(silent)), longer than nine in "
+                    + "ten\(moves)"
+            }
             if episode.type == .stuck {
                 return "\(box) stands at \(place) for \(spoken(silent)), while others that came "
                     + "later have left: waited for is “\(what)”\(moves)"

@@ -10,8 +10,7 @@ extension Engine {
     ) {
         for at in journey.publication.alerts.indices {
             let episode = journey.publication.alerts[at]
-            guard episode.type == .overdue || episode.type == .stuck, episode.phase != .closed
-            else { continue }
+            guard episode.type.isSilence, episode.phase != .closed else { continue }
             let facts = silenceFacts(episode, journey, shipment, outlook, context, clock)
             if case .waiting = facts { journey.publication.overdueAt = .never }
             tell(facts, at, &journey, outlook, context, &draft)
@@ -26,11 +25,13 @@ extension Engine {
             journey.publication.overdueAt = silence.lookAt
             return
         }
-        let isStuck = isStuck(journey, shipment, next, clock)
+        let type: AlertType =
+            isHeldByCustoms(journey, outlook.chain[next])
+            ? .customsHold : isStuck(journey, shipment, next, clock) ? .stuck : .overdue
         let facts = SilencePolicy.Facts.waiting(
             shiftMinutes: outlook.p50.minutes(since: expected),
             silentMinutes: context.now.minutes(since: clock))
-        let key = AlertKey(isStuck ? .stuck : .overdue, next, of: outlook.chain)
+        let key = AlertKey(type, next, of: outlook.chain)
         let finding = SilencePolicy.find(facts, rules, known: nil)
         guard
             let at = begin(
@@ -73,6 +74,12 @@ extension Engine {
             ? .reached(minutes: minutes) : .undone(minutes: minutes)
     }
 
+    /// The last that was heard is that customs look at it, and what is waited for is that it may go on.
+    private func isHeldByCustoms(_ journey: Journey, _ next: Milestone) -> Bool {
+        journey.progress.lastCode == .cusi && next.kind == .dwell
+            && next.place == journey.progress.lastPlace
+    }
+
     /// Of a box that stands: whether others that came later have left.
     private func isStuck(
         _ journey: Journey, _ shipment: Shipment, _ next: Int, _ clock: Instant
@@ -104,6 +111,10 @@ extension Engine {
             .quantile(0.5)
         let limit = SilencePolicy.limit(
             began: clock, usual: quantiles.p50, longest: quantiles.p99)
+        // That customs take longer than nine times in ten is enough to ask them.
+        if isHeldByCustoms(journey, outlook.chain[next]) {
+            return context.now >= quantiles.p90 ? (expected, .never) : (nil, quantiles.p90)
+        }
         let isCritical = outlook.p50.minutes(since: expected) >= rules.levelMinutes[2]
         guard context.now >= limit || isCritical else { return (nil, limit) }
         let again = context.now.advanced(
@@ -145,10 +156,13 @@ extension Engine {
     }
 
     /// When silence is to be looked at first.
-    func silenceAt(_ expected: Expectation, _ shipment: Shipment, _ clock: Instant, place: UInt32)
-        -> Instant
-    {
-        let quantiles = forecasting.intervals.next(expected, place: place, now: clock)
+    func silenceAt(
+        _ journey: Journey, _ shipment: Shipment, _ outlook: Outlook, _ clock: Instant, next: Int
+    ) -> Instant {
+        let milestone = outlook.chain[next]
+        let quantiles = forecasting.intervals.next(
+            outlook.expected, place: milestone.place, now: clock)
+        if isHeldByCustoms(journey, milestone) { return quantiles.p90 }
         guard shipment.graph != nil else { return quantiles.p95 }
         return SilencePolicy.limit(began: clock, usual: quantiles.p50, longest: quantiles.p99)
     }
@@ -163,12 +177,13 @@ extension Engine {
                 guard let promised = outlook.promised else { continue }
                 forecasting.intervals.learn(
                     alert: Int(episode.horizon), cameTrue: arrived > promised)
-            case .overdue, .stuck:
+            case .overdue, .stuck, .customsHold:
                 guard episode.expected != .unset else { continue }
                 let level = rules.levelMinutes[0]
                 forecasting.intervals.learn(
                     silence: episode.place,
                     wasReal: arrived.minutes(since: episode.expected) >= level)
+            case .offRoute, .impossible, .seal: continue
             }
         }
         alertsDirty = true
@@ -180,4 +195,9 @@ extension Engine {
         }
         forecasting.intervalsDirty = true
     }
+}
+
+extension AlertType {
+    /// It is about a report that does not come.
+    var isSilence: Bool { self == .overdue || self == .stuck || self == .customsHold }
 }

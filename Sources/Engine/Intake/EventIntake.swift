@@ -15,7 +15,7 @@ extension Engine {
         if let refusal = authorize(read, named.identity, chunk) { return refusal }
         let slot = register.slot(of: event.container)
         if let refusal = exceedsLimit(event, named.identity, slot) { return refusal }
-        let record = record(of: read, named)
+        let record = record(of: read, named, from: chunk.origin.post, at: draft.now)
         let outcome = register.records[slot].history.fold(record)
         switch outcome {
         case .duplicate: return .duplicate
@@ -57,7 +57,9 @@ extension Engine {
         return .stored
     }
 
-    private mutating func record(of read: ReadLine, _ named: NamedEvent) -> EventRecord {
+    private mutating func record(
+        of read: ReadLine, _ named: NamedEvent, from post: String, at now: Instant
+    ) -> EventRecord {
         let event = read.event
         var record = EventRecord(
             identity: named.identity, content: event.content, time: event.time,
@@ -66,6 +68,12 @@ extension Engine {
             shipment: event.shipment.map { register.symbols.number($0) } ?? 0, code: event.code,
             eventClass: event.eventClass, mode: event.mode, retracted: event.retract,
             flags: read.flags)
+        record.seals = event.seals
+        record.vehicle = event.vehicle
+        if !post.isEmpty { record.post = register.symbols.number(post) }
+        if event.time != .unset {
+            record.delaySeconds = Int32(clamping: Int(now.minutes(since: event.time) * 60))
+        }
         if named.isShared {
             record.flags.insert(.shared)
             if named.isWhole { record.place = 0 }
@@ -164,7 +172,8 @@ extension Engine {
         let slot = register.slot(of: was)
         let named = identity(of: left, chunk)
         left.event.identity = named.identity
-        let outcome = register.records[slot].history.fold(record(of: left, named))
+        let outcome = register.records[slot].history.fold(
+            record(of: left, named, from: chunk.origin.post, at: draft.now))
         register.dirtyRecords.insert(slot)
         switch outcome {
         case .duplicate, .conflict, .superseded: return

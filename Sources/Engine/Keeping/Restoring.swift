@@ -241,6 +241,7 @@ extension Engine {
             for index in record.journeys.indices {
                 record.journeys[index].publication = Journey.Publication()
             }
+            for at in record.history.events.indices { record.history.events[at].delaySeconds = 0 }
             out.blob(RecordCoding.encode(record, register.symbols.texts))
             for journey in record.journeys {
                 for reached in journey.progress.reached { out.signed(reached.microseconds) }

@@ -211,7 +211,7 @@ extension Engine {
         if !way.isPlans, way.turn < view.stops.count {
             let places = Set(way.milestones.map(\.place))
             view.leftAt = view.stops[way.turn]
-            view.isWayAssumed = shipment.plan.via.isEmpty && shipment.plan.milestones.isEmpty
+            view.isWayAssumed = shipment.plan.isWayAssumed
             for milestone in shipment.chain where !places.contains(milestone.place) {
                 let (name, _) = describe(milestone.place)
                 if !view.bypassed.contains(name) { view.bypassed.append(name) }

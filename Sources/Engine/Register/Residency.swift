@@ -151,6 +151,7 @@ extension Engine {
             for event in register.records[slot].history.events {
                 use(event.place)
                 use(event.shipment)
+                use(event.post)
             }
             for symbol in register.records[slot].plans { use(symbol) }
             for journey in register.records[slot].journeys {

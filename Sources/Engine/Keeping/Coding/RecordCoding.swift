@@ -58,6 +58,10 @@ enum RecordCoding {
                 out.code(10, event.mode)
                 out.flag(11, event.retracted)
                 out.unsigned(12, event.flags.rawValue)
+                if event.seals != 0 { out.unsigned(13, event.seals) }
+                if event.vehicle != 0 { out.unsigned(14, event.vehicle) }
+                if event.post != 0 { out.unsigned(15, symbol(event.post)) }
+                if event.delaySeconds != 0 { out.signed(16, event.delaySeconds) }
             }
         }
         for version in record.history.superseded {
@@ -214,6 +218,10 @@ enum RecordCoding {
             case 10: event.mode = try reader.code(field)
             case 11: event.retracted = try reader.flag(field)
             case 12: event.flags = EventFlags(rawValue: try reader.clamped(field))
+            case 13: event.seals = try reader.clamped(field)
+            case 14: event.vehicle = try reader.clamped(field)
+            case 15: event.post = try symbol(try reader.unsigned(field), table)
+            case 16: event.delaySeconds = Int32(clamping: try reader.signed(field))
             default: try reader.skip(field)
             }
         }

@@ -1,0 +1,136 @@
+import Alerting
+import Forecast
+import Tracking
+
+/// Alerts that begin and end with what reports say.
+extension Engine {
+    private static let types: Set<AlertType> = [.offRoute, .impossible, .seal]
+
+    /// Looks at a journey's reports because of news, or because what they say was held back.
+    mutating func judgeReports(
+        _ journey: inout Journey, _ history: EventHistory, _ shipment: Shipment?,
+        _ context: ReviewContext, _ draft: inout Draft
+    ) {
+        let isOpen = journey.publication.alerts.contains {
+            $0.phase != .closed && Engine.types.contains($0.type)
+        }
+        let isOff = journey.way.turn >= 0 && shipment.map { !$0.plan.isWayAssumed } ?? false
+        let isMarked = journey.progress.contradiction != nil || isOff || isOpen
+        let isSealed = context.touch != nil && history.events.contains { $0.seals != 0 }
+        guard isMarked || isSealed else { return }
+        let facts = ReportPolicies.Journey(
+            isComplete: journey.progress.isComplete,
+            isCorrected: context.touch?.corrected == true || context.touch?.planChanged == true)
+        judgeOffRoute(&journey, isOff: isOff, facts, context, &draft)
+        judgeImpossible(&journey, facts, context, &draft)
+        judgeSeal(&journey, history, facts, context, &draft)
+    }
+
+    private mutating func judgeOffRoute(
+        _ journey: inout Journey, isOff: Bool, _ facts: ReportPolicies.Journey,
+        _ context: ReviewContext, _ draft: inout Draft
+    ) {
+        // Where it left the plan's way: what is named does not move with the box.
+        let at = max(0, min(journey.way.turn, journey.way.milestones.count - 1))
+        let key: AlertKey? =
+            isOff && !journey.way.milestones.isEmpty
+            ? AlertKey(
+                .offRoute, milestone: UInt32(at), place: journey.way.milestones[at].place,
+                code: journey.way.milestones[at].code, occurrence: 1) : nil
+        decide(
+            &journey, .offRoute, key, ReportPolicies.offRoute(isOff: isOff, facts), context, &draft
+        ) { engine, episode, state in
+            let box = "\(context.container)"
+            let place = engine.placeName(episode.place)
+            switch state {
+            case .raised, .updated:
+                return "\(box) was seen at \(place), where its plan does not lead"
+            case .withdrawn: return "\(box): the report at \(place), or its plan, was corrected"
+            case .cleared:
+                return facts.isComplete
+                    ? "\(box) has arrived, by another way than its plan says"
+                    : "\(box) is back on the way of its plan"
+            }
+        }
+    }
+
+    private mutating func judgeImpossible(
+        _ journey: inout Journey, _ facts: ReportPolicies.Journey, _ context: ReviewContext,
+        _ draft: inout Draft
+    ) {
+        let found = journey.progress.contradiction
+        // Where the box is stands open as long as that is the newest that was heard.
+        let isOpen = found.map { $0.time >= journey.progress.lastTime } ?? false
+        let key = found.map {
+            AlertKey(.impossible, milestone: 0, place: $0.place, code: $0.code, occurrence: 1)
+        }
+        let last = journey.progress.lastPlace
+        decide(
+            &journey, .impossible, isOpen ? key : nil,
+            ReportPolicies.impossible(isOpen: isOpen, facts), context, &draft
+        ) { engine, episode, state in
+            let box = "\(context.container)"
+            let place = engine.placeName(episode.place)
+            switch state {
+            case .raised, .updated:
+                return
+                    "\(box) cannot be at \(place) by then, after \(engine.placeName(last)): a number "
+                    + "or a clock is wrong, or it is another box"
+            case .withdrawn: return "\(box): the report at \(place) was corrected"
+            case .cleared:
+                return "\(box): later reports tell where it is: \(engine.placeName(last))"
+            }
+        }
+    }
+
+    private mutating func judgeSeal(
+        _ journey: inout Journey, _ history: EventHistory, _ facts: ReportPolicies.Journey,
+        _ context: ReviewContext, _ draft: inout Draft
+    ) {
+        let first = journey.progress.reached.first { $0 != .unset } ?? journey.progress.lastTime
+        let last = journey.progress.lastTime
+        let trail = SealTrail(
+            history.events.filter { $0.isEvidence && $0.time >= first && $0.time <= last })
+        let key = trail.changedAt.map {
+            AlertKey(.seal, milestone: 0, place: $0.place, code: .rsea, occurrence: 1)
+        }
+        let finding = ReportPolicies.seal(
+            isUnexplained: trail.changedAt != nil, isExplained: trail.isExplained, facts)
+        decide(&journey, .seal, key, finding, context, &draft) { engine, episode, state in
+            let box = "\(context.container)"
+            let place = engine.placeName(episode.place)
+            switch state {
+            case .raised, .updated:
+                let before = trail.before.map { engine.placeName($0.place) } ?? "before"
+                return
+                    "\(box) has other seals at \(place) than at \(before), and nobody told of a new "
+                    + "one: look whether it was opened"
+            case .withdrawn: return "\(box): the report of its seals at \(place) was corrected"
+            case .cleared:
+                return trail.isExplained
+                    ? "\(box): its new seal was told of"
+                    : "\(box) has arrived; its seals are to be looked at there"
+            }
+        }
+    }
+
+    /// One alert of a type at a time: the one that is open is shown what was found, else one begins.
+    private mutating func decide(
+        _ journey: inout Journey, _ type: AlertType, _ key: AlertKey?, _ finding: Finding,
+        _ context: ReviewContext, _ draft: inout Draft,
+        words: (Engine, AlertEpisode, AlertState) -> String
+    ) {
+        let known = journey.publication.alerts.firstIndex {
+            $0.type == type && $0.phase != .closed
+        }
+        let moment = Moment(now: context.now, holdUntil: journey.publication.holdUntil)
+        guard
+            let at = known
+                ?? key.flatMap({ begin($0, finding, since: context.now, &journey, moment) })
+        else { return }
+        let episode = journey.publication.alerts[at]
+        look(&journey, at, finding, moment, nil, context, &draft) { engine, state in
+            words(engine, episode, state)
+        }
+    }
+}
