@@ -74,6 +74,7 @@ let package = Package(
                 .embedInCode("0004_state_that_goes_back.sql"),
                 .embedInCode("0005_what_was_meant.sql"),
                 .embedInCode("0006_archives.sql"),
+                .embedInCode("0007_operators.sql"),
             ]),
         house(
             "Store", ["Tracking", "Engine", "Log", "Wire", "Schema", "Host", "CLibPQ", "CShims"]),
@@ -127,6 +128,7 @@ let package = Package(
             path: "Tests/Benchmarks", swiftSettings: strict),
         tests("TrackingTests", ["Tracking", "Wire", "Simulation"]),
         tests("ForecastTests", ["Forecast", "Tracking", "Simulation"]),
+        tests("AlertingTests", ["Alerting", "Tracking"]),
         tests("WireTests", ["Wire", "Log", "Tracking", "Simulation"]),
         tests(
             "EngineTests",

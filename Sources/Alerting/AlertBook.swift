@@ -33,6 +33,8 @@ public struct AlertBook: Sendable, Equatable {
     }
 
     public var parties: [PartyKey: [Party]] = [:]
+    /// By their ids.
+    public var silences: [String: AlertSilence] = [:]
 
     public init() {}
 
@@ -58,6 +60,31 @@ public struct AlertBook: Sendable, Equatable {
         }
         known[near].count.countOn()
         return Convoy(id: known[near].id, count: known[near].count, isLead: false)
+    }
+
+    /// What became of a silence.
+    public enum Enacted: Sendable, Equatable {
+        case taken, known, older, full
+    }
+
+    /// Takes a silence, or a later version of one.
+    public mutating func enact(_ silence: AlertSilence, now: Instant, limit: Int) -> Enacted {
+        if let known = silences[silence.id] {
+            if known.content == silence.content, known.updated == silence.updated { return .known }
+            if silence.updated ?? .unset < known.updated ?? .unset { return .older }
+        } else if silences.count >= limit {
+            // One that is long over marks nothing any more.
+            silences = silences.filter { now.minutes(since: $0.value.until) < 1_440 }
+            if silences.count >= limit { return .full }
+        }
+        silences[silence.id] = silence
+        return .taken
+    }
+
+    /// The silence that marks a line; of several the first by its id.
+    public func silence(of alert: AlertEvent, at now: Instant) -> String? {
+        if silences.isEmpty { return nil }
+        return silences.values.filter { $0.marks(alert, at: now) }.map(\.id).min()
     }
 
     private mutating func forget(before: Instant) {

@@ -74,6 +74,7 @@ public struct AlertMachine: Sendable {
         episode.confirmAt = .never
         episode.horizon = UInt8(clamping: condition.horizon)
         episode.severity = condition.severity ?? .info
+        episode.levelRev = episode.rev + 1
         return count(&episode, .raised)
     }
 
@@ -86,8 +87,38 @@ public struct AlertMachine: Sendable {
         }
         let floor = rules.levelMinutes[Int(episode.severity.rawValue)] * rules.clearShare
         guard level > episode.severity || condition.delayMinutes < floor else { return nil }
+        // Whoever sees to it has seen less than this.
+        if level > episode.severity {
+            episode.acknowledgedUntil = .unset
+            episode.acknowledgement = 0
+            episode.levelRev = episode.rev + 1
+        }
         episode.severity = level
         return count(&episode, .updated)
+    }
+
+    /// Somebody has seen it, and sees to it. Nothing reopens by that, nothing closes.
+    public func acknowledge(
+        _ episode: inout AlertEpisode, _ seen: AlertAcknowledgement
+    ) -> Acknowledged {
+        guard episode.phase == .open || episode.phase == .clearing else { return .notOpen }
+        if episode.acknowledgement == seen.content { return .again }
+        guard seen.rev <= Int(episode.rev) else { return .notSaid(Int(episode.rev)) }
+        guard seen.rev >= Int(episode.levelRev) else { return .worse(Int(episode.rev)) }
+        episode.acknowledgement = seen.content
+        episode.acknowledgedUntil = seen.until ?? .never
+        return .taken(count(&episode, .acknowledged))
+    }
+
+    /// What became of an acknowledgement.
+    public enum Acknowledged: Sendable, Equatable {
+        case taken(AlertState)
+        case again
+        case notOpen
+        /// The alert has no such line; its last one.
+        case notSaid(Int)
+        /// It has become worse since that line; its last one.
+        case worse(Int)
     }
 
     private func end(_ episode: inout AlertEpisode, _ state: AlertState) -> AlertState {

@@ -35,6 +35,8 @@ public struct Engine: Sendable {
     /// What is remembered of alerts beside those of journeys.
     var alertBook = AlertBook()
     var alertsDirty = false
+    /// By their ids the slots of open alerts; no state, it follows from the records.
+    var openAlerts: [String: Int] = [:]
     var configDirty = true
 
     /// How good the forecasts have been.

@@ -22,7 +22,8 @@ extension Engine {
             if let shipment {
                 attend(&journey, shipment, &context, &draft)
             } else {
-                withdrawAll(&journey, "no plan names it any more", context, &draft)
+                withdrawAll(
+                    &journey, "no plan names it any more", of: \.needsPlan, context, &draft)
                 attendUnplanned(&journey, record.history, &context, &draft)
             }
             judgeReports(&journey, record.history, shipment, context, &draft)
@@ -110,6 +111,8 @@ extension Engine {
             journey.publication.reviewAt = .never
             journey.publication.overdueAt = .never
             endLate(&journey, "nothing is known of its way any more", nil, context, &draft)
+            withdrawAll(
+                &journey, "nothing is known of its way any more", of: \.isSilence, context, &draft)
             return say(
                 unknown: unknownWay(journey, shipment), &journey,
                 promised: shipment.plan.promised,
@@ -131,6 +134,11 @@ extension Engine {
         } else {
             journey.publication.owedAt = .never
             endLate(&journey, "another box of the shipment speaks for it", outlook, context, &draft)
+        }
+        guard held || context.now.minutes(since: clock) < Engine.giveUpMinutes else {
+            return withdrawAll(
+                &journey, "nothing was heard of it for a year, and it is no longer waited for",
+                context, &draft)
         }
         judgeSilence(&journey, shipment, outlook, context, clock, &draft)
     }
@@ -211,7 +219,11 @@ extension Engine {
     ) {
         var at = outlook.expected.reviewAt
         if outlook.held { at = at == .never ? .never : max(at, journey.publication.holdUntil) }
-        if at != .never, at.minutes(since: clock) > Engine.giveUpMinutes { at = .never }
+        let last = clock.advanced(minutes: Engine.giveUpMinutes)
+        if at != .never, at > last {
+            let isOpen = journey.publication.alerts.contains { $0.phase != .closed }
+            at = isOpen && context.now < last ? last : .never
+        }
         journey.publication.reviewAt = at
         guard context.touch != nil else { return }
         journey.publication.overdueAt = .never

@@ -13,8 +13,11 @@ public enum Meaning: UInt8, Sendable, Comparable, CaseIterable {
     case meant = 3
     /// Where a box is is what was reported, on the plan's way or off it; what is history says one word.
     case evidence = 4
+    /// Silence is told where it is worth a person's attention, and an arrival where holding on to what was
+    /// said would cost; operators speak of alerts.
+    case attention = 5
 
-    public static let current = Meaning.evidence
+    public static let current = Meaning.attention
 
     public static func < (a: Meaning, b: Meaning) -> Bool { a.rawValue < b.rawValue }
 }

@@ -345,7 +345,7 @@ final class FeedHandler: ChannelDuplexHandler {
         case .empty, .hello: break
         case .ping: pong()
         case .bye: end(at: lineCount - 1, context)
-        case .event, .plan, .closure, .reject: add(value, bytes, nil)
+        case .event, .plan, .closure, .acknowledgement, .silence, .reject: add(value, bytes, nil)
         }
     }
 

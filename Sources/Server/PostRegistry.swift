@@ -117,10 +117,12 @@ public final class PostRegistry: Sendable {
         return (
             version,
             posts.values.map { post in
-                PostEnrolment(
+                var known = PostEnrolment(
                     name: post.name, places: post.places,
                     zone: post.zone.flatMap(network.zone(named:)), sources: post.sources,
                     isRevoked: post.isRevoked)
+                known.mayOperate = post.mayOperate
+                return known
             }
         )
     }

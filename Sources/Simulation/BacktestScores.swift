@@ -142,7 +142,7 @@ public struct BacktestScores: Sendable {
                 }
             case .cleared, .withdrawn:
                 if let arrival = actual[shipment], alert.time < arrival { toggles += 1 }
-            case .updated: break
+            case .updated, .acknowledged: break
             }
         }
         let late = Set(

@@ -83,7 +83,7 @@ actor AdminSession {
             let answer = try connection.query(
                 """
                 select post, array_to_string(places, e'\\n'), token_hash,
-                    revoked_at is not null, zone, array_to_string(sources, e'\\n')
+                    revoked_at is not null, zone, array_to_string(sources, e'\\n'), operates
                     from post
                 """, [], "reading the posts")
             return (0..<answer.rows).map { row in
@@ -92,7 +92,8 @@ actor AdminSession {
                     places: (answer.text(row, 1) ?? "").split(separator: "\n").map(String.init),
                     tokenHash: answer.isNull(row, 2) ? nil : Array(answer.bytes(row, 2)),
                     isRevoked: answer.integer(row, 3) != 0, zone: answer.text(row, 4),
-                    sources: (answer.text(row, 5) ?? "").split(separator: "\n").map(String.init))
+                    sources: (answer.text(row, 5) ?? "").split(separator: "\n").map(String.init),
+                    mayOperate: answer.integer(row, 6) != 0)
             }
         }
     }
@@ -127,23 +128,25 @@ actor AdminSession {
     /// Enrols a post or changes it; what is nil stays as it is.
     func enrol(
         _ name: String, places: [String]?, tokenHash: [UInt8]?, zone: String?,
-        sources: [String]?
+        sources: [String]?, operates: Bool?
     ) throws(StoreFailure) {
         try with { (connection) throws(StoreFailure) in
             _ = try connection.query(
                 """
-                insert into post (post, places, token_hash, zone, sources)
+                insert into post (post, places, token_hash, zone, sources, operates)
                     values ($1, coalesce(string_to_array($2, e'\\n'), '{}'), $3, nullif($4, ''),
-                        coalesce(string_to_array($5, e'\\n'), '{}'))
+                        coalesce(string_to_array($5, e'\\n'), '{}'), coalesce($6::boolean, false))
                     on conflict (post) do update set revoked_at = null,
                         places = coalesce(string_to_array($2, e'\\n'), post.places),
                         token_hash = coalesce($3, post.token_hash),
                         zone = case when $4 is null then post.zone else nullif($4, '') end,
-                        sources = coalesce(string_to_array($5, e'\\n'), post.sources)
+                        sources = coalesce(string_to_array($5, e'\\n'), post.sources),
+                        operates = coalesce($6::boolean, post.operates)
                 """,
                 [
                     .text(name), .text(places?.joined(separator: "\n")), .bytes(tokenHash),
                     .text(zone), .text(sources?.joined(separator: "\n")),
+                    .text(operates.map { $0 ? "true" : "false" }),
                 ],
                 "enrolling \(name)")
         }
@@ -170,7 +173,8 @@ actor AdminSession {
                     revoked_at is not null,
                     connections::text, lines::text, forbidden::text,
                     (extract(epoch from last_line_at) * 1000000)::int8::text,
-                    round(clock_ahead_seconds)::text, zone, array_to_string(sources, e'\\n')
+                    round(clock_ahead_seconds)::text, zone, array_to_string(sources, e'\\n'),
+                    operates
                 from post order by post
                 """, [], "reading the posts")
             return (0..<answer.rows).map { row in
@@ -187,7 +191,7 @@ actor AdminSession {
                     lines: Int(number(5) ?? 0), forbidden: Int(number(6) ?? 0),
                     lastLine: number(7).map { Instant(microseconds: $0) },
                     clockAheadSeconds: number(8).map { Int($0) }, zone: answer.text(row, 9),
-                    sources: list(10))
+                    sources: list(10), mayOperate: answer.integer(row, 11) != 0)
             }
         }
     }

@@ -16,4 +16,6 @@ public struct PostOverview: Sendable {
     public var clockAheadSeconds: Int?
     public var zone: String?
     public var sources: [String]
+    /// It may acknowledge and silence alerts.
+    public var mayOperate: Bool
 }

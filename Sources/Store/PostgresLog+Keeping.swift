@@ -25,10 +25,11 @@ extension PostgresLog {
     /// Enrols a post, or changes it: what is nil stays as it is.
     public func enrol(
         _ name: String, places: [String]?, tokenHash: [UInt8]?, zone: String? = nil,
-        sources: [String]? = nil
+        sources: [String]? = nil, operates: Bool? = nil
     ) async throws(StoreFailure) {
         try await keeper.enrol(
-            name, places: places, tokenHash: tokenHash, zone: zone, sources: sources)
+            name, places: places, tokenHash: tokenHash, zone: zone, sources: sources,
+            operates: operates)
     }
 
     /// False where there is no such post.

@@ -40,6 +40,11 @@ public struct AlertEpisode: Sendable, Equatable {
     public var expected: Instant = .unset
     /// The boxes that it travels with.
     public var convoy: Convoy?
+    /// Somebody sees to it until then; `.unset`: nobody does. What was said, to know it again.
+    public var acknowledgedUntil: Instant = .unset
+    public var acknowledgement: UInt64 = 0
+    /// The line that told of its level.
+    public var levelRev: UInt32 = 0
 
     public init(_ key: AlertKey, episode: UInt32, since: Instant) {
         type = key.type

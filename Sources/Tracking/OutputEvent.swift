@@ -146,11 +146,12 @@ public enum AlertType: UInt8, CaseIterable, Sendable {
 
 /// A line in an alert's life.
 public enum AlertState: UInt8, CaseIterable, Sendable {
-    case raised, updated, cleared, withdrawn
+    case raised, updated, cleared, withdrawn, acknowledged
 
     public var code: String {
         switch self {
         case .raised: "raised"
+        case .acknowledged: "acknowledged"
         case .updated: "updated"
         case .cleared: "cleared"
         case .withdrawn: "withdrawn"
@@ -199,6 +200,12 @@ public struct AlertEvent: Sendable, Equatable {
     public var event: String?
     /// It travels with others that have the same alert.
     public var convoy: Convoy?
+    /// The silence that marks it.
+    public var silenced: String?
+    /// Of an acknowledgement: who, what was said, and for how long.
+    public var by: String?
+    public var note: String?
+    public var until: Instant?
 
     public init(
         time: Instant, alert: String, rev: Int, state: AlertState, type: AlertType,

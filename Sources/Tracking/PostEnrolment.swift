@@ -8,6 +8,8 @@ public struct PostEnrolment: Sendable, Equatable {
     /// Sources in whose name it may speak beside its own.
     public var sources: [String]
     public var isRevoked: Bool
+    /// It may acknowledge and silence alerts.
+    public var mayOperate = false
 
     public init(
         name: String, places: [String] = [], zone: ZoneRule? = nil, sources: [String] = [],

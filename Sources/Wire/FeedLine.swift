@@ -5,6 +5,8 @@ public enum FeedLine: Sendable, Equatable {
     case event(TrackingEvent)
     case plan(ShipmentPlan)
     case closure(Closure)
+    case acknowledgement(AlertAcknowledgement)
+    case silence(AlertSilence)
     case hello(Hello)
     case ping
     case bye
@@ -18,6 +20,8 @@ public enum FeedLine: Sendable, Equatable {
         case .event(let event): event.seq
         case .plan(let plan): plan.seq
         case .closure(let closure): closure.seq
+        case .acknowledgement(let acknowledgement): acknowledgement.seq
+        case .silence(let silence): silence.seq
         case .hello, .ping, .bye, .empty, .reject: nil
         }
     }
@@ -76,10 +80,11 @@ enum FeedKey: UInt8 {
     case reason, remark, updated, retract
     case plan, containers, from, to, via, promised, milestones, start
     case closure, until
-    case hello, post, stream, token, ping, bye, acknowledged
+    case hello, post, stream, token, ping, bye
+    case acknowledge, rev, note, silence, types, shipments, places, posts, acknowledged
     case source, was
 
-    static let count = 34
+    static let count = 42
 
     /// The key that these bytes spell, nil for keys that are only kept.
     static func named(_ b: UnsafeBufferPointer<UInt8>, _ range: Range<Int>) -> FeedKey? {
@@ -91,7 +96,9 @@ enum FeedKey: UInt8 {
         }
         guard let first = raw.first else { return nil }
         switch first {
-        case 0x61: return matches("acknowledged") ? .acknowledged : nil
+        case 0x61:
+            if matches("acknowledge") { return .acknowledge }
+            return matches("acknowledged") ? .acknowledged : nil
         case 0x62: return matches("bye") ? .bye : nil
         case 0x63:
             if matches("container") { return .container }
@@ -105,8 +112,10 @@ enum FeedKey: UInt8 {
         case 0x6D:
             if matches("mode") { return .mode }
             return matches("milestones") ? .milestones : nil
+        case 0x6E: return matches("note") ? .note : nil
         case 0x70: return p(matches)
         case 0x72:
+            if matches("rev") { return .rev }
             if matches("reason") { return .reason }
             if matches("remark") { return .remark }
             return matches("retract") ? .retract : nil
@@ -114,6 +123,7 @@ enum FeedKey: UInt8 {
         case 0x74:
             if matches("time") { return .time }
             if matches("to") { return .to }
+            if matches("types") { return .types }
             return matches("token") ? .token : nil
         case 0x75:
             if matches("updated") { return .updated }
@@ -131,6 +141,8 @@ enum FeedKey: UInt8 {
         if matches("plan") { return .plan }
         if matches("promised") { return .promised }
         if matches("post") { return .post }
+        if matches("places") { return .places }
+        if matches("posts") { return .posts }
         return matches("ping") ? .ping : nil
     }
 
@@ -140,6 +152,8 @@ enum FeedKey: UInt8 {
         if matches("seq") { return .seq }
         if matches("start") { return .start }
         if matches("source") { return .source }
+        if matches("silence") { return .silence }
+        if matches("shipments") { return .shipments }
         return matches("stream") ? .stream : nil
     }
 }
@@ -206,6 +220,10 @@ public struct FeedParser: Sendable {
         if fields.has(.container) || fields.has(.event) {
             return .event(try EventReader(fields).event())
         }
+        if fields.has(.acknowledge) {
+            return .acknowledgement(try OrderReader(fields).acknowledgement())
+        }
+        if fields.has(.silence) { return .silence(try OrderReader(fields).silence()) }
         if fields.has(.hello) { return .hello(try hello(fields)) }
         if fields.has(.ping) { return .ping }
         if fields.has(.bye) { return .bye }
@@ -218,7 +236,9 @@ public struct FeedParser: Sendable {
         }
         throw LineReject(
             .unknownLine,
-            detail: "none of container, plan, closure, hello, ping or bye is there" + (hint ?? ""))
+            detail:
+                "none of container, plan, closure, acknowledge, silence, hello, ping or bye is there"
+                + (hint ?? ""))
     }
 
     private func hello(_ fields: Fields) throws(LineReject) -> Hello {
@@ -237,7 +257,7 @@ public struct FeedParser: Sendable {
 struct Fields {
     let bytes: UnsafeBufferPointer<UInt8>
     let limits: FeedLimits
-    var slots: InlineArray<34, JSONSlot> = .init(repeating: JSONSlot())
+    var slots: InlineArray<42, JSONSlot> = .init(repeating: JSONSlot())
 
     init(bytes: UnsafeBufferPointer<UInt8>, limits: FeedLimits) {
         self.bytes = bytes

@@ -3,7 +3,7 @@ import Tracking
 /// What a sender hears of a key that nothing reads.
 public enum KeyNotes {
     public enum Kind: String, Sendable {
-        case event, plan, closure
+        case event, plan, closure, acknowledge, silence
     }
 
     /// `key`: as the parser tells it, in a milestone behind `milestones.`
@@ -16,8 +16,9 @@ public enum KeyNotes {
             ? PlanReader.milestoneKeys.map { "\($0)" } + ["after"]
             : keys(of: kind).map { "\($0)" }
         let near = nearest(name, known)
-        let what = isInner ? "milestone" : kind.rawValue
-        let article = what == "event" ? "an" : "a"
+        let what =
+            isInner ? "milestone" : kind == .acknowledge ? "acknowledgement" : kind.rawValue
+        let article = "ae".contains(what.prefix(1)) ? "an" : "a"
         return LineNote(
             .keyUnknown, field: key, assumed: key,
             detail: "\(name) is no key of \(article) \(what), and is not read"
@@ -30,6 +31,8 @@ public enum KeyNotes {
         case .event: EventReader.keys
         case .plan: PlanReader.keys
         case .closure: EventReader.closureKeys
+        case .acknowledge: OrderReader.acknowledgeKeys
+        case .silence: OrderReader.silenceKeys
         }
     }
 

@@ -150,6 +150,10 @@ public struct OutputLine: Sendable, Equatable {
         }
         append(alert.because, to: &out)
         out.field("text", alert.text)
+        out.field("by", alert.by)
+        out.field("note", alert.note)
+        out.field("until", alert.until)
+        out.field("silenced", alert.silenced)
         out.field("event", alert.event)
         out.end()
         return out.bytes

@@ -169,6 +169,11 @@ public struct FlatObject: Sendable {
     }
 
     /// The objects of a list of objects.
+    public func object(_ key: String) -> FlatObject? {
+        guard let slot = slots[key], slot.kind == .object else { return nil }
+        return bytes.withUnsafeBufferPointer { FlatObject(Array($0[slot.range])) }
+    }
+
     public func objects(_ key: String) -> [FlatObject] {
         guard let slot = slots[key], slot.kind == .array else { return [] }
         return bytes.withUnsafeBufferPointer { buffer -> [FlatObject] in

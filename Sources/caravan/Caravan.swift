@@ -21,7 +21,8 @@ struct Caravan: AsyncParsableCommand {
             """,
         version: Version.text,
         subcommands: [
-            Up.self, Push.self, Tail.self, Show.self, NetworkCommand.self, Simulate.self,
+            Up.self, Push.self, Tail.self, AlertsCommand.self, Show.self, NetworkCommand.self,
+            Simulate.self,
             BacktestCommand.self, PostCommand.self, QuarantineCommand.self, Migrate.self,
             DoctorCommand.self,
             Export.self, Import.self, Manual.self,

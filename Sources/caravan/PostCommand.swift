@@ -19,6 +19,7 @@ struct PostCommand: AsyncParsableCommand {
               caravan post enrol KZHOR-GATE2 --place KZHOR --place ALTYNKOL
               caravan post enrol AGENT-7 --place '*' --zone Asia/Almaty --source MAEU
               caravan post enrol DEDUI-RAIL --place DEDUI --certificate
+              caravan post enrol TOWER-1 --place KZHOR --operate
               caravan post token KZHOR-GATE2
               caravan post list
             """,
@@ -59,6 +60,10 @@ struct PostCommand: AsyncParsableCommand {
                 "A source in whose name it may speak, together with other posts that may; may be "
                     + "given many times; '': none. Left out, it stays as it was."))
         var sources: [String] = []
+        @Flag(
+            inversion: .prefixedNo,
+            help: "It may acknowledge and silence alerts. Left out, it stays as it was.")
+        var operate: Bool?
         @OptionGroup var options: DatabaseOptions
 
         func validate() throws {
@@ -98,7 +103,8 @@ struct PostCommand: AsyncParsableCommand {
                 let token = certificate || isKnown ? nil : try Secrets.token()
                 try await store.enrol(
                     name, places: codes, tokenHash: token.map(Secrets.hash), zone: zone,
-                    sources: sources.isEmpty ? nil : sources.filter { !$0.isEmpty })
+                    sources: sources.isEmpty ? nil : sources.filter { !$0.isEmpty },
+                    operates: operate)
                 Console.error("\(name) may report \(codes.joined(separator: ", "))")
                 if let token {
                     Console.error("its token, shown this once:")
@@ -172,6 +178,7 @@ struct PostCommand: AsyncParsableCommand {
                     Printable.text(
                         "\(post.name)  \(state) by \(proof), places "
                             + "\(post.places.joined(separator: " ")), "
+                            + (post.mayOperate ? "may operate, " : "")
                             + "\(post.connections) connections, \(post.lines) lines, "
                             + "\(post.forbidden) forbidden, last \(seen)\(clock)"))
                 return
@@ -182,6 +189,7 @@ struct PostCommand: AsyncParsableCommand {
             out.list("places", post.places)
             out.field("zone", post.zone)
             if !post.sources.isEmpty { out.list("sources", post.sources) }
+            if post.mayOperate { out.field("operates", true) }
             out.field("proof", proof)
             out.field("state", state)
             out.field("connections", post.connections)

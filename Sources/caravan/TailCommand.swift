@@ -23,10 +23,11 @@ struct Tail: AsyncParsableCommand {
     @Option(name: .long, help: "A sequence number, now or start.")
     var after: String?
 
-    @Option(name: .long, parsing: .upToNextOption, help: "Kinds of lines: eta, alert.")
+    @Option(name: .long, parsing: .upToNextOption, help: "Kinds of lines: eta, alert, score.")
     var kinds: [String] = []
 
-    @Option(name: .long, parsing: .upToNextOption, help: "Alert types: late, overdue.")
+    @Option(
+        name: .long, parsing: .upToNextOption, help: "Alert types, such as late, overdue, stuck.")
     var types: [String] = []
 
     @Option(name: .long, help: "Alerts at least this bad: info, warning, critical.")

@@ -25,6 +25,14 @@ import Wire
 ///     expect said route                                           an eta line since the last report says so
 ///     expect said unknown no way                                  and one says in words what is unknown
 ///     expect silent                                               no line since the last report
+///     2 ARRI ZBB sealed A1,B2                                     a report that names seals
+///     expect raised overdue                                       an alert line since the last report: its
+///     expect cleared seal                                         state and type
+///     expect open late                                            such an alert is open
+///     expect none stuck                                           none of that type is
+///     acknowledge late                                            somebody sees to the open one
+///     silence overdue 1 5                                         that type is marked from day 1 to 5
+///     expect marked overdue                                       a line of that type, since the last report, is
 struct Story {
     static let start = Instant(seconds: 1_767_225_600)
     static let box = ContainerNumber("QZTU0000700")
@@ -33,6 +41,7 @@ struct Story {
     private(set) var engine: Engine
     private var now = Story.start
     private var said: [FlatObject] = []
+    private var open: [String: (type: String, rev: Int)] = [:]
     private var ids: [String: String] = [:]
     private var serial = 0
     private let text: String
@@ -60,6 +69,11 @@ struct Story {
         case "plan": plan(Array(words.dropFirst()))
         case "now": wait(until: Story.at(words[1]))
         case "retract": retract(words)
+        case "acknowledge": acknowledge(words[1])
+        case "silence":
+            send(
+                "{\"silence\":\"S-1\",\"types\":[\"\(words[1])\"],\"from\":\"\(TimeText.string(Story.at(words[2])))\","
+                    + "\"until\":\"\(TimeText.string(Story.at(words[3])))\"}")
         case "expect": expect(Array(words.dropFirst()))
         default: report(words)
         }
@@ -77,7 +91,13 @@ struct Story {
     }
 
     private mutating func hear(_ effects: Effects) {
-        said += (effects.commit?.outputs ?? []).compactMap { FlatObject($0.bytes) }
+        let lines = (effects.commit?.outputs ?? []).compactMap { FlatObject($0.bytes) }
+        said += lines
+        for line in lines {
+            guard let id = line.text("alert"), let type = line.text("type") else { continue }
+            let isOver = ["cleared", "withdrawn"].contains(line.text("state"))
+            open[id] = isOver ? nil : (type, line.integer("rev") ?? 0)
+        }
         for row in effects.commit?.quarantined ?? [] { failures.append("\(row.reject)") }
     }
 
@@ -137,17 +157,30 @@ struct Story {
         serial += 1
         let id = "r\(serial)"
         ids["\(words[1]) \(words[2])"] = id
+        let seals =
+            words.firstIndex(of: "sealed").map {
+                ",\"seals\":["
+                    + words[$0 + 1].split(separator: ",").map { "\"\($0)\"" }.joined(separator: ",")
+                    + "]"
+            } ?? ""
         let mode = words.firstIndex(of: "by").map { ",\"mode\":\"\(words[$0 + 1])\"" } ?? ""
         send(
             "{\"id\":\"\(id)\",\"container\":\"\(Story.box?.description ?? "")\",\"event\":"
                 + "\"\(words[1])\",\"place\":\"\(words[2])\",\"time\":"
-                + "\"\(TimeText.string(Story.at(words[0])))\"\(mode)}")
+                + "\"\(TimeText.string(Story.at(words[0])))\"\(mode)\(seals)}")
     }
 
     private mutating func retract(_ words: [String]) {
         let id = ids["\(words[1]) \(words[2])"] ?? ""
         send(
             "{\"id\":\"\(id)\",\"container\":\"\(Story.box?.description ?? "")\",\"retract\":true}")
+    }
+
+    private mutating func acknowledge(_ type: String) {
+        guard let (id, alert) = open.first(where: { $0.value.type == type }) else {
+            return failures.append("no alert \(type) is open")
+        }
+        send("{\"acknowledge\":\"\(id)\",\"rev\":\(alert.rev),\"note\":\"seen\"}")
     }
 
     // MARK: What is to be believed
@@ -195,6 +228,16 @@ struct Story {
             let wanted = words.dropFirst(2).joined(separator: " ")
             isTrue = said.contains { $0.text(words[1])?.contains(wanted) == true }
         case "silent": isTrue = said.isEmpty
+        case "open": isTrue = open.values.contains { $0.type == words[1] }
+        case "none": isTrue = !open.values.contains { $0.type == words[1] }
+        case "marked":
+            isTrue = said.contains {
+                $0.text("type") == words[1] && $0.text("silenced") == "S-1"
+            }
+        case "raised", "updated", "cleared", "withdrawn", "acknowledged":
+            isTrue = said.contains {
+                $0.text("state") == words[0] && $0.text("type") == words[1]
+            }
         default: isTrue = false
         }
         if isTrue { return }

@@ -89,6 +89,33 @@ import Wire
         Golden(line: "[1]", means: "unknown-line"),
         Golden(line: "{", means: "json"),
         Golden(
+            line: #"{"acknowledge":"a-1","rev":2,"note":"seen","until":"2026-11-26T08:00:00Z"}"#,
+            means: "acknowledge"),
+        Golden(line: #"{"acknowledge":"a-1"}"#, means: "missing rev"),
+        Golden(line: #"{"acknowledge":"a-1","rev":0}"#, means: "type rev"),
+        Golden(
+            line: #"{"acknowledge":"a-1","rev":2,"until":"2026-11-26T08:00:00"}"#,
+            means: "time until"),
+        Golden(
+            line:
+                #"{"silence":"S","types":["overdue"],"places":["KZHOR"],"from":"2026-11-26T08:00:00Z","until":"2026-11-27T08:00:00Z"}"#,
+            means: "silence"),
+        Golden(line: #"{"silence":"S","from":"2026-11-26T08:00:00Z"}"#, means: "missing until"),
+        Golden(
+            line:
+                #"{"silence":"S","types":["overdeu"],"from":"2026-11-26T08:00:00Z","until":"2026-11-27T08:00:00Z"}"#,
+            means: "type types"),
+        Golden(
+            line:
+                #"{"silence":"S","from":"2026-11-28T08:00:00Z","until":"2026-11-27T08:00:00Z"}"#,
+            means: "time until"),
+        Golden(line: #"{"silence":"S","retract":true}"#, means: "silence"),
+        // A stray key makes an event no order.
+        Golden(
+            line:
+                #"{"container":"MSKU0308961","event":"GTIN","place":"KZHOR","time":"2026-11-23T10:15:00Z","silence":"S"}"#,
+            means: "event"),
+        Golden(
             line: #"{"container":"MSKU0308961","container":"MSKU0308961"}"#, means: "json container"
         ),
     ]
@@ -98,6 +125,8 @@ import Wire
         case .event: "event"
         case .plan: "plan"
         case .closure: "closure"
+        case .acknowledgement: "acknowledge"
+        case .silence: "silence"
         case .hello: "hello"
         case .ping: "ping"
         case .bye: "bye"

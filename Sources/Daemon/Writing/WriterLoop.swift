@@ -184,7 +184,7 @@ public struct WriterLoop<Store: LogStore> {
                 seq: engine.seq,
                 containers: engine.liveContainers, waiting: inbox.depth,
                 scores: engine.intervals, places: engine.placeScores, steps: engine.stepScores),
-            alerts: isTimeForAlerts ? engine.openAlerts : nil)
+            alerts: isTimeForAlerts ? engine.alertCounts : nil)
     }
 
     // MARK: Waiting

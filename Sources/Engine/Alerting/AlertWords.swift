@@ -24,7 +24,7 @@ extension Engine {
     ) -> String {
         let box = "\(context.container)"
         switch state {
-        case .raised, .updated: return likelyText(outlook, context)
+        case .raised, .updated, .acknowledged: return likelyText(outlook, context)
         case .withdrawn: return "\(box): the report that made it late was corrected"
         case .cleared:
             if facts.isComplete {

@@ -87,12 +87,16 @@ extension Engine {
         }
     }
 
-    /// Every open alert of a journey that is gone ends, with the reason.
+    /// Open alerts of a journey that is gone end, with the reason; those of some types alone where it is
+    /// only that these cannot be told any more.
     mutating func withdrawAll(
-        _ journey: inout Journey, _ reason: String, _ context: ReviewContext, _ draft: inout Draft
+        _ journey: inout Journey, _ reason: String, of isMeant: (AlertType) -> Bool = { _ in true },
+        _ context: ReviewContext, _ draft: inout Draft
     ) {
         for at in journey.publication.alerts.indices
-        where journey.publication.alerts[at].phase != .pending {
+        where journey.publication.alerts[at].phase != .pending
+            && isMeant(journey.publication.alerts[at].type)
+        {
             look(
                 &journey, at, .over(.withdrawn, nil), Moment(now: context.now), nil, context, &draft
             ) { _, _ in "\(context.container): \(reason)" }
@@ -119,9 +123,10 @@ extension Engine {
         return next
     }
 
-    private func say(
+    mutating func say(
         _ journey: Journey, _ episode: AlertEpisode, _ state: AlertState, _ text: String,
-        _ outlook: Outlook?, _ context: ReviewContext, _ draft: inout Draft
+        _ outlook: Outlook?, _ context: ReviewContext, _ draft: inout Draft,
+        besides: (inout AlertEvent) -> Void = { _ in }
     ) {
         let place = register.symbols[episode.place]
         let because =
@@ -130,7 +135,7 @@ extension Engine {
                 causes($0, context, minutes: Int(episode.delayMinutes))
             } ?? [] : []
         var line = AlertEvent(
-            time: context.now, alert: identity(of: episode, journey, context),
+            time: context.now, alert: identity(of: episode, journey, context.container),
             rev: Int(episode.rev), state: state, type: episode.type,
             severity: episode.severity, container: context.container,
             shipment: register.name(of: journey), place: place,
@@ -138,14 +143,18 @@ extension Engine {
             probability: episode.type == .late ? Double(episode.probability) : nil,
             because: because, text: text, event: context.touch?.eventID)
         line.convoy = episode.convoy
+        besides(&line)
+        line.silenced = alertBook.silence(of: line, at: context.now)
+        openAlerts[line.alert] =
+            episode.phase == .closed ? nil : register.slots[context.container]
         draft.notices.append(.alert(line))
     }
 
-    private func identity(
-        of episode: AlertEpisode, _ journey: Journey, _ context: ReviewContext
+    func identity(
+        of episode: AlertEpisode, _ journey: Journey, _ container: ContainerNumber
     ) -> String {
         AlertEpisode.identity(
-            container: context.container,
+            container: container,
             journey: register.name(of: journey) ?? "#\(journey.ordinal)",
             milestone: episode.milestoneName(register.symbols[episode.place]),
             type: episode.type, episode: episode.episode)
@@ -158,7 +167,7 @@ extension Engine {
         guard journey.progress.lastTime != .unset else { return }
         let episode = journey.publication.alerts[at]
         var hash = StableHasher()
-        hash.combine(identity(of: episode, journey, context))
+        hash.combine(identity(of: episode, journey, context.container))
         alertsDirty = true
         journey.publication.alerts[at].convoy = alertBook.join(
             AlertBook.PartyKey(

@@ -43,7 +43,7 @@ extension Engine {
             let box = "\(context.container)"
             let place = engine.placeName(episode.place)
             switch state {
-            case .raised, .updated:
+            case .raised, .updated, .acknowledged:
                 return "\(box) was seen at \(place), where its plan does not lead"
             case .withdrawn: return "\(box): the report at \(place), or its plan, was corrected"
             case .cleared:
@@ -72,7 +72,7 @@ extension Engine {
             let box = "\(context.container)"
             let place = engine.placeName(episode.place)
             switch state {
-            case .raised, .updated:
+            case .raised, .updated, .acknowledged:
                 return
                     "\(box) cannot be at \(place) by then, after \(engine.placeName(last)): a number "
                     + "or a clock is wrong, or it is another box"
@@ -100,7 +100,7 @@ extension Engine {
             let box = "\(context.container)"
             let place = engine.placeName(episode.place)
             switch state {
-            case .raised, .updated:
+            case .raised, .updated, .acknowledged:
                 let before = trail.before.map { engine.placeName($0.place) } ?? "before"
                 return
                     "\(box) has other seals at \(place) than at \(before), and nobody told of a new "

@@ -200,4 +200,7 @@ extension Engine {
 extension AlertType {
     /// It is about a report that does not come.
     var isSilence: Bool { self == .overdue || self == .stuck || self == .customsHold }
+
+    /// Without a plan there is none.
+    var needsPlan: Bool { isSilence || self == .late || self == .offRoute }
 }

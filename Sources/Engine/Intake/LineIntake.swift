@@ -36,6 +36,10 @@ extension Engine {
         case .event(let event): verdict = record(event, line, bytes, chunk, &reply, &draft)
         case .plan(let plan): verdict = enact(plan, line, bytes, chunk, &reply, &draft)
         case .closure(let closure): verdict = enact(closure, line, bytes, chunk, &reply, &draft)
+        case .acknowledgement(let seen):
+            verdict = acknowledge(seen, line, bytes, chunk, &reply, &draft)
+        case .silence(let silence):
+            verdict = enact(silence, line, bytes, chunk, &reply, &draft)
         case .reject(let reject): verdict = .refused(reject)
         case .hello, .ping, .bye, .empty: return
         }
@@ -93,6 +97,8 @@ extension Engine {
             let known = closureBook.closures[closure.id]?.version
             isKnown =
                 known.map { $0.isSame(as: version) || version.updated < $0.updated } ?? false
+        // Said again it changes nothing.
+        case .acknowledgement, .silence: isKnown = true
         // What it said then could not be read either.
         default: isKnown = true
         }

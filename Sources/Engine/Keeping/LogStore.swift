@@ -164,11 +164,14 @@ public struct EnrolledPost: Sendable, Equatable {
     public var zone: String?
     /// Sources in whose name it may speak beside its own.
     public var sources: [String]
+    /// It may acknowledge and silence alerts.
+    public var mayOperate: Bool
 
     public init(
         name: String, places: [String], tokenHash: [UInt8]?, isRevoked: Bool, zone: String? = nil,
-        sources: [String] = []
+        sources: [String] = [], mayOperate: Bool = false
     ) {
+        self.mayOperate = mayOperate
         self.zone = zone
         self.sources = sources
         self.name = name

@@ -76,6 +76,12 @@ extension Engine {
         }
         record.journeys = folded
         register.records[slot] = record
+        for journey in record.journeys {
+            for alert in journey.publication.alerts
+            where alert.rev > 0 && alert.phase != .closed {
+                openAlerts[identity(of: alert, journey, record.number)] = slot
+            }
+        }
         noteWait(slot, register.records[slot], dueAt: register.records[slot].dueAt, isNews: false)
         register.schedule(slot, dueAt: record.dueAt)
     }

@@ -19,7 +19,7 @@ public struct OpenAlerts: Sendable, Equatable {
 
 extension Engine {
     /// The alerts of all containers in memory; whoever has one open is.
-    public var openAlerts: OpenAlerts {
+    public var alertCounts: OpenAlerts {
         var open = OpenAlerts()
         for record in register.records {
             for journey in record.journeys {

@@ -46,7 +46,26 @@ enum AlertBookCoding {
                 out.double(4, entry.habit.silent)
             }
         }
+        for silence in book.silences.values.sorted(by: { $0.id < $1.id }) {
+            out.message(3) { encode(silence, &$0) }
+        }
         return [mark, version] + out.bytes
+    }
+
+    private static func encode(_ silence: AlertSilence, _ out: inout TaggedEncoder) {
+        out.text(1, silence.id)
+        out.list(2, silence.types.map { Int64($0.rawValue) })
+        for place in silence.places { out.text(3, place) }
+        for container in silence.containers { out.fixed(4, container.packed) }
+        for shipment in silence.shipments { out.text(5, shipment) }
+        for post in silence.posts { out.text(6, post) }
+        out.instant(7, silence.from)
+        out.instant(8, silence.until)
+        if let reason = silence.reason { out.text(9, reason) }
+        if let updated = silence.updated { out.instant(10, updated) }
+        out.flag(11, silence.retract)
+        out.text(12, silence.author)
+        out.fixed(13, silence.content)
     }
 
     static func decode(
@@ -66,10 +85,40 @@ enum AlertBookCoding {
             case 2:
                 let (key, habit) = try habit(try reader.message(field), &symbols)
                 habits.habits[key] = habit
+            case 3:
+                let silence = try silence(try reader.message(field))
+                book.silences[silence.id] = silence
             default: try reader.skip(field)
             }
         }
         return (book, habits)
+    }
+
+    private static func silence(_ fields: TaggedReader) throws(CodingFlaw) -> AlertSilence {
+        var reader = fields
+        var silence = AlertSilence(id: "", from: .unset, until: .unset)
+        while let field = try reader.next() {
+            switch field.number {
+            case 1: silence.id = try reader.text(field)
+            case 2:
+                silence.types = try reader.list(field).compactMap {
+                    AlertType(rawValue: UInt8(clamping: $0))
+                }
+            case 3: silence.places.append(try reader.text(field))
+            case 4: silence.containers.append(ContainerNumber(packed: try reader.fixed(field)))
+            case 5: silence.shipments.append(try reader.text(field))
+            case 6: silence.posts.append(try reader.text(field))
+            case 7: silence.from = try reader.instant(field)
+            case 8: silence.until = try reader.instant(field)
+            case 9: silence.reason = try reader.text(field)
+            case 10: silence.updated = try reader.instant(field)
+            case 11: silence.retract = try reader.flag(field)
+            case 12: silence.author = try reader.text(field)
+            case 13: silence.content = try reader.fixed(field)
+            default: try reader.skip(field)
+            }
+        }
+        return silence
     }
 
     private static func party(

@@ -144,6 +144,9 @@ enum RecordCoding {
             out.signed(20, convoy.count)
             out.flag(21, convoy.isLead)
         }
+        out.instant(22, alert.acknowledgedUntil)
+        if alert.acknowledgement != 0 { out.fixed(23, alert.acknowledgement) }
+        out.unsigned(24, alert.levelRev)
         if alert.at != alert.milestone { out.unsigned(15, UInt64(alert.at) + 1) }
     }
 
@@ -330,6 +333,9 @@ enum RecordCoding {
                 alert.convoy = Convoy(id: try reader.fixed(field), count: 1, isLead: false)
             case 20: alert.convoy?.count = Int(try reader.signed(field))
             case 21: alert.convoy?.isLead = try reader.flag(field)
+            case 22: alert.acknowledgedUntil = try reader.instant(field)
+            case 23: alert.acknowledgement = try reader.fixed(field)
+            case 24: alert.levelRev = try reader.clamped(field)
             case 15: at = UInt32(clamping: try reader.unsigned(field) - 1)
             default: try reader.skip(field)
             }

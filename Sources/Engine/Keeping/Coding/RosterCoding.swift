@@ -16,6 +16,7 @@ enum RosterCoding {
                 if let zone = post.zone { out.message(3) { encode(zone, &$0) } }
                 for source in post.sources { out.text(4, source) }
                 out.flag(5, post.isRevoked)
+                out.flag(6, post.mayOperate)
             }
         }
         return [version] + out.bytes
@@ -58,6 +59,7 @@ enum RosterCoding {
             case 3: post.zone = try zone(try reader.message(field))
             case 4: post.sources.append(try reader.text(field))
             case 5: post.isRevoked = try reader.flag(field)
+            case 6: post.mayOperate = try reader.flag(field)
             default: try reader.skip(field)
             }
         }

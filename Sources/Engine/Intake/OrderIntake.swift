@@ -1,0 +1,116 @@
+import Alerting
+import Log
+import Tracking
+import Wire
+
+/// What operators say of alerts.
+extension Engine {
+    /// Whoever is enrolled for it may; where nobody is enrolled at all, and in the name of nobody, whoever
+    /// may speak of every place.
+    private func authorizeOperating(_ chunk: FeedChunk) -> Verdict? {
+        if chunk.isLogged { return nil }
+        let post = chunk.origin.post
+        let isTrusted = chunk.scope == nil && (post.isEmpty || intake.roster.isEmpty)
+        if isTrusted || intake.roster[post]?.mayOperate == true { return nil }
+        return .refused(
+            LineReject(
+                .forbidden,
+                detail:
+                    "post \(post) may not acknowledge or silence alerts; that right is given by "
+                    + "caravan post enrol \(post) --operate"))
+    }
+
+    mutating func acknowledge(
+        _ seen: AlertAcknowledgement, _ line: ParsedLine, _ bytes: UnsafeBufferPointer<UInt8>,
+        _ chunk: FeedChunk, _ reply: inout SourceReply, _ draft: inout Draft
+    ) -> Verdict {
+        if let refusal = authorizeOperating(chunk) { return refusal }
+        if let until = seen.until, until <= draft.now, !chunk.isLogged {
+            return .refused(LineReject(.time, field: "until", detail: "until has passed"))
+        }
+        guard let slot = openAlerts[seen.alert],
+            let (journey, at) = find(seen.alert, slot)
+        else { return noSuchAlert(seen.alert) }
+        let machine = AlertMachine(rules)
+        var episode = register.records[slot].journeys[journey].publication.alerts[at]
+        switch machine.acknowledge(&episode, seen) {
+        case .again: return .duplicate
+        case .notOpen: return noSuchAlert(seen.alert)
+        case .notSaid(let rev):
+            return .refused(
+                LineReject(
+                    .conflict, field: "rev",
+                    detail: "the last line of \(seen.alert) is rev \(rev)"))
+        case .worse(let rev):
+            return .refused(
+                LineReject(
+                    .conflict, field: "rev",
+                    detail: "\(seen.alert) has become worse since rev \(seen.rev): it is "
+                        + "\(episode.severity.code) now, rev \(rev)"))
+        case .taken(let state):
+            _ = draft.blob.append(.line, chunk.origin, bytes)
+            register.records[slot].journeys[journey].publication.alerts[at] = episode
+            register.dirtyRecords.insert(slot)
+            let by = chunk.origin.post
+            let context = ReviewContext(
+                record: register.records[slot], touch: nil, now: draft.now)
+            let text =
+                "\(context.container): \(by.isEmpty ? "somebody" : by) sees to it"
+                + (seen.note.map { ": \($0)" } ?? "")
+            say(
+                register.records[slot].journeys[journey], episode, state, text, nil, context,
+                &draft
+            ) {
+                $0.by = by.isEmpty ? nil : by
+                $0.note = seen.note
+                $0.until = seen.until
+            }
+            tellKeys(seen.unknownKeys, .acknowledge, line.number, chunk, &reply, &draft)
+            return .stored
+        }
+    }
+
+    private func noSuchAlert(_ id: String) -> Verdict {
+        .refused(
+            LineReject(
+                .unknownID, field: "acknowledge",
+                detail: "no alert \(id.prefix(64)) is open: it has ended, or its id is mistyped"))
+    }
+
+    /// An open alert by its id.
+    private func find(_ id: String, _ slot: Int) -> (journey: Int, at: Int)? {
+        for journey in register.records[slot].journeys.indices {
+            let alerts = register.records[slot].journeys[journey].publication.alerts
+            for at in alerts.indices where alerts[at].rev > 0 && alerts[at].phase != .closed {
+                let name = identity(
+                    of: alerts[at], register.records[slot].journeys[journey],
+                    register.records[slot].number)
+                if name == id { return (journey, at) }
+            }
+        }
+        return nil
+    }
+
+    mutating func enact(
+        _ stated: AlertSilence, _ line: ParsedLine, _ bytes: UnsafeBufferPointer<UInt8>,
+        _ chunk: FeedChunk, _ reply: inout SourceReply, _ draft: inout Draft
+    ) -> Verdict {
+        if let refusal = authorizeOperating(chunk) { return refusal }
+        var silence = stated
+        silence.author = chunk.origin.post
+        silence.places = silence.places.map { network.canonical($0) }
+        switch alertBook.enact(silence, now: draft.now, limit: rules.maxClosures) {
+        case .known: return .duplicate
+        case .full:
+            return .refused(
+                LineReject(
+                    .limit, field: "silence",
+                    detail: "\(rules.maxClosures) silences are known, and no more are taken"))
+        case .older: break
+        case .taken: alertsDirty = true
+        }
+        _ = draft.blob.append(.line, chunk.origin, bytes)
+        tellKeys(silence.unknownKeys, .silence, line.number, chunk, &reply, &draft)
+        return .stored
+    }
+}

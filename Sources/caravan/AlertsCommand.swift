@@ -1,0 +1,280 @@
+import ArgumentParser
+import Client
+import FoundationEssentials
+import Glibc
+import Host
+import TLS
+import Tracking
+import Wire
+
+struct AlertsCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "alerts",
+        abstract: "What is open; acknowledge it, silence it, look at its history.",
+        discussion: """
+            Open alerts come worst first, those that somebody sees to last. Boxes of one convoy are folded
+            into its first one; --all shows each.
+
+            EXAMPLES
+              caravan alerts
+              caravan alerts open --types overdue stuck --severity warning
+              caravan alerts history a933a807-51ab-5982-854e-6277eda766e0
+              caravan alerts acknowledge a933a807-51ab-5982-854e-6277eda766e0 --note "called the terminal"
+              caravan alerts silence S-1 --types overdue --place KZHOR --hours 12 --reason "works at the gate"
+            """,
+        subcommands: [Open.self, History.self, Acknowledge.self, Silence.self],
+        defaultSubcommand: Open.self)
+
+    /// Where alerts are read.
+    struct Source: ParsableArguments {
+        @Option(name: .long, help: "The tail: host:port, or the path of a Unix socket.")
+        var server = "127.0.0.1:7611"
+
+        /// The lines of all alerts that are kept, in order, as far as a filter wants them.
+        func lines(_ filter: (inout JSONWriter) -> Void = { _ in }) throws -> [AlertLine] {
+            var out = JSONWriter()
+            out.begin()
+            out.field("tail", "caravan/1")
+            out.field("after", "start")
+            out.list("kinds", ["alert"])
+            filter(&out)
+            out.endLine()
+            let socket = try LineSocket(server)
+            try socket.send(out.bytes)
+            var found: [AlertLine] = []
+            while let line = try socket.readLine(seconds: 60) {
+                guard let object = FlatObject(line) else { continue }
+                if let error = object.text("error") { throw Failure(Printable.text(error)) }
+                if object.text("kind") == "caught-up" { return found }
+                if let alert = AlertLine(line, object) { found.append(alert) }
+            }
+            throw Failure("\(server) closed the connection before its history was through")
+        }
+    }
+
+    /// Where orders go.
+    struct Target: ParsableArguments {
+        @Option(name: .long, help: "The feed: host:port, or the path of a Unix socket.")
+        var feed = "127.0.0.1:7601"
+
+        @Option(name: .long, help: "The post in whose name; it has to be enrolled with --operate.")
+        var post: String?
+
+        @Option(name: .long, help: "File with the post's token.")
+        var tokenFile: String?
+
+        @Option(name: .long, help: "Certificates of the authorities of a server that speaks TLS.")
+        var ca: String?
+
+        @Option(name: .long, help: "The post's certificate, where it has one.")
+        var cert: String?
+
+        @Option(name: .long, help: "The key of that.")
+        var key: String?
+
+        /// Sends one line and waits until it is durable.
+        func send(_ body: (inout JSONWriter) -> Void) throws {
+            let context = try ca.map { authorities in
+                let files = cert.map { TLSFiles(certificateChain: $0, privateKey: key ?? "") }
+                return try TLSContext(client: files, authorities: authorities)
+            }
+            let address = feed.hasPrefix("tls:") ? String(feed.dropFirst(4)) : feed
+            let socket = try LineSocket(address, tls: context)
+            if let post {
+                let token = try tokenFile.map { path in
+                    guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
+                        throw Failure("the token file \(path) cannot be read")
+                    }
+                    return text.trimmed
+                }
+                var hello = JSONWriter()
+                hello.begin()
+                hello.field("hello", "caravan/1")
+                hello.field("post", post)
+                hello.field("stream", "alerts-\(UUID().uuidString.lowercased())")
+                hello.field("token", token)
+                hello.endLine()
+                try socket.send(hello.bytes)
+                guard let reply = try socket.readLine(), let object = FlatObject(reply) else {
+                    throw Failure("\(feed) closed the connection")
+                }
+                if let error = object.text("error") { throw Failure(Printable.text(error)) }
+            }
+            var out = JSONWriter()
+            out.begin()
+            body(&out)
+            if post != nil { out.field("seq", 1) }
+            out.endLine()
+            try socket.send(out.bytes)
+            while let reply = try socket.readLine(seconds: 30) {
+                guard let object = FlatObject(reply) else { continue }
+                if let error = object.text("error") { throw Failure(Printable.text(error)) }
+                if object.has("reject") {
+                    throw Failure(Printable.text(object.text("detail") ?? reply))
+                }
+                if object.has("ack") { return }
+            }
+            throw Failure("\(feed) did not acknowledge it; whether it was taken is not known")
+        }
+    }
+
+    struct Open: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "What is open, worst first.")
+
+        @OptionGroup var source: Source
+        @Option(name: .long, parsing: .upToNextOption, help: "Types, such as late, overdue, stuck.")
+        var types: [String] = []
+        @Option(name: .long, help: "At least this bad: info, warning, critical.")
+        var severity: String?
+        @Option(name: .long, parsing: .upToNextOption, help: "Container numbers.")
+        var container: [String] = []
+        @Option(name: .long, parsing: .upToNextOption, help: "Shipments.")
+        var shipment: [String] = []
+        @Option(name: .long, parsing: .upToNextOption, help: "Places.")
+        var place: [String] = []
+        @Flag(name: .long, help: "Each box of a convoy, not only the first.")
+        var all = false
+        @Flag(name: .long, help: "The last line of each as JSON, even on a terminal.")
+        var json = false
+
+        func run() async throws {
+            try await Console.failing {
+                let lines = try source.lines { out in
+                    if !types.isEmpty { out.list("types", types) }
+                    if !container.isEmpty { out.list("containers", container) }
+                    if !shipment.isEmpty { out.list("shipments", shipment) }
+                    if !place.isEmpty { out.list("places", place) }
+                }
+                let least = try severity.map { text in
+                    guard let level = Severity(code: text) else {
+                        throw Failure("--severity is info, warning or critical")
+                    }
+                    return level
+                }
+                let board = AlertBoard(lines)
+                let open = board.open.filter { $0.severity >= least ?? .info }
+                if json || !Terminal.isTerminal {
+                    for alert in open { Console.write(Array(alert.last.utf8) + [0x0A]) }
+                    return
+                }
+                AlertBoardPrinter(terminal: Terminal()).draw(open, all: all)
+            }
+        }
+    }
+
+    struct History: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "All lines of one alert, from its first to its end.")
+
+        @Argument(help: "The alert's id.") var alert: String
+        @OptionGroup var source: Source
+        @Flag(name: .long, help: "JSON lines even on a terminal.") var json = false
+
+        func run() async throws {
+            try await Console.failing {
+                let lines = try source.lines().filter { $0.id == alert }
+                guard !lines.isEmpty else {
+                    throw Failure("no alert \(Printable.text(alert)) is kept")
+                }
+                let printer = TailPrinter(terminal: Terminal())
+                for line in lines {
+                    if json || !Terminal.isTerminal {
+                        Console.write(Array(line.text.utf8) + [0x0A])
+                    } else if let text = printer.text(line.text) {
+                        print(text)
+                    }
+                }
+            }
+        }
+    }
+
+    struct Acknowledge: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Say that you see to it. It ends when evidence ends it, not by this.")
+
+        @Argument(help: "The alert's id.") var alert: String
+        @Option(name: .long, help: "The line that was seen; otherwise the last one.")
+        var rev: Int?
+        @Option(name: .long, help: "What was done.") var note: String?
+        @Option(name: .long, help: "Until when (RFC 3339); otherwise as long as it is open.")
+        var until: String?
+        @OptionGroup var source: Source
+        @OptionGroup var target: Target
+
+        func run() async throws {
+            try await Console.failing {
+                let seen: Int
+                if let rev {
+                    seen = rev
+                } else {
+                    guard let last = try source.lines().last(where: { $0.id == alert }) else {
+                        throw Failure("no alert \(Printable.text(alert)) is kept")
+                    }
+                    seen = last.rev
+                }
+                try target.send { out in
+                    out.field("acknowledge", alert)
+                    out.field("rev", seen)
+                    out.field("note", note)
+                    out.field("until", until)
+                }
+            }
+        }
+    }
+
+    struct Silence: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract:
+                "Mark alerts for a while, because their cause is known. They are published still.")
+
+        @Argument(help: "A name for the silence; stated again it changes.") var silence: String
+        @Option(name: .long, parsing: .upToNextOption, help: "Types.") var types: [String] = []
+        @Option(name: .long, parsing: .upToNextOption, help: "Places.") var place: [String] = []
+        @Option(name: .long, parsing: .upToNextOption, help: "Container numbers.")
+        var container: [String] = []
+        @Option(name: .long, parsing: .upToNextOption, help: "Shipments.")
+        var shipment: [String] = []
+        @Option(name: .long, help: "Hours from now on.") var hours: Double?
+        @Option(name: .long, help: "From when (RFC 3339); otherwise from now.") var from: String?
+        @Option(name: .long, help: "Until when (RFC 3339).") var until: String?
+        @Option(name: .long, help: "Why.") var reason: String?
+        @Flag(name: .long, help: "Take it back.") var end = false
+        @OptionGroup var target: Target
+
+        func validate() throws {
+            guard end || hours != nil || until != nil else {
+                throw ValidationError("say how long: --hours 12, or --until TIME")
+            }
+            guard end || !(types + place + container + shipment).isEmpty else {
+                throw ValidationError(
+                    "say what to silence: --types, --place, --container, --shipment")
+            }
+        }
+
+        func run() async throws {
+            try await Console.failing {
+                let now = wallNow()
+                try target.send { out in
+                    out.field("silence", silence)
+                    if end {
+                        out.field("retract", true)
+                        out.field("updated", now)
+                        return
+                    }
+                    if !types.isEmpty { out.list("types", types) }
+                    if !place.isEmpty { out.list("places", place) }
+                    if !container.isEmpty { out.list("containers", container) }
+                    if !shipment.isEmpty { out.list("shipments", shipment) }
+                    if let from { out.field("from", from) } else { out.field("from", now) }
+                    if let until {
+                        out.field("until", until)
+                    } else {
+                        out.field("until", now.advanced(minutes: (hours ?? 0) * 60))
+                    }
+                    out.field("reason", reason)
+                    out.field("updated", now)
+                }
+            }
+        }
+    }
+}
