@@ -20,6 +20,7 @@ public enum Migrations {
         Migration(4, "state that goes back", PackageResources._004_state_that_goes_back_sql),
         Migration(5, "what was meant", PackageResources._005_what_was_meant_sql),
         Migration(6, "archives", PackageResources._006_archives_sql),
+        Migration(7, "operators", PackageResources._007_operators_sql),
     ]
 
     /// The version that this program needs.

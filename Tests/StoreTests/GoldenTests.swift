@@ -28,6 +28,7 @@ import Wire
         Golden(schema: 5, meaning: .meant),
         Golden(schema: 5, meaning: .evidence, name: "-evidence"),
         Golden(schema: 6, meaning: .evidence),
+        Golden(schema: 7, meaning: .attention),
     ]
 
     private func open(_ golden: Golden) throws -> TestCluster {
@@ -95,6 +96,7 @@ import Wire
         var again = try lines("before-the-checkpoint") + lines("behind-the-checkpoint")
         if golden.meaning >= .meant { again += try lines("meant") }
         if golden.meaning >= .evidence { again += try lines("detour") }
+        if golden.meaning >= .attention { again += try lines("attention") }
         let text = Array(again.joined(separator: "\n").utf8)
         let chunk = FeedChunk(source: 1, origin: Origin(), text: text, parser: parser)
         try engine.admit(try await log.load(engine.missing([chunk])))

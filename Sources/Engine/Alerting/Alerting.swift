@@ -164,8 +164,9 @@ extension Engine {
     private mutating func joinConvoy(
         _ journey: inout Journey, _ at: Int, _ context: ReviewContext
     ) {
-        guard journey.progress.lastTime != .unset else { return }
         let episode = journey.publication.alerts[at]
+        // What customs or seals are about is one box.
+        guard journey.progress.lastTime != .unset, episode.type.isOfTrains else { return }
         var hash = StableHasher()
         hash.combine(identity(of: episode, journey, context.container))
         alertsDirty = true

@@ -201,6 +201,11 @@ extension AlertType {
     /// It is about a report that does not come.
     var isSilence: Bool { self == .overdue || self == .stuck || self == .customsHold }
 
+    /// What befalls a train befalls each of its boxes.
+    var isOfTrains: Bool {
+        self == .late || self == .overdue || self == .stuck || self == .offRoute
+    }
+
     /// Without a plan there is none.
     var needsPlan: Bool { isSilence || self == .late || self == .offRoute }
 }
