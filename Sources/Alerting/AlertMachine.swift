@@ -5,6 +5,21 @@ import Tracking
 public struct AlertMachine: Sendable {
     private let rules: AlertRules
 
+    /// From so many episodes of a key within so long on, it flaps: the last one stays open until calm has
+    /// lasted for longer.
+    static let flappingEpisodes = 3
+    static let flappingMinutes = 360.0
+    static let flappingCalmMinutes = 120.0
+
+    /// Whether an episode that is raised now is one of many of its key.
+    public func flaps(_ earlier: some Sequence<AlertEpisode>, at now: Instant) -> Bool {
+        let recent = earlier.count {
+            $0.raisedAt != .unset
+                && now.minutes(since: $0.raisedAt) <= AlertMachine.flappingMinutes
+        }
+        return recent + 1 >= AlertMachine.flappingEpisodes
+    }
+
     public init(_ rules: AlertRules) { self.rules = rules }
 
     /// Begins an episode where something is found to be so: not yet an alert, but on its way to one.
@@ -37,7 +52,10 @@ public struct AlertMachine: Sendable {
             guard episode.phase == .clearing else {
                 episode.phase = .clearing
                 episode.since = moment.now
-                episode.confirmAt = moment.now.advanced(minutes: rules.calmMinutes)
+                let calm =
+                    episode.isFlapping
+                    ? max(rules.calmMinutes, AlertMachine.flappingCalmMinutes) : rules.calmMinutes
+                episode.confirmAt = moment.now.advanced(minutes: calm)
                 return nil
             }
             return moment.now >= episode.confirmAt ? end(&episode, .cleared) : nil
@@ -75,6 +93,7 @@ public struct AlertMachine: Sendable {
         episode.horizon = UInt8(clamping: condition.horizon)
         episode.severity = condition.severity ?? .info
         episode.levelRev = episode.rev + 1
+        episode.raisedAt = moment.now
         return count(&episode, .raised)
     }
 

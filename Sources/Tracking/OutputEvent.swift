@@ -200,6 +200,8 @@ public struct AlertEvent: Sendable, Equatable {
     public var event: String?
     /// It travels with others that have the same alert.
     public var convoy: Convoy?
+    /// It has come and gone before within hours: it stays open until it has been calm for long.
+    public var isFlapping = false
     /// The silence that marks it.
     public var silenced: String?
     /// Of an acknowledgement: who, what was said, and for how long.

@@ -150,6 +150,7 @@ public struct OutputLine: Sendable, Equatable {
         }
         append(alert.because, to: &out)
         out.field("text", alert.text)
+        if alert.isFlapping { out.field("flapping", true) }
         out.field("by", alert.by)
         out.field("note", alert.note)
         out.field("until", alert.until)

@@ -16,6 +16,7 @@ public struct TailRequest: Sendable, Equatable {
 
     static let keys = [
         "tail", "after", "kinds", "types", "severity", "containers", "shipments", "places", "name",
+        "convoys",
     ]
 
     /// Kinds of lines that the output has.
@@ -103,6 +104,16 @@ public struct TailRequest: Sendable, Equatable {
             }
             return found
         }
+        if object.has("convoys") {
+            switch object.text("convoys") {
+            case "lead": filter.isLeadOnly = true
+            case "all": filter.isLeadOnly = false
+            default:
+                throw LineReject(
+                    .type, field: "convoys",
+                    detail: "convoys is \"lead\" (of boxes of one train the first) or \"all\"")
+            }
+        }
         filter.kinds = try words("kinds", of: kinds)
         filter.types = try words("types", of: types)
         filter.shipments = try list("shipments")
@@ -141,6 +152,8 @@ public struct TailFilter: Sendable, Equatable {
     public var containers: Set<String> = []
     public var shipments: Set<String> = []
     public var places: Set<String> = []
+    /// Of an alert that the boxes of one train have, the first one's alone.
+    public var isLeadOnly = false
 
     public init() {}
 
@@ -152,8 +165,14 @@ public struct TailFilter: Sendable, Equatable {
             guard let type = line.type, types.contains(type) else { return false }
         }
         if let severity, let has = line.severity, has < severity { return false }
+        if isLeadOnly, line.kind == "alert", TailFilter.follows(line.bytes) { return false }
         return wants(containers, line.container) && wants(shipments, line.shipment)
             && wants(places, line.place)
+    }
+
+    /// The line says itself that it is of a box that is not the first of its convoy.
+    private static func follows(_ bytes: [UInt8]) -> Bool {
+        FlatObject(bytes)?.object("convoy")?.bool("lead") == false
     }
 
     private func wants(_ set: Set<String>, _ value: String?) -> Bool {

@@ -42,6 +42,9 @@ struct Tail: AsyncParsableCommand {
     @Option(name: .long, parsing: .upToNextOption, help: "Places.")
     var place: [String] = []
 
+    @Flag(name: .long, help: "Of an alert that the boxes of one train have, the first one's alone.")
+    var convoyLeads = false
+
     @Option(name: .long, help: "A name: the daemon remembers how far it has read.")
     var name: String?
 
@@ -88,6 +91,7 @@ struct Tail: AsyncParsableCommand {
         if !kinds.isEmpty { out.list("kinds", kinds) }
         if !types.isEmpty { out.list("types", types) }
         out.field("severity", severity)
+        if convoyLeads { out.field("convoys", "lead") }
         if !container.isEmpty { out.list("containers", container) }
         if !shipment.isEmpty { out.list("shipments", shipment) }
         if !place.isEmpty { out.list("places", place) }

@@ -132,6 +132,7 @@ struct TailPrinter {
         let ink: Terminal.Ink
         switch (state, object.text("severity")) {
         case ("cleared", _), ("withdrawn", _): ink = .green
+        case ("acknowledged", _): ink = .cyan
         case (_, "critical"): ink = .red
         case (_, "warning"): ink = .yellow
         default: ink = .blue
@@ -139,7 +140,18 @@ struct TailPrinter {
         let mark = terminal.paint("ALERT", ink)
         let head = terminal.paint(
             "\(shown(object, "type") ?? "") \(Printable.text(state))", ink)
-        return terminal.paint(time, .grey) + "  " + mark + " " + head + ": "
+        var text =
+            terminal.paint(time, .grey) + "  " + mark + " " + head + ": "
             + (shown(object, "text") ?? "")
+        if object.bool("flapping") == true {
+            text += terminal.paint(" (it comes and goes)", .grey)
+        }
+        if let convoy = object.object("convoy"), let count = convoy.integer("count"), count > 1 {
+            text += terminal.paint(" (\(count) boxes of one train so far)", .grey)
+        }
+        if let silence = shown(object, "silenced") {
+            text += terminal.paint(" (silenced by \(silence))", .grey)
+        }
+        return text
     }
 }

@@ -123,6 +123,24 @@ import Tracking
         #expect(run(held) == ["", "", "raised"])
     }
 
+    @Test func whatComesAndGoesStaysOpenUntilItIsCalm() {
+        let machine = AlertMachine(rules)
+        func raisedAt(_ minutes: Double) -> AlertEpisode {
+            var episode = raised()
+            episode.raisedAt = at(minutes)
+            return episode
+        }
+        #expect(!machine.flaps([raisedAt(0)], at: at(10)))
+        #expect(machine.flaps([raisedAt(0), raisedAt(20)], at: at(360)))
+        #expect(!machine.flaps([raisedAt(0), raisedAt(20)], at: at(360.1)))
+        var episode = raised()
+        episode.isFlapping = true
+        let calm = Finding.ceases(condition(0))
+        #expect(machine.advance(&episode, calm, Moment(now: at(5))) == nil)
+        #expect(machine.advance(&episode, calm, Moment(now: at(124.9))) == nil)
+        #expect(machine.advance(&episode, calm, Moment(now: at(125))) == .cleared)
+    }
+
     // MARK: Acknowledgements
 
     private func raised() -> AlertEpisode {

@@ -77,7 +77,10 @@ extension Engine {
         words: (Engine, AlertState) -> String
     ) {
         let state = AlertMachine(rules).advance(&journey.publication.alerts[at], finding, moment)
-        if state == .raised { joinConvoy(&journey, at, context) }
+        if state == .raised {
+            joinConvoy(&journey, at, context)
+            noteFlapping(&journey, at, context.now)
+        }
         let episode = journey.publication.alerts[at]
         if let state {
             return say(journey, episode, state, words(self, state), outlook, context, &draft)
@@ -143,6 +146,7 @@ extension Engine {
             probability: episode.type == .late ? Double(episode.probability) : nil,
             because: because, text: text, event: context.touch?.eventID)
         line.convoy = episode.convoy
+        line.isFlapping = episode.isFlapping && state == .raised
         besides(&line)
         line.silenced = alertBook.silence(of: line, at: context.now)
         openAlerts[line.alert] =
@@ -158,6 +162,18 @@ extension Engine {
             journey: register.name(of: journey) ?? "#\(journey.ordinal)",
             milestone: episode.milestoneName(register.symbols[episode.place]),
             type: episode.type, episode: episode.episode)
+    }
+
+    /// What comes and goes says so once, and stays open until it has been calm for long.
+    private func noteFlapping(_ journey: inout Journey, _ at: Int, _ now: Instant) {
+        let raised = journey.publication.alerts[at]
+        let earlier = journey.publication.alerts.enumerated().filter { index, other in
+            index != at && other.rev > 0 && other.type == raised.type
+                && other.place == raised.place && other.code == raised.code
+                && other.occurrence == raised.occurrence
+        }
+        journey.publication.alerts[at].isFlapping = AlertMachine(rules).flaps(
+            earlier.map(\.element), at: now)
     }
 
     /// Boxes of one train have an alert each, and know of each other.

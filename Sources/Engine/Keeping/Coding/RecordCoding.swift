@@ -147,6 +147,8 @@ enum RecordCoding {
         out.instant(22, alert.acknowledgedUntil)
         if alert.acknowledgement != 0 { out.fixed(23, alert.acknowledgement) }
         out.unsigned(24, alert.levelRev)
+        out.instant(25, alert.raisedAt)
+        out.flag(26, alert.isFlapping)
         if alert.at != alert.milestone { out.unsigned(15, UInt64(alert.at) + 1) }
     }
 
@@ -336,6 +338,8 @@ enum RecordCoding {
             case 22: alert.acknowledgedUntil = try reader.instant(field)
             case 23: alert.acknowledgement = try reader.fixed(field)
             case 24: alert.levelRev = try reader.clamped(field)
+            case 25: alert.raisedAt = try reader.instant(field)
+            case 26: alert.isFlapping = try reader.flag(field)
             case 15: at = UInt32(clamping: try reader.unsigned(field) - 1)
             default: try reader.skip(field)
             }
