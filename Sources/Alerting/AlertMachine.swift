@@ -101,8 +101,14 @@ public struct AlertMachine: Sendable {
     private func level(
         _ episode: inout AlertEpisode, _ condition: Condition, _ moment: Moment
     ) -> AlertState? {
-        guard let level = condition.severity, level != episode.severity, !moment.isHeld else {
-            return nil
+        guard let level = condition.severity, !moment.isHeld else { return nil }
+        if level == episode.severity {
+            // Beyond the highest level a delay that has doubled is news.
+            let told = Double(max(episode.toldMinutes, 1))
+            guard level == Severity.allCases.last, condition.delayMinutes >= 2 * told else {
+                return nil
+            }
+            return count(&episode, .updated)
         }
         let floor = rules.levelMinutes[Int(episode.severity.rawValue)] * rules.clearShare
         guard level > episode.severity || condition.delayMinutes < floor else { return nil }
@@ -148,6 +154,7 @@ public struct AlertMachine: Sendable {
 
     private func count(_ episode: inout AlertEpisode, _ state: AlertState) -> AlertState {
         episode.rev.countOn()
+        if state == .raised || state == .updated { episode.toldMinutes = episode.delayMinutes }
         return state
     }
 }

@@ -11,6 +11,11 @@ public enum Finding: Sendable, Equatable {
     /// What happened ends it, for good: cleared, or withdrawn where it never was so.
     case over(AlertState, Condition?)
 
+    public var isOver: Bool {
+        if case .over = self { return true }
+        return false
+    }
+
     var condition: Condition? {
         switch self {
         case .holds(let condition), .undecided(let condition), .ceases(let condition): condition

@@ -12,22 +12,22 @@ public struct SealTrail: Sendable, Equatable {
     /// `events`: the evidence of one journey, in order of time.
     public init(_ events: some Sequence<EventRecord>) {
         var last: EventRecord?
-        var mayChange = true
         for event in events {
             if event.code == .rmvd || event.code == .rsea {
-                isExplained = changedAt != nil
+                isExplained = true
                 changedAt = nil
-                mayChange = true
+                // Of a removal the next seals are new ones, of a new seal its own.
+                last = event.code == .rsea && event.seals != 0 ? event : nil
+                continue
             }
             guard event.seals != 0 else { continue }
-            if let last, last.seals != event.seals, !mayChange {
+            if let last, last.seals != event.seals {
                 changedAt = (event.time, event.place)
                 before = (last.time, last.place)
-                isExplained = false
             }
-            mayChange = false
             last = event
         }
+        if changedAt != nil { isExplained = false }
     }
 
     public static func == (a: SealTrail, b: SealTrail) -> Bool {

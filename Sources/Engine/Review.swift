@@ -213,12 +213,27 @@ extension Engine {
     /// A journey of which nothing has been heard for a year is no longer waited for.
     private static let giveUpMinutes = 365.0 * 1_440
 
+    /// The next moment at which what was said is shown to be wrong by the clock alone: the promise passes,
+    /// or one of the levels behind it, or the time at which the arrival was expected.
+    private func provableAt(
+        _ journey: Journey, _ outlook: Outlook, _ now: Instant
+    ) -> Instant? {
+        if outlook.isComplete { return nil }
+        var moments =
+            outlook.promised.map { promised in
+                [promised] + rules.levelMinutes.map { promised.advanced(minutes: $0) }
+            } ?? []
+        if journey.publication.p50 != .unset { moments.append(journey.publication.p50) }
+        return moments.filter { $0 > now }.min()?.advanced(minutes: 0.001)
+    }
+
     private func setTimers(
         _ journey: inout Journey, _ shipment: Shipment, _ outlook: Outlook,
         _ context: ReviewContext, _ clock: Instant
     ) {
         var at = outlook.expected.reviewAt
         if outlook.held { at = at == .never ? .never : max(at, journey.publication.holdUntil) }
+        if let soon = provableAt(journey, outlook, context.now) { at = min(at, soon) }
         let last = clock.advanced(minutes: Engine.giveUpMinutes)
         if at != .never, at > last {
             let isOpen = journey.publication.alerts.contains { $0.phase != .closed }

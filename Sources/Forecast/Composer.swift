@@ -22,6 +22,9 @@ public struct Composer: Sendable {
     /// Compositions made, for those who ask what a line costs.
     public private(set) var compositions = 0
 
+    /// The current step at its usual pace, whatever the place's is now.
+    public var ignoresPace = false
+
     public init() {
         points = Array(repeating: 0, count: Curve.count)
         starts = points
@@ -236,7 +239,7 @@ public struct Composer: Sendable {
         let base = StepValue.base(step, start: start, planned: Composer.planned(step, now))
         let least = Float(start)
         let from = Float(base)
-        let pace = pools.pace(id)
+        let pace = ignoresPace ? .usual : pools.pace(id)
         var longest: Float = 0
         defer {
             if -base > Double(longest * Composer.beyondTimes) + Composer.beyondMinutes {

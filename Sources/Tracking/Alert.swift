@@ -45,6 +45,8 @@ public struct AlertEpisode: Sendable, Equatable {
     public var acknowledgement: UInt64 = 0
     /// The line that told of its level.
     public var levelRev: UInt32 = 0
+    /// The delay that was told last.
+    public var toldMinutes: Int32 = 0
     /// When it was raised; `.unset`: not yet, or in a log of before that was kept.
     public var raisedAt: Instant = .unset
     /// It comes and goes: it stays open until it has been calm for long.

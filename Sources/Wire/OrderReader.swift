@@ -16,7 +16,7 @@ struct OrderReader {
     ]
 
     func acknowledgement() throws(LineReject) -> AlertAcknowledgement {
-        let alert = try fields.required(.acknowledge, "acknowledge")
+        let alert = try fields.required(.acknowledge, "acknowledge").lowercased()
         guard let rev = try fields.integer(.rev, "rev") else {
             throw LineReject(
                 .missing, field: "rev", detail: "rev is missing: that of the line that was seen")
@@ -72,6 +72,14 @@ struct OrderReader {
         found.shipments = try list(.shipments, "shipments")
         found.posts = try list(.posts, "posts")
         found.containers = try containers()
+        let isOfAll =
+            found.types.isEmpty && found.places.isEmpty && found.shipments.isEmpty
+            && found.posts.isEmpty && found.containers.isEmpty
+        if isOfAll, !retract {
+            throw LineReject(
+                .missing, field: "types",
+                detail: "a silence says what it is about: types, places, containers or shipments")
+        }
         found.reason = try fields.text(.reason, "reason")
         found.updated = try instant(.updated, "updated")
         found.retract = retract

@@ -37,46 +37,74 @@ struct AlertBoard {
         var id: String
         var severity: Severity
         var raised: Instant
-        /// Somebody sees to it: who, and what was said.
-        var acknowledged: (by: String, note: String)?
+        /// Somebody sees to it: who, what was said, and until when.
+        var acknowledged: (by: String, note: String, until: Instant?)?
         var convoy: (id: String, isLead: Bool)?
         /// The last line that tells how it stands.
         var told: AlertLine
         var last: String
+        var rev: Int
     }
 
     /// Worst first, those that somebody sees to last; of equals the oldest first.
     let open: [Alert]
 
-    init(_ lines: [AlertLine]) {
+    /// `now`: what somebody saw to until before that is nobody's any more.
+    init(_ lines: [AlertLine], now: Instant) {
         var alerts: [String: Alert] = [:]
         for line in lines {
             switch line.state {
             case "cleared", "withdrawn": alerts[line.id] = nil
             case "acknowledged":
                 alerts[line.id]?.acknowledged = (
-                    line.object.text("by") ?? "somebody", line.object.text("note") ?? ""
+                    line.object.text("by") ?? "somebody", line.object.text("note") ?? "",
+                    line.object.instant("until")
                 )
                 alerts[line.id]?.last = line.text
+                alerts[line.id]?.rev = line.rev
             default:
                 var alert =
                     alerts[line.id]
                     ?? Alert(
                         id: line.id, severity: line.severity, raised: line.time,
-                        convoy: line.convoy, told: line, last: line.text)
+                        convoy: line.convoy, told: line, last: line.text, rev: line.rev)
                 // Who saw to it saw less than this.
                 if line.severity > alert.severity { alert.acknowledged = nil }
                 alert.severity = line.severity
                 alert.told = line
                 alert.last = line.text
+                alert.rev = line.rev
                 alerts[line.id] = alert
+            }
+        }
+        for (id, alert) in alerts {
+            if let until = alert.acknowledged?.until, until <= now {
+                alerts[id]?.acknowledged = nil
             }
         }
         open = alerts.values.sorted { a, b in
             let (x, y) = (a.acknowledged == nil ? 0 : 1, b.acknowledged == nil ? 0 : 1)
             if x != y { return x < y }
             if a.severity != b.severity { return a.severity > b.severity }
-            return (a.raised, a.id) < (b.raised, b.id)
+            let (p, q) = (a.convoy?.isLead == true ? 0 : 1, b.convoy?.isLead == true ? 0 : 1)
+            return (a.raised, p, a.id) < (b.raised, q, b.id)
+        }
+    }
+
+    /// Of boxes of one convoy the first, and how many more there are, and how many of all are seen to.
+    var folded: [(alert: Alert, more: Int, seen: Int)] {
+        var convoys: [String: (count: Int, seen: Int)] = [:]
+        for alert in open {
+            guard let convoy = alert.convoy else { continue }
+            convoys[convoy.id, default: (0, 0)].count += 1
+            if alert.acknowledged != nil { convoys[convoy.id]?.seen += 1 }
+        }
+        var shown: Set<String> = []
+        return open.compactMap { alert in
+            guard let convoy = alert.convoy else { return (alert, 0, 0) }
+            guard shown.insert(convoy.id).inserted else { return nil }
+            let all = convoys[convoy.id] ?? (1, 0)
+            return (alert, all.count - 1, all.seen)
         }
     }
 }
@@ -85,26 +113,14 @@ struct AlertBoard {
 struct AlertBoardPrinter {
     let terminal: Terminal
 
-    func draw(_ open: [AlertBoard.Alert], all: Bool) {
-        guard !open.isEmpty else { return print("nothing is open") }
-        var convoys: [String: Int] = [:]
-        for alert in open { if let convoy = alert.convoy { convoys[convoy.id, default: 0] += 1 } }
-        var shown: Set<String> = []
-        for alert in open {
-            var more = 0
-            if !all, let convoy = alert.convoy {
-                guard shown.insert(convoy.id).inserted else { continue }
-                more = (convoys[convoy.id] ?? 1) - 1
-            }
-            draw(alert, more: more)
-        }
-        let seen = open.count { $0.acknowledged != nil }
-        print(
-            terminal.paint(
-                "\(open.count) open, \(seen) of them acknowledged", .grey))
+    func draw(_ rows: [(alert: AlertBoard.Alert, more: Int, seen: Int)]) {
+        guard !rows.isEmpty else { return print("nothing is open") }
+        for row in rows { draw(row.alert, more: row.more, seen: row.seen) }
+        let count = rows.reduce(0) { $0 + 1 + $1.more }
+        print(terminal.paint("\(count) open", .grey))
     }
 
-    private func draw(_ alert: AlertBoard.Alert, more: Int) {
+    private func draw(_ alert: AlertBoard.Alert, more: Int, seen: Int) {
         let ink: Terminal.Ink =
             switch alert.severity {
             case .info: .blue
@@ -118,9 +134,12 @@ struct AlertBoardPrinter {
                 + Terminal.padded(text("type"), 13) + text("text"))
         var details = [
             "since \(Terminal.local(alert.raised, .utc)) UTC",
-            "\(Printable.text(alert.id)) rev \(alert.told.rev)",
+            "\(Printable.text(alert.id)) rev \(alert.rev)",
         ]
-        if more > 0 { details.insert("and \(more) more of its convoy", at: 0) }
+        if more > 0 {
+            let known = seen > 0 ? ", \(seen) of them seen to" : ""
+            details.insert("and \(more) more of its convoy\(known)", at: 0)
+        }
         if let silence = object.text("silenced") {
             details.append("silenced by \(Printable.text(silence))")
         }

@@ -151,13 +151,15 @@ struct AlertsCommand: AsyncParsableCommand {
                     }
                     return level
                 }
-                let board = AlertBoard(lines)
-                let open = board.open.filter { $0.severity >= least ?? .info }
+                let now = max(wallNow(), lines.last?.time ?? .unset)
+                let board = AlertBoard(lines, now: now)
+                let rows = (all ? board.open.map { ($0, 0, 0) } : board.folded)
+                    .filter { $0.alert.severity >= least ?? .info }
                 if json || !Terminal.isTerminal {
-                    for alert in open { Console.write(Array(alert.last.utf8) + [0x0A]) }
+                    for row in rows { Console.write(Array(row.alert.last.utf8) + [0x0A]) }
                     return
                 }
-                AlertBoardPrinter(terminal: Terminal()).draw(open, all: all)
+                AlertBoardPrinter(terminal: Terminal()).draw(rows)
             }
         }
     }
@@ -172,7 +174,7 @@ struct AlertsCommand: AsyncParsableCommand {
 
         func run() async throws {
             try await Console.failing {
-                let lines = try source.lines().filter { $0.id == alert }
+                let lines = try source.lines().filter { $0.id == alert.lowercased() }
                 guard !lines.isEmpty else {
                     throw Failure("no alert \(Printable.text(alert)) is kept")
                 }
@@ -207,7 +209,8 @@ struct AlertsCommand: AsyncParsableCommand {
                 if let rev {
                     seen = rev
                 } else {
-                    guard let last = try source.lines().last(where: { $0.id == alert }) else {
+                    guard let last = try source.lines().last(where: { $0.id == alert.lowercased() })
+                    else {
                         throw Failure("no alert \(Printable.text(alert)) is kept")
                     }
                     seen = last.rev
@@ -218,6 +221,7 @@ struct AlertsCommand: AsyncParsableCommand {
                     out.field("note", note)
                     out.field("until", until)
                 }
+                Console.error("acknowledged; it ends when evidence ends it")
             }
         }
     }
@@ -274,6 +278,7 @@ struct AlertsCommand: AsyncParsableCommand {
                     out.field("reason", reason)
                     out.field("updated", now)
                 }
+                Console.error(end ? "\(silence) has ended" : "\(silence) marks alerts from now on")
             }
         }
     }

@@ -95,8 +95,73 @@ import Tracking
             4 ARRI CNHRS
             expect raised off-route
             14 ARRI DEDUI
-            14.5 GTOT DEDUI
             expect cleared off-route
+            """)
+    }
+
+    @Test func behindTheOtherBorderItIsOnItsWayAgain() {
+        tell(
+            """
+            plan CNXIA > DEDUI by RAIL via CNAKL KZDOS promised 20
+            0.5 DEPA CNXIA
+            4 ARRI CNHRS
+            expect open off-route
+            6 ARRI CNAKL
+            expect cleared off-route
+            """)
+        // A plan that names where it is ends it, too; one that does not says where it is now.
+        tell(
+            """
+            plan CNXIA > DEDUI by RAIL via CNAKL KZDOS promised 20
+            0.5 DEPA CNXIA
+            4 ARRI CNHRS
+            expect open off-route
+            plan CNXIA > DEDUI by RAIL via CNHRS KZALA promised 20
+            expect withdrawn off-route
+            expect none off-route
+            """)
+    }
+
+    @Test func whatTheClockAloneShowsIsTold() {
+        // A step of which nothing is known may last for days: but a promise that has passed has passed.
+        tell(
+            """
+            plan DEPA ZAA 1, ARRI ZBB 6, ARRI ZCC 6.5 promised 6.55
+            1 DEPA ZAA
+            now 6.9
+            expect open late
+            now 12
+            expect updated late
+            """)
+    }
+
+    @Test func aSealThatWasRemovedIsNoRiddle() {
+        tell(
+            """
+            plan DEPA ZAA 1, ARRI ZBB 2, DEPA ZBB 3, ARRI ZCC 4, GTOT ZCC 5 promised 6
+            1 DEPA ZAA sealed P1
+            2 RMVD ZBB sealed P1
+            3 DEPA ZBB sealed P7
+            expect none seal
+            4 ARRI ZCC sealed P8
+            expect raised seal
+            4.1 RMVD ZCC
+            expect cleared seal
+            """)
+    }
+
+    @Test func aSecondChangeOfSealsIsToldToo() {
+        tell(
+            """
+            plan DEPA ZAA 1, ARRI ZBB 2, DEPA ZBB 3, ARRI ZCC 4, GTOT ZCC 5 promised 6
+            1 DEPA ZAA sealed P1
+            2 ARRI ZBB sealed P2
+            expect raised seal
+            4 ARRI ZCC sealed P3
+            expect raised seal
+            5 GTOT ZCC sealed P3
+            expect cleared seal
+            expect none seal
             """)
     }
 

@@ -107,9 +107,12 @@ import Wire
             means: "type types"),
         Golden(
             line:
-                #"{"silence":"S","from":"2026-11-28T08:00:00Z","until":"2026-11-27T08:00:00Z"}"#,
+                #"{"silence":"S","types":["late"],"from":"2026-11-28T08:00:00Z","until":"2026-11-27T08:00:00Z"}"#,
             means: "time until"),
         Golden(line: #"{"silence":"S","retract":true}"#, means: "silence"),
+        Golden(
+            line: #"{"silence":"S","from":"2026-11-26T08:00:00Z","until":"2026-11-27T08:00:00Z"}"#,
+            means: "missing types"),
         // A stray key makes an event no order.
         Golden(
             line:

@@ -30,27 +30,25 @@ public enum SilencePolicy {
     public enum Facts: Sendable {
         /// Still waited for: by how much the delivery has moved, and how long nothing was heard.
         case waiting(shiftMinutes: Double, silentMinutes: Double)
-        /// The box was seen there or behind it, so many minutes later than usual.
-        case reached(minutes: Double)
+        /// The box was seen there or behind it.
+        case reached
         /// The way leads elsewhere now.
-        case bypassed(minutes: Double)
+        case bypassed
         /// What it would come after did not happen.
-        case undone(minutes: Double)
+        case undone
         /// Others that came later have left: it is told as `stuck` from now on.
-        case othersLeft(minutes: Double)
+        case othersLeft
     }
 
     /// `known`: the level that was told; silence makes nothing better.
     public static func find(_ facts: Facts, _ rules: AlertRules, known: Severity?) -> Finding {
         switch facts {
-        case .waiting(let shift, let silent):
+        case .waiting(let shift, _):
             let level = rules.severity(delayMinutes: shift) ?? .info
             return .holds(
-                Condition(severity: max(level, known ?? level), delayMinutes: silent))
-        case .reached(let minutes), .bypassed(let minutes), .othersLeft(let minutes):
-            return .over(.cleared, Condition(severity: nil, delayMinutes: minutes))
-        case .undone(let minutes):
-            return .over(.withdrawn, Condition(severity: nil, delayMinutes: minutes))
+                Condition(severity: max(level, known ?? level), delayMinutes: max(0, shift)))
+        case .reached, .bypassed, .othersLeft: return .over(.cleared, nil)
+        case .undone: return .over(.withdrawn, nil)
         }
     }
 }

@@ -134,8 +134,9 @@ extension Engine {
         let place = register.symbols[episode.place]
         let because =
             state == .raised || state == .updated
-            ? outlook.map {
-                causes($0, context, minutes: Int(episode.delayMinutes))
+            ? outlook.flatMap {
+                // What its way usually takes is no one step's fault.
+                $0.isFirst ? nil : causes($0, context, minutes: Int(episode.delayMinutes))
             } ?? [] : []
         var line = AlertEvent(
             time: context.now, alert: identity(of: episode, journey, context.container),
@@ -182,14 +183,18 @@ extension Engine {
     ) {
         let episode = journey.publication.alerts[at]
         // What customs or seals are about is one box.
-        guard journey.progress.lastTime != .unset, episode.type.isOfTrains else { return }
+        guard episode.type.isOfTrains else { return }
+        // Of boxes that nobody has seen yet those that set out from one place, told of at one time.
+        let isSeen = journey.progress.lastTime != .unset
+        let place = isSeen ? journey.progress.lastPlace : journey.way.milestones.first?.place ?? 0
         var hash = StableHasher()
         hash.combine(identity(of: episode, journey, context.container))
         alertsDirty = true
         journey.publication.alerts[at].convoy = alertBook.join(
             AlertBook.PartyKey(
                 type: episode.type, place: episode.place, code: episode.code,
-                seenAt: journey.progress.lastPlace),
-            seen: journey.progress.lastTime, now: context.now, id: hash.identity().low)
+                seenAt: place),
+            seen: isSeen ? journey.progress.lastTime : context.now, now: context.now,
+            id: hash.identity().low)
     }
 }

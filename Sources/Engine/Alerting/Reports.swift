@@ -14,7 +14,11 @@ extension Engine {
         let isOpen = journey.publication.alerts.contains {
             $0.phase != .closed && Engine.types.contains($0.type)
         }
-        let isOff = journey.way.turn >= 0 && shipment.map { !$0.plan.isWayAssumed } ?? false
+        // As long as it is where its plan does not lead; behind that it is on the plan's way again.
+        let seen = journey.progress.furthest
+        let isOff =
+            journey.way.turn >= 0 && seen >= 0 && journey.way.isExtra(seen)
+            && shipment.map { !$0.plan.isWayAssumed } ?? false
         let isMarked = journey.progress.contradiction != nil || isOff || isOpen
         let isSealed = context.touch != nil && history.events.contains { $0.seals != 0 }
         guard isMarked || isSealed else { return }
@@ -37,6 +41,7 @@ extension Engine {
             ? AlertKey(
                 .offRoute, milestone: UInt32(at), place: journey.way.milestones[at].place,
                 code: journey.way.milestones[at].code, occurrence: 1) : nil
+        let last = journey.progress.lastPlace
         decide(
             &journey, .offRoute, key, ReportPolicies.offRoute(isOff: isOff, facts), context, &draft
         ) { engine, episode, state in
@@ -45,11 +50,12 @@ extension Engine {
             switch state {
             case .raised, .updated, .acknowledged:
                 return "\(box) was seen at \(place), where its plan does not lead"
-            case .withdrawn: return "\(box): the report at \(place), or its plan, was corrected"
+            case .withdrawn:
+                return "\(box): the report at \(place), or its plan, was corrected or taken back"
             case .cleared:
                 return facts.isComplete
                     ? "\(box) has arrived, by another way than its plan says"
-                    : "\(box) is back on the way of its plan"
+                    : "\(box) is where its plan leads again: \(engine.placeName(last))"
             }
         }
     }
@@ -76,7 +82,7 @@ extension Engine {
                 return
                     "\(box) cannot be at \(place) by then, after \(engine.placeName(last)): a number "
                     + "or a clock is wrong, or it is another box"
-            case .withdrawn: return "\(box): the report at \(place) was corrected"
+            case .withdrawn: return "\(box): the report at \(place) was corrected or taken back"
             case .cleared:
                 return "\(box): later reports tell where it is: \(engine.placeName(last))"
             }
@@ -105,7 +111,8 @@ extension Engine {
                 return
                     "\(box) has other seals at \(place) than at \(before), and nobody told of a new "
                     + "one: look whether it was opened"
-            case .withdrawn: return "\(box): the report of its seals at \(place) was corrected"
+            case .withdrawn:
+                return "\(box): the report of its seals at \(place) was corrected or taken back"
             case .cleared:
                 return trail.isExplained
                     ? "\(box): its new seal was told of"
@@ -114,23 +121,41 @@ extension Engine {
         }
     }
 
-    /// One alert of a type at a time: the one that is open is shown what was found, else one begins.
+    /// Shows what was found to the open alert about it, or begins one; what is open about something else of
+    /// that type ends, unless that stands beside it.
     private mutating func decide(
         _ journey: inout Journey, _ type: AlertType, _ key: AlertKey?, _ finding: Finding,
         _ context: ReviewContext, _ draft: inout Draft,
         words: (Engine, AlertEpisode, AlertState) -> String
     ) {
-        let known = journey.publication.alerts.firstIndex {
-            $0.type == type && $0.phase != .closed
-        }
         let moment = Moment(now: context.now, holdUntil: journey.publication.holdUntil)
-        guard
-            let at = known
-                ?? key.flatMap({ begin($0, finding, since: context.now, &journey, moment) })
-        else { return }
-        let episode = journey.publication.alerts[at]
-        look(&journey, at, finding, moment, nil, context, &draft) { engine, state in
-            words(engine, episode, state)
+        func show(_ at: Int, _ finding: Finding, _ engine: inout Engine) {
+            let episode = journey.publication.alerts[at]
+            engine.look(&journey, at, finding, moment, nil, context, &draft) { engine, state in
+                words(engine, episode, state)
+            }
         }
+        func isOpen(_ at: Int) -> Bool {
+            at < journey.publication.alerts.count
+                && journey.publication.alerts[at].type == type
+                && journey.publication.alerts[at].phase != .closed
+        }
+        let isCorrected =
+            context.touch?.corrected == true || context.touch?.planChanged == true
+        for at in journey.publication.alerts.indices.reversed() where isOpen(at) {
+            guard let key, !finding.isOver else {
+                show(at, finding, &self)
+                continue
+            }
+            if type != .seal, !journey.publication.alerts[at].isAbout(key) {
+                show(at, .over(isCorrected ? .withdrawn : .cleared, nil), &self)
+            }
+        }
+        guard let key, !finding.isOver else { return }
+        let known = journey.publication.alerts.indices.first {
+            isOpen($0) && journey.publication.alerts[$0].isAbout(key)
+        }
+        let at = known ?? begin(key, finding, since: context.now, &journey, moment)
+        if let at { show(at, finding, &self) }
     }
 }

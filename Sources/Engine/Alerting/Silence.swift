@@ -30,7 +30,7 @@ extension Engine {
             ? .customsHold : isStuck(journey, shipment, next, clock) ? .stuck : .overdue
         let facts = SilencePolicy.Facts.waiting(
             shiftMinutes: outlook.p50.minutes(since: expected),
-            silentMinutes: context.now.minutes(since: clock))
+            silentMinutes: silentMinutes(journey, context.now, clock))
         let key = AlertKey(type, next, of: outlook.chain)
         let finding = SilencePolicy.find(facts, rules, known: nil)
         guard
@@ -60,18 +60,22 @@ extension Engine {
     ) -> SilencePolicy.Facts {
         let waited = Int(episode.at)
         if outlook.expected.next == waited {
-            let silent = context.now.minutes(since: clock)
+            let silent = silentMinutes(journey, context.now, clock)
             if episode.type == .overdue, isStuck(journey, shipment, waited, clock) {
-                return .othersLeft(minutes: silent)
+                return .othersLeft
             }
             let expected = episode.expected == .unset ? outlook.p50 : episode.expected
             return .waiting(
                 shiftMinutes: outlook.p50.minutes(since: expected), silentMinutes: silent)
         }
-        let minutes = journey.progress.lastTime.minutes(since: episode.since)
-        if episode.at == AlertEpisode.nowhere { return .bypassed(minutes: minutes) }
-        return waited <= journey.progress.furthest
-            ? .reached(minutes: minutes) : .undone(minutes: minutes)
+        if episode.at == AlertEpisode.nowhere { return .bypassed }
+        return waited <= journey.progress.furthest ? .reached : .undone
+    }
+
+    /// Since the last report, which may have come before its plan did.
+    private func silentMinutes(_ journey: Journey, _ now: Instant, _ clock: Instant) -> Double {
+        let last = journey.progress.lastTime
+        return now.minutes(since: last == .unset ? clock : last)
     }
 
     /// The last that was heard is that customs look at it, and what is waited for is that it may go on.
@@ -99,6 +103,10 @@ extension Engine {
     ) -> (expected: Instant?, lookAt: Instant) {
         // Where ways join it was looked at with its limit, and against what was said.
         guard shipment.graph == nil else { return (journey.publication.p50, .never) }
+        let isCustoms = isHeldByCustoms(journey, outlook.chain[next])
+        // Boxes that are held must not make it usual to be held.
+        forecasting.composer.ignoresPace = isCustoms
+        defer { forecasting.composer.ignoresPace = false }
         guard
             let before = forecasting.composer.expect(
                 steps(journey.way), journey.progress, start: shipment.startedAt, now: clock,
@@ -112,7 +120,7 @@ extension Engine {
         let limit = SilencePolicy.limit(
             began: clock, usual: quantiles.p50, longest: quantiles.p99)
         // That customs take longer than nine times in ten is enough to ask them.
-        if isHeldByCustoms(journey, outlook.chain[next]) {
+        if isCustoms {
             return context.now >= quantiles.p90 ? (expected, .never) : (nil, quantiles.p90)
         }
         let isCritical = outlook.p50.minutes(since: expected) >= rules.levelMinutes[2]

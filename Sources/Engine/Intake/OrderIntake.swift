@@ -110,6 +110,9 @@ extension Engine {
         case .taken: alertsDirty = true
         }
         _ = draft.blob.append(.line, chunk.origin, bytes)
+        for place in stated.places {
+            tellPlace(place, "places", line.number, chunk, &reply, &draft)
+        }
         tellKeys(silence.unknownKeys, .silence, line.number, chunk, &reply, &draft)
         return .stored
     }

@@ -94,7 +94,11 @@ extension Engine {
             if let shipment = register.shipments[gone.shipment] {
                 forecasting.forgetLessons(&gone, shipment, record.number)
             }
-            withdrawAll(&gone, "the journey is no longer known", context, &draft)
+            let plan = register.name(of: gone)
+            withdrawAll(
+                &gone,
+                plan.map { "plan \($0) does not name it any more" }
+                    ?? "its reports belong to another journey", context, &draft)
         }
         record.journeys = folded
     }

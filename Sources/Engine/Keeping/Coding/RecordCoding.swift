@@ -149,6 +149,7 @@ enum RecordCoding {
         out.unsigned(24, alert.levelRev)
         out.instant(25, alert.raisedAt)
         out.flag(26, alert.isFlapping)
+        out.signed(27, alert.toldMinutes)
         if alert.at != alert.milestone { out.unsigned(15, UInt64(alert.at) + 1) }
     }
 
@@ -340,6 +341,7 @@ enum RecordCoding {
             case 24: alert.levelRev = try reader.clamped(field)
             case 25: alert.raisedAt = try reader.instant(field)
             case 26: alert.isFlapping = try reader.flag(field)
+            case 27: alert.toldMinutes = Int32(clamping: try reader.signed(field))
             case 15: at = UInt32(clamping: try reader.unsigned(field) - 1)
             default: try reader.skip(field)
             }
