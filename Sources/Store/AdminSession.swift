@@ -135,13 +135,13 @@ actor AdminSession {
                 """
                 insert into post (post, places, token_hash, zone, sources, operates)
                     values ($1, coalesce(string_to_array($2, e'\\n'), '{}'), $3, nullif($4, ''),
-                        coalesce(string_to_array($5, e'\\n'), '{}'), coalesce($6::boolean, false))
+                        coalesce(string_to_array($5, e'\\n'), '{}'), coalesce($6::text::boolean, false))
                     on conflict (post) do update set revoked_at = null,
                         places = coalesce(string_to_array($2, e'\\n'), post.places),
                         token_hash = coalesce($3, post.token_hash),
                         zone = case when $4 is null then post.zone else nullif($4, '') end,
                         sources = coalesce(string_to_array($5, e'\\n'), post.sources),
-                        operates = coalesce($6::boolean, post.operates)
+                        operates = coalesce($6::text::boolean, post.operates)
                 """,
                 [
                     .text(name), .text(places?.joined(separator: "\n")), .bytes(tokenHash),
@@ -210,7 +210,8 @@ actor AdminSession {
                         post: answer.text(row, 3) ?? "", stream: answer.text(row, 4) ?? ""),
                     code: answer.text(row, 5) ?? "", field: answer.text(row, 6),
                     detail: answer.text(row, 7) ?? "", bytes: Array(answer.bytes(row, 8)),
-                    length: Int(answer.integer(row, 9)), settled: answer.text(row, 10)))
+                    length: Int(answer.integer(row, 9)), settled: answer.text(row, 10),
+                    replayAs: answer.text(row, 11)))
         }
         return found
     }
@@ -224,7 +225,7 @@ actor AdminSession {
                 try connection.query(
                     """
                     select batch, item, received_at, post, stream, code, field, detail, bytes,
-                        length, settled
+                        length, settled, replay_as
                     from quarantine
                     where ($1::text is null or post = $1) and ($2::text is null or code = $2)
                         and ($3::int8 = 1 or settled is null)
@@ -242,7 +243,7 @@ actor AdminSession {
                 try connection.query(
                     """
                     select batch, item, received_at, post, stream, code, field, detail, bytes,
-                        length, settled
+                        length, settled, replay_as
                     from quarantine where batch = $1::int8 and item = $2::int8
                     """,
                     [.integer(batch), .integer(item)], "reading the quarantine")
@@ -251,12 +252,17 @@ actor AdminSession {
     }
 
     /// Asks the daemon to judge a line again; false where it is settled or not there.
-    func requestReplay(batch: Int, item: Int) throws(StoreFailure) -> Bool {
-        try change(
-            """
-            update quarantine set replay_requested_at = now()
-                where batch = $1::int8 and item = $2::int8 and settled is null returning 1
-            """, batch, item)
+    /// `container`: the number that the line is about, whatever it says itself.
+    func requestReplay(batch: Int, item: Int, as container: String?) throws(StoreFailure) -> Bool {
+        try with { (connection) throws(StoreFailure) in
+            let answer = try connection.query(
+                """
+                update quarantine set replay_requested_at = now(), replay_as = $3
+                    where batch = $1::int8 and item = $2::int8 and settled is null returning 1
+                """, [.integer(batch), .integer(item), .text(container)],
+                "changing the quarantine")
+            return answer.rows > 0
+        }
     }
 
     func discard(batch: Int, item: Int) throws(StoreFailure) -> Bool {
@@ -296,7 +302,7 @@ actor AdminSession {
                 try connection.query(
                     """
                     select batch, item, received_at, post, stream, code, field, detail, bytes,
-                        length, settled
+                        length, settled, replay_as
                     from quarantine
                     where replay_requested_at is not null and settled is null
                     order by replay_requested_at, batch, item limit $1::int8

@@ -53,8 +53,11 @@ extension PostgresLog {
         try await keeper.quarantined(batch: batch, item: item)
     }
 
-    public func requestReplay(batch: Int, item: Int) async throws(StoreFailure) -> Bool {
-        try await keeper.requestReplay(batch: batch, item: item)
+    /// `container`: the number that the line is about, whatever it says itself.
+    public func requestReplay(
+        batch: Int, item: Int, as container: String? = nil
+    ) async throws(StoreFailure) -> Bool {
+        try await keeper.requestReplay(batch: batch, item: item, as: container)
     }
 
     public func discard(batch: Int, item: Int) async throws(StoreFailure) -> Bool {

@@ -2,6 +2,25 @@ import Tracking
 
 /// Finds members of a JSON object as bytes, for whoever changes a line without rewriting it.
 public enum JSONMember {
+    /// The line with another text in its first top-level member named `name`; nil where there is none
+    /// that is a string, or the bytes are no object.
+    public static func replacing(_ name: String, by text: String, in line: [UInt8]) -> [UInt8]? {
+        let wanted = Array(name.utf8)
+        var value: Range<Int>?
+        line.withUnsafeBufferPointer { bytes in
+            var scanner = JSONScanner(bytes)
+            try? scanner.object { (key, slot) throws(LineReject) in
+                guard value == nil, slot.kind == .string,
+                    bytes[key.range].elementsEqual(wanted)
+                else { return }
+                value = slot.range
+            }
+        }
+        return value.map {
+            Array(line[..<$0.lowerBound]) + Array(text.utf8) + line[$0.upperBound...]
+        }
+    }
+
     /// The bytes of the first top-level member named `name` with one comma beside it; nil where
     /// there is none, or the bytes are no object.
     public static func range(of name: String, in line: [UInt8]) -> Range<Int>? {

@@ -19,6 +19,7 @@ struct QuarantineCommand: AsyncParsableCommand {
               caravan quarantine list --code check-digit
               caravan quarantine show 812/3
               caravan quarantine replay 812/3 812/4
+              caravan quarantine replay 812/3 --as MSKU0308961
               caravan quarantine replay --post KZHOR-GATE2 --code forbidden
               caravan quarantine discard 812/3
             """,
@@ -124,11 +125,26 @@ struct QuarantineCommand: AsyncParsableCommand {
             abstract: "Have lines judged again, and wait for the verdict.")
 
         @OptionGroup var selection: Selection
+        @Option(
+            name: .customLong("as"),
+            help: "The container's number that the line is about; the reject suggests some.")
+        var container: String?
         @Option(help: "Seconds to wait for the daemon; 0: do not wait.") var seconds = 30.0
+
+        func validate() throws {
+            guard let container else { return }
+            guard ContainerNumber(ContainerNumber.plain(container)) != nil else {
+                throw ValidationError("--as is '\(container)', which is no container number")
+            }
+            guard selection.lines.count == 1 else {
+                throw ValidationError("--as is about one line: name it, as BATCH/ITEM")
+            }
+        }
 
         func run() async throws {
             try await Console.failing {
                 let store = try await PostCommand.store(selection.options)
+                let meant = container.flatMap { ContainerNumber(ContainerNumber.plain($0)) }
                 let found = try await selection.find(store).filter { $0.settled == nil }
                 var asked: [QuarantinedLine] = []
                 for line in found {
@@ -137,7 +153,9 @@ struct QuarantineCommand: AsyncParsableCommand {
                             "\(line.name): only the head of it was kept; the sender must send it")
                         continue
                     }
-                    if try await store.requestReplay(batch: line.batch, item: line.item) {
+                    let isAsked = try await store.requestReplay(
+                        batch: line.batch, item: line.item, as: meant?.description)
+                    if isAsked {
                         asked.append(line)
                     }
                 }

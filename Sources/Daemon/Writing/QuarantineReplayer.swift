@@ -48,12 +48,16 @@ final class QuarantineReplayer: FeedSink {
     private func offer(_ lines: [QuarantinedLine]) {
         open.withLockedValue { $0 = (lines, lines.count) }
         for (index, line) in lines.enumerated() {
-            let value = line.bytes.withUnsafeBufferPointer { parser.parse($0) }
+            var bytes = line.bytes
+            if let container = line.replayAs {
+                bytes = JSONMember.replacing("container", by: container, in: bytes) ?? bytes
+            }
+            let value = bytes.withUnsafeBufferPointer { parser.parse($0) }
             var chunk = FeedChunk(
                 source: id, origin: Origin(post: line.origin.post),
-                scope: book.scope(of: line.origin.post), bytes: line.bytes)
+                scope: book.scope(of: line.origin.post), bytes: bytes)
             chunk.lines = [
-                ParsedLine(number: index + 1, range: 0..<line.bytes.count, value: value)
+                ParsedLine(number: index + 1, range: 0..<bytes.count, value: value)
             ]
             _ = inbox.offer(
                 Intake(content: .lines(chunk), connection: self, generation: inbox.generation))

@@ -93,8 +93,13 @@ extension Engine {
         _ journey: inout Journey, _ history: EventHistory, _ facts: ReportPolicies.Journey,
         _ context: ReviewContext, _ draft: inout Draft
     ) {
-        let first = journey.progress.reached.first { $0 != .unset } ?? journey.progress.lastTime
         let last = journey.progress.lastTime
+        // Of a box without a plan the journey begins where it was picked up or stuffed.
+        let first =
+            journey.progress.reached.first { $0 != .unset }
+            ?? history.events.last {
+                ($0.code == .pick || $0.code == .stuf) && $0.isEvidence && $0.time <= last
+            }?.time ?? .unset
         let trail = SealTrail(
             history.events.filter { $0.isEvidence && $0.time >= first && $0.time <= last })
         let key = trail.changedAt.map {

@@ -49,7 +49,8 @@ extension Engine {
         case .duplicate:
             draft.counts.duplicate += 1
             reply.idle.append(line.number)
-        case .refused(let reject):
+        case .refused(let plain):
+            let reject = withCandidates(plain, bytes)
             reply.idle.append(line.number)
             draft.quarantine(reject, line, bytes, chunk.origin)
             if reject.code == .forbidden { reply.forbidden += 1 }

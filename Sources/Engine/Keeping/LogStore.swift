@@ -216,10 +216,13 @@ public struct QuarantinedLine: Sendable, Equatable {
     public var length: Int
     /// replayed, discarded, or nil: it waits for somebody.
     public var settled: String?
+    /// The container's number that somebody says it is about.
+    public var replayAs: String?
 
     public init(
         batch: Int, item: Int, receivedAt: Instant, origin: Origin, code: String,
-        field: String? = nil, detail: String, bytes: [UInt8], length: Int, settled: String? = nil
+        field: String? = nil, detail: String, bytes: [UInt8], length: Int, settled: String? = nil,
+        replayAs: String? = nil
     ) {
         self.batch = batch
         self.item = item
@@ -231,6 +234,7 @@ public struct QuarantinedLine: Sendable, Equatable {
         self.bytes = bytes
         self.length = length
         self.settled = settled
+        self.replayAs = replayAs
     }
 
     public var name: String { "\(batch)/\(item)" }
