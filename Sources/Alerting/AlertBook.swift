@@ -50,8 +50,12 @@ public struct AlertBook: Sendable, Equatable {
         var known = parties[key] ?? []
         known.removeAll { now.minutes(since: $0.raised) > AlertBook.joinMinutes }
         defer { parties[key] = known }
-        let near = known.firstIndex {
-            abs(seen.minutes(since: $0.seen)) <= AlertBook.apartMinutes
+        // The nearest, and of equals one by a name that every process gives it.
+        let near = known.indices.filter {
+            abs(seen.minutes(since: known[$0].seen)) <= AlertBook.apartMinutes
+        }.min {
+            (abs(seen.minutes(since: known[$0].seen)), known[$0].id)
+                < (abs(seen.minutes(since: known[$1].seen)), known[$1].id)
         }
         guard let near else {
             known.append(Party(id: id, seen: seen, raised: now, count: 1))
@@ -62,22 +66,37 @@ public struct AlertBook: Sendable, Equatable {
         return Convoy(id: known[near].id, count: known[near].count, isLead: false)
     }
 
+    /// The alert by which a party is named has ended: who comes later leads anew.
+    public mutating func dissolve(_ id: UInt64) {
+        for key in parties.keys where parties[key]?.contains(where: { $0.id == id }) == true {
+            parties[key]?.removeAll { $0.id == id }
+            if parties[key]?.isEmpty == true { parties[key] = nil }
+        }
+    }
+
     /// What became of a silence.
     public enum Enacted: Sendable, Equatable {
         case taken, known, older, full
+        /// It is to end, and there is none.
+        case unknown
     }
 
     /// Takes a silence, or a later version of one.
-    public mutating func enact(_ silence: AlertSilence, now: Instant, limit: Int) -> Enacted {
+    public mutating func enact(_ stated: AlertSilence, now: Instant, limit: Int) -> Enacted {
+        var silence = stated
         if let known = silences[silence.id] {
             if known.content == silence.content, known.updated == silence.updated { return .known }
             if silence.updated ?? .unset < known.updated ?? .unset { return .older }
-        } else if silences.count >= limit {
-            // One that is long over marks nothing any more.
-            silences = silences.filter { now.minutes(since: $0.value.until) < 1_440 }
-            if silences.count >= limit { return .full }
+            // One that ends says so, and is remembered as long as it was to last.
+            if silence.until == .unset { silence.until = known.until }
+        } else if silence.retract {
+            return .unknown
         }
-        silences[silence.id] = silence
+        // One that is long over marks nothing any more.
+        var kept = silences.filter { now.minutes(since: $0.value.until) < 1_440 }
+        guard kept[silence.id] != nil || kept.count < limit else { return .full }
+        kept[silence.id] = silence
+        silences = kept
         return .taken
     }
 

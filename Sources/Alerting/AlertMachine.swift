@@ -92,8 +92,8 @@ public struct AlertMachine: Sendable {
         episode.confirmAt = .never
         episode.horizon = UInt8(clamping: condition.horizon)
         episode.severity = condition.severity ?? .info
-        episode.levelRev = episode.rev + 1
         episode.raisedAt = moment.now
+        defer { episode.levelRev = episode.rev }
         return count(&episode, .raised)
     }
 
@@ -116,7 +116,9 @@ public struct AlertMachine: Sendable {
         if level > episode.severity {
             episode.acknowledgedUntil = .unset
             episode.acknowledgement = 0
-            episode.levelRev = episode.rev + 1
+            defer { episode.levelRev = episode.rev }
+            episode.severity = level
+            return count(&episode, .updated)
         }
         episode.severity = level
         return count(&episode, .updated)

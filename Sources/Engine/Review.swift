@@ -26,7 +26,14 @@ extension Engine {
                     &journey, "no plan names it any more", of: \.needsPlan, context, &draft)
                 attendUnplanned(&journey, record.history, &context, &draft)
             }
-            judgeReports(&journey, record.history, shipment, context, &draft)
+            if isGivenUp(journey, shipment, context.now) {
+                withdrawAll(
+                    &journey, "nothing was heard of it for a year, and it is no longer waited for",
+                    context, &draft)
+            } else {
+                judgeReports(&journey, record.history, shipment, context, &draft)
+                giveUpLater(&journey, shipment)
+            }
             journey.publication.lookLater(than: draft.now)
             swap(&journey, &record.journeys[index])
         }
@@ -82,6 +89,9 @@ extension Engine {
             if context.touch != nil { settle(&journey, shipment, context) }
             journey.publication.reviewAt = .never
             let held = journey.publication.holdUntil > context.now
+            withdrawAll(
+                &journey, "nothing is known of its way any more",
+                of: { $0 == .late || $0.isSilence }, context, &draft)
             return say(
                 unknown: unknownWay(journey, shipment), &journey,
                 promised: shipment.plan.promised,
@@ -122,6 +132,8 @@ extension Engine {
         outlook.isHistory = isHistory(journey, shipment, held: held, context.now)
         setTimers(&journey, shipment, outlook, context, clock)
         if expected.isBeyondAll, !held {
+            // What was not confirmed yet is judged by nobody any more.
+            journey.publication.alerts.removeAll { $0.type == .late && $0.phase == .pending }
             say(
                 unknown: unknownSilence(
                     journey, context.now, register.symbols[chain[chain.count - 1].place]),
@@ -135,11 +147,7 @@ extension Engine {
             journey.publication.owedAt = .never
             endLate(&journey, "another box of the shipment speaks for it", outlook, context, &draft)
         }
-        guard held || context.now.minutes(since: clock) < Engine.giveUpMinutes else {
-            return withdrawAll(
-                &journey, "nothing was heard of it for a year, and it is no longer waited for",
-                context, &draft)
-        }
+        guard held || context.now.minutes(since: clock) < Engine.giveUpMinutes else { return }
         judgeSilence(&journey, shipment, outlook, context, clock, &draft)
     }
 
@@ -219,12 +227,35 @@ extension Engine {
         _ journey: Journey, _ outlook: Outlook, _ now: Instant
     ) -> Instant? {
         if outlook.isComplete { return nil }
-        var moments =
-            outlook.promised.map { promised in
-                [promised] + rules.levelMinutes.map { promised.advanced(minutes: $0) }
-            } ?? []
-        if journey.publication.p50 != .unset { moments.append(journey.publication.p50) }
-        return moments.filter { $0 > now }.min()?.advanced(minutes: 0.001)
+        var soonest = Instant.never
+        func look(_ moment: Instant) { if moment > now { soonest = min(soonest, moment) } }
+        if journey.publication.p50 != .unset { look(journey.publication.p50) }
+        if let promised = outlook.promised {
+            look(promised)
+            for level in rules.levelMinutes { look(promised.advanced(minutes: level)) }
+        }
+        return soonest == .never ? nil : soonest.advanced(minutes: 0.001)
+    }
+
+    /// Nothing was heard of it for a year.
+    private func isGivenUp(_ journey: Journey, _ shipment: Shipment?, _ now: Instant) -> Bool {
+        guard let last = lastHeard(journey, shipment), journey.publication.holdUntil <= now else {
+            return false
+        }
+        return now.minutes(since: last) >= Engine.giveUpMinutes
+    }
+
+    private func lastHeard(_ journey: Journey, _ shipment: Shipment?) -> Instant? {
+        let last = max(journey.progress.lastTime, shipment?.startedAt ?? .unset)
+        return last == .unset ? nil : last
+    }
+
+    /// What is open ends one day, also where nothing else is expected.
+    private func giveUpLater(_ journey: inout Journey, _ shipment: Shipment?) {
+        guard journey.publication.dueAt == .never, journey.publication.hasOpenAlert,
+            let last = lastHeard(journey, shipment)
+        else { return }
+        journey.publication.reviewAt = last.advanced(minutes: Engine.giveUpMinutes)
     }
 
     private func setTimers(

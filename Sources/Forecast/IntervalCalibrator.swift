@@ -24,7 +24,7 @@ public struct IntervalCalibrator: Sendable, Equatable {
     static let mostMargin = 0.35
     /// The same for alerts about silence.
     static let silenceTarget = 0.8
-    static let mostSilence = 0.2
+    static let mostSilence = 0.15
 
     public struct Tally: Sendable, Equatable {
         /// Logarithms of the factors by which what lies before and behind the middle is stretched.

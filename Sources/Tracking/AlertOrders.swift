@@ -27,7 +27,6 @@ public struct AlertSilence: Sendable, Equatable {
     public var places: [String] = []
     public var containers: [ContainerNumber] = []
     public var shipments: [String] = []
-    public var posts: [String] = []
     public var from: Instant
     public var until: Instant
     public var reason: String?
@@ -53,6 +52,6 @@ public struct AlertSilence: Sendable, Equatable {
         }
         return !retract && from <= now && now < until && isMeant(types, alert.type)
             && isMeant(places, alert.place) && isMeant(containers, alert.container)
-            && isMeant(shipments, alert.shipment) && isMeant(posts, nil)
+            && isMeant(shipments, alert.shipment)
     }
 }

@@ -127,6 +127,9 @@ public struct Journey: Sendable {
             taught = []
         }
 
+        /// Something that was told is not over.
+        public var hasOpenAlert: Bool { alerts.contains { $0.rev > 0 && $0.phase != .closed } }
+
         /// The earliest of the times at which the engine should look again.
         public var dueAt: Instant {
             var due = min(owedAt, reviewAt)
@@ -219,5 +222,7 @@ public struct ContainerRecord: Sendable, Equatable {
     }
 
     /// Nothing is expected of it: every journey is complete or was never forecast.
-    public var isQuiet: Bool { dueAt == .never }
+    public var isQuiet: Bool {
+        dueAt == .never && !journeys.contains { $0.publication.hasOpenAlert }
+    }
 }

@@ -81,10 +81,10 @@ enum FeedKey: UInt8 {
     case plan, containers, from, to, via, promised, milestones, start
     case closure, until
     case hello, post, stream, token, ping, bye
-    case acknowledge, rev, note, silence, types, shipments, places, posts, acknowledged
+    case acknowledge, rev, note, silence, types, shipments, places, acknowledged
     case source, was
 
-    static let count = 42
+    static let count = 41
 
     /// The key that these bytes spell, nil for keys that are only kept.
     static func named(_ b: UnsafeBufferPointer<UInt8>, _ range: Range<Int>) -> FeedKey? {
@@ -142,7 +142,6 @@ enum FeedKey: UInt8 {
         if matches("promised") { return .promised }
         if matches("post") { return .post }
         if matches("places") { return .places }
-        if matches("posts") { return .posts }
         return matches("ping") ? .ping : nil
     }
 
@@ -257,7 +256,7 @@ public struct FeedParser: Sendable {
 struct Fields {
     let bytes: UnsafeBufferPointer<UInt8>
     let limits: FeedLimits
-    var slots: InlineArray<42, JSONSlot> = .init(repeating: JSONSlot())
+    var slots: InlineArray<41, JSONSlot> = .init(repeating: JSONSlot())
 
     init(bytes: UnsafeBufferPointer<UInt8>, limits: FeedLimits) {
         self.bytes = bytes

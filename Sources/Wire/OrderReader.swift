@@ -11,7 +11,7 @@ struct OrderReader {
         .acknowledge, .rev, .note, .until, .seq, .id, .source,
     ]
     static let silenceKeys: Set<FeedKey> = [
-        .silence, .types, .places, .containers, .shipments, .posts, .from, .until, .reason,
+        .silence, .types, .places, .containers, .shipments, .from, .until, .reason,
         .updated, .retract, .seq, .id, .source,
     ]
 
@@ -70,11 +70,10 @@ struct OrderReader {
         }
         found.places = try list(.places, "places").map { Fields.code($0) }
         found.shipments = try list(.shipments, "shipments")
-        found.posts = try list(.posts, "posts")
         found.containers = try containers()
         let isOfAll =
             found.types.isEmpty && found.places.isEmpty && found.shipments.isEmpty
-            && found.posts.isEmpty && found.containers.isEmpty
+            && found.containers.isEmpty
         if isOfAll, !retract {
             throw LineReject(
                 .missing, field: "types",
@@ -92,7 +91,7 @@ struct OrderReader {
     private func content(_ silence: AlertSilence) -> UInt64 {
         var hash = StableHasher()
         for type in silence.types { hash.combine(type.code) }
-        for list in [silence.places, silence.shipments, silence.posts] {
+        for list in [silence.places, silence.shipments] {
             hash.combine(UInt64(list.count))
             for text in list { hash.combine(text) }
         }

@@ -165,9 +165,10 @@ public struct TailFilter: Sendable, Equatable {
             guard let type = line.type, types.contains(type) else { return false }
         }
         if let severity, let has = line.severity, has < severity { return false }
-        if isLeadOnly, line.kind == "alert", TailFilter.follows(line.bytes) { return false }
-        return wants(containers, line.container) && wants(shipments, line.shipment)
-            && wants(places, line.place)
+        guard wants(containers, line.container), wants(shipments, line.shipment),
+            wants(places, line.place)
+        else { return false }
+        return !(isLeadOnly && line.kind == "alert" && TailFilter.follows(line.bytes))
     }
 
     /// The line says itself that it is of a box that is not the first of its convoy.

@@ -80,6 +80,7 @@ struct AlertsCommand: AsyncParsableCommand {
             }
             let address = feed.hasPrefix("tls:") ? String(feed.dropFirst(4)) : feed
             let socket = try LineSocket(address, tls: context)
+            var next = 1
             if let post {
                 let token = try tokenFile.map { path in
                     guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
@@ -91,7 +92,7 @@ struct AlertsCommand: AsyncParsableCommand {
                 hello.begin()
                 hello.field("hello", "caravan/1")
                 hello.field("post", post)
-                hello.field("stream", "alerts-\(UUID().uuidString.lowercased())")
+                hello.field("stream", "orders")
                 hello.field("token", token)
                 hello.endLine()
                 try socket.send(hello.bytes)
@@ -99,11 +100,12 @@ struct AlertsCommand: AsyncParsableCommand {
                     throw Failure("\(feed) closed the connection")
                 }
                 if let error = object.text("error") { throw Failure(Printable.text(error)) }
+                next = (object.integer("resume") ?? 0) + 1
             }
             var out = JSONWriter()
             out.begin()
             body(&out)
-            if post != nil { out.field("seq", 1) }
+            if post != nil { out.field("seq", next) }
             out.endLine()
             try socket.send(out.bytes)
             while let reply = try socket.readLine(seconds: 30) {
@@ -209,7 +211,10 @@ struct AlertsCommand: AsyncParsableCommand {
                 if let rev {
                     seen = rev
                 } else {
-                    guard let last = try source.lines().last(where: { $0.id == alert.lowercased() })
+                    guard
+                        let last = try source.lines().last(where: {
+                            $0.id == alert.lowercased() && $0.state != "acknowledged"
+                        })
                     else {
                         throw Failure("no alert \(Printable.text(alert)) is kept")
                     }

@@ -19,7 +19,7 @@ struct PostCommand: AsyncParsableCommand {
               caravan post enrol KZHOR-GATE2 --place KZHOR --place ALTYNKOL
               caravan post enrol AGENT-7 --place '*' --zone Asia/Almaty --source MAEU
               caravan post enrol DEDUI-RAIL --place DEDUI --certificate
-              caravan post enrol TOWER-1 --place KZHOR --operate
+              caravan post enrol TOWER-1 --place '*' --operate
               caravan post token KZHOR-GATE2
               caravan post list
             """,

@@ -243,6 +243,33 @@ import Tracking
         #expect(book.enact(other, now: at(10 + 1_440), limit: 1) == .taken)
     }
 
+    @Test func whatEndsASilenceIsRememberedNoLonger() {
+        var book = AlertBook()
+        var silence = AlertSilence(id: "S", from: at(0), until: at(100))
+        silence.content = 1
+        #expect(book.enact(silence, now: at(0), limit: 9) == .taken)
+        var end = AlertSilence(id: "S", from: .unset, until: .unset)
+        end.retract = true
+        end.updated = at(10)
+        #expect(book.enact(end, now: at(10), limit: 9) == .taken)
+        #expect(book.silences["S"]?.until == at(100))
+        end.id = "T"
+        #expect(book.enact(end, now: at(10), limit: 9) == .unknown)
+        silence.id = "U"
+        silence.until = at(9_000)
+        #expect(book.enact(silence, now: at(100 + 1_440), limit: 9) == .taken)
+        #expect(book.silences.keys.sorted() == ["U"])
+    }
+
+    @Test func whoComesAfterTheLeadHasEndedLeadsAnew() {
+        var book = AlertBook()
+        let key = AlertBook.PartyKey(type: .overdue, place: 1, code: .arri, seenAt: 2)
+        let lead = book.join(key, seen: at(0), now: at(100), id: 11)
+        book.dissolve(lead.id)
+        #expect(book.join(key, seen: at(1), now: at(101), id: 12).isLead)
+        #expect(book.parties.values.map(\.count) == [1])
+    }
+
     // MARK: Seals
 
     @Test func sealsThatChangeUntoldAreFound() {

@@ -67,6 +67,25 @@ import Tracking
             """)
     }
 
+    @Test func whatWasSeenLastIsGivenUpToo() {
+        tell(
+            """
+            plan CNXIA > DEDUI by RAIL via CNAKL KZDOS promised 20
+            0.5 DEPA CNXIA
+            4 ARRI CNHRS
+            4.1 GTIN DEDUI
+            expect open off-route
+            expect open impossible
+            now 380
+            expect none off-route
+            expect none impossible
+            expect none overdue
+            expect none late
+            now 800
+            expect none off-route
+            """)
+    }
+
     @Test func offThePlannedWay() {
         tell(
             """

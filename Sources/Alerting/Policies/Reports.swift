@@ -28,9 +28,10 @@ public enum ReportPolicies {
     }
 
     /// `impossible`: the newest report is of a place that cannot be reached by then. Begins with it, ends
-    /// when later reports settle where the box is.
+    /// when later reports settle where the box is, or with the arrival.
     public static func impossible(isOpen: Bool, _ journey: Journey) -> Finding {
-        isOpen ? .holds(Condition(severity: .warning)) : journey.ending
+        if journey.isComplete { return .over(.cleared, nil) }
+        return isOpen ? .holds(Condition(severity: .warning)) : journey.ending
     }
 
     /// `seal`: the seals of two reports differ, and none tells of a removal or a new seal. Begins with the

@@ -83,6 +83,10 @@ extension Engine {
         }
         let episode = journey.publication.alerts[at]
         if let state {
+            if episode.phase == .closed, let convoy = episode.convoy, convoy.isLead {
+                alertBook.dissolve(convoy.id)
+                alertsDirty = true
+            }
             return say(journey, episode, state, words(self, state), outlook, context, &draft)
         }
         if episode.phase == .closed, episode.rev == 0, !episode.isShadow {
@@ -96,10 +100,10 @@ extension Engine {
         _ journey: inout Journey, _ reason: String, of isMeant: (AlertType) -> Bool = { _ in true },
         _ context: ReviewContext, _ draft: inout Draft
     ) {
+        // What was not told yet goes without a word: nobody would look at it any more.
+        journey.publication.alerts.removeAll { $0.phase == .pending && isMeant($0.type) }
         for at in journey.publication.alerts.indices
-        where journey.publication.alerts[at].phase != .pending
-            && isMeant(journey.publication.alerts[at].type)
-        {
+        where isMeant(journey.publication.alerts[at].type) {
             look(
                 &journey, at, .over(.withdrawn, nil), Moment(now: context.now), nil, context, &draft
             ) { _, _ in "\(context.container): \(reason)" }

@@ -101,7 +101,7 @@ extension Engine {
                 ($0.code == .pick || $0.code == .stuf) && $0.isEvidence && $0.time <= last
             }?.time ?? .unset
         let trail = SealTrail(
-            history.events.filter { $0.isEvidence && $0.time >= first && $0.time <= last })
+            history.events.lazy.filter { $0.isEvidence && $0.time >= first && $0.time <= last })
         let key = trail.changedAt.map {
             AlertKey(.seal, milestone: 0, place: $0.place, code: .rsea, occurrence: 1)
         }

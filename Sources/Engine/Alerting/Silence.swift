@@ -8,16 +8,23 @@ extension Engine {
         _ journey: inout Journey, _ shipment: Shipment, _ outlook: Outlook,
         _ context: ReviewContext, _ clock: Instant, _ draft: inout Draft
     ) {
+        var stuckSince: Instant?
         for at in journey.publication.alerts.indices {
             let episode = journey.publication.alerts[at]
             guard episode.type.isSilence, episode.phase != .closed else { continue }
             let facts = silenceFacts(episode, journey, shipment, outlook, context, clock)
-            if case .waiting = facts { journey.publication.overdueAt = .never }
+            switch facts {
+            case .waiting: journey.publication.overdueAt = .never
+            case .othersLeft: stuckSince = episode.expected
+            case .reached, .bypassed, .undone: break
+            }
             tell(facts, at, &journey, outlook, context, &draft)
         }
-        guard let next = outlook.expected.next, !outlook.held,
-            journey.publication.overdueAt <= context.now
-        else { return }
+        guard let next = outlook.expected.next, !outlook.held else { return }
+        if let stuckSince {
+            return raise(.stuck, stuckSince, next, &journey, outlook, context, clock, &draft)
+        }
+        guard journey.publication.overdueAt <= context.now else { return }
         journey.publication.overdueAt = .never
         if context.isOverdueTold { return }
         let silence = silence(journey, shipment, outlook, context, clock, next, &draft)
@@ -28,15 +35,21 @@ extension Engine {
         let type: AlertType =
             isHeldByCustoms(journey, outlook.chain[next])
             ? .customsHold : isStuck(journey, shipment, next, clock) ? .stuck : .overdue
+        raise(type, expected, next, &journey, outlook, context, clock, &draft)
+    }
+
+    /// `expected`: when the delivery was, before the silence.
+    private mutating func raise(
+        _ type: AlertType, _ expected: Instant, _ next: Int, _ journey: inout Journey,
+        _ outlook: Outlook, _ context: ReviewContext, _ clock: Instant, _ draft: inout Draft
+    ) {
         let facts = SilencePolicy.Facts.waiting(
             shiftMinutes: outlook.p50.minutes(since: expected),
             silentMinutes: silentMinutes(journey, context.now, clock))
         let key = AlertKey(type, next, of: outlook.chain)
         let finding = SilencePolicy.find(facts, rules, known: nil)
-        guard
-            let at = begin(
-                key, finding, since: clock, &journey, Moment(now: context.now))
-        else { return }
+        let moment = Moment(now: context.now)
+        guard let at = begin(key, finding, since: clock, &journey, moment) else { return }
         journey.publication.alerts[at].expected = expected
         tell(facts, at, &journey, outlook, context, &draft)
     }

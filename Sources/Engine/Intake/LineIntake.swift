@@ -98,8 +98,8 @@ extension Engine {
             let known = closureBook.closures[closure.id]?.version
             isKnown =
                 known.map { $0.isSame(as: version) || version.updated < $0.updated } ?? false
-        // Said again it changes nothing.
-        case .acknowledgement, .silence: isKnown = true
+        case .acknowledgement(let seen): isKnown = self.isKnown(seen)
+        case .silence(let silence): isKnown = self.isKnown(silence)
         // What it said then could not be read either.
         default: isKnown = true
         }

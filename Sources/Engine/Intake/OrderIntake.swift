@@ -25,14 +25,23 @@ extension Engine {
         _ chunk: FeedChunk, _ reply: inout SourceReply, _ draft: inout Draft
     ) -> Verdict {
         if let refusal = authorizeOperating(chunk) { return refusal }
-        if let until = seen.until, until <= draft.now, !chunk.isLogged {
-            return .refused(LineReject(.time, field: "until", detail: "until has passed"))
-        }
         guard let slot = openAlerts[seen.alert],
             let (journey, at) = find(seen.alert, slot)
         else { return noSuchAlert(seen.alert) }
         let machine = AlertMachine(rules)
         var episode = register.records[slot].journeys[journey].publication.alerts[at]
+        let place = register.symbols[episode.place]
+        if let scope = chunk.scope, !scope.contains(place) {
+            return .refused(
+                LineReject(
+                    .forbidden, field: "acknowledge",
+                    detail: "post \(chunk.origin.post) is enrolled for other places than \(place)"))
+        }
+        if let until = seen.until, until <= draft.now, episode.acknowledgement != seen.content,
+            !chunk.isLogged
+        {
+            return .refused(LineReject(.time, field: "until", detail: "until has passed"))
+        }
         switch machine.acknowledge(&episode, seen) {
         case .again: return .duplicate
         case .notOpen: return noSuchAlert(seen.alert)
@@ -77,6 +86,40 @@ extension Engine {
                 detail: "no alert \(id.prefix(64)) is open: it has ended, or its id is mistyped"))
     }
 
+    /// Whoever is enrolled for some places silences those, and changes nobody else's silence.
+    private func authorize(_ silence: AlertSilence, _ chunk: FeedChunk) -> Verdict? {
+        guard let scope = chunk.scope, !chunk.isLogged else { return nil }
+        let known = alertBook.silences[silence.id]
+        let places =
+            silence.retract && silence.places.isEmpty ? known?.places ?? [] : silence.places
+        let isOwn = known.map { $0.author == silence.author } ?? true
+        guard isOwn, !places.isEmpty, places.allSatisfy(scope.contains) else {
+            return .refused(
+                LineReject(
+                    .forbidden, field: "places",
+                    detail:
+                        "post \(chunk.origin.post) silences alerts of its own places alone, and "
+                        + "changes its own silences: \(scope.sorted().prefix(5).joined(separator: ", "))"
+                ))
+        }
+        return nil
+    }
+
+    /// Whether an order says what is in force already, or what is over.
+    func isKnown(_ seen: AlertAcknowledgement) -> Bool {
+        guard let slot = openAlerts[seen.alert], let (journey, at) = find(seen.alert, slot) else {
+            return true
+        }
+        return register.records[slot].journeys[journey].publication.alerts[at].acknowledgement
+            == seen.content
+    }
+
+    func isKnown(_ silence: AlertSilence) -> Bool {
+        guard let known = alertBook.silences[silence.id] else { return silence.retract }
+        return known.content == silence.content
+            || silence.updated ?? .unset < known.updated ?? .unset
+    }
+
     /// An open alert by its id.
     private func find(_ id: String, _ slot: Int) -> (journey: Int, at: Int)? {
         for journey in register.records[slot].journeys.indices {
@@ -99,6 +142,7 @@ extension Engine {
         var silence = stated
         silence.author = chunk.origin.post
         silence.places = silence.places.map { network.canonical($0) }
+        if let refusal = authorize(silence, chunk) { return refusal }
         switch alertBook.enact(silence, now: draft.now, limit: rules.maxClosures) {
         case .known: return .duplicate
         case .full:
@@ -106,6 +150,10 @@ extension Engine {
                 LineReject(
                     .limit, field: "silence",
                     detail: "\(rules.maxClosures) silences are known, and no more are taken"))
+        case .unknown:
+            return .refused(
+                LineReject(
+                    .unknownID, field: "silence", detail: "no silence \(silence.id) is known"))
         case .older: break
         case .taken: alertsDirty = true
         }

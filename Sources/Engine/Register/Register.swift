@@ -49,7 +49,7 @@ struct Register: Sendable {
     /// Notes when a record wants to be looked at; one that never does, when it may rest.
     mutating func schedule(_ slot: Int, dueAt: Instant) {
         due.schedule(slot, at: dueAt)
-        restDue.schedule(slot, at: dueAt == .never ? restsAt(records[slot]) : .never)
+        restDue.schedule(slot, at: records[slot].isQuiet ? restsAt(records[slot]) : .never)
     }
 
     func isLive(_ record: borrowing ContainerRecord, _ now: Instant) -> Bool {

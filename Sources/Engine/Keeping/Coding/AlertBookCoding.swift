@@ -58,7 +58,6 @@ enum AlertBookCoding {
         for place in silence.places { out.text(3, place) }
         for container in silence.containers { out.fixed(4, container.packed) }
         for shipment in silence.shipments { out.text(5, shipment) }
-        for post in silence.posts { out.text(6, post) }
         out.instant(7, silence.from)
         out.instant(8, silence.until)
         if let reason = silence.reason { out.text(9, reason) }
@@ -107,7 +106,6 @@ enum AlertBookCoding {
             case 3: silence.places.append(try reader.text(field))
             case 4: silence.containers.append(ContainerNumber(packed: try reader.fixed(field)))
             case 5: silence.shipments.append(try reader.text(field))
-            case 6: silence.posts.append(try reader.text(field))
             case 7: silence.from = try reader.instant(field)
             case 8: silence.until = try reader.instant(field)
             case 9: silence.reason = try reader.text(field)
