@@ -59,8 +59,7 @@ struct JourneyDrawing {
     }
 
     private func line(
-        _ alert: (type: AlertType, severity: Severity, place: String, delayMinutes: Int),
-        at place: String
+        _ alert: ContainerTimeline.OpenAlert, at place: String
     ) -> String {
         var text = "\(alert.type.code) (\(alert.severity.code)) at \(Printable.text(place))"
         if alert.delayMinutes > 0 {
@@ -68,6 +67,8 @@ struct JourneyDrawing {
         } else if alert.type == .late {
             text += ": not any more, as it looks; the alert is about to end"
         }
+        if let since = alert.raisedAt { text += ", since \(local(since, .utc)) UTC" }
+        if alert.acknowledgedUntil != nil { text += "; somebody sees to it" }
         return terminal.paint(text, .red)
     }
 

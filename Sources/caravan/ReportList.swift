@@ -134,6 +134,21 @@ struct ReportList {
 
 /// A container in a pipe: one line of JSON.
 enum JourneyText {
+    private static func writeAlert(
+        _ alert: ContainerTimeline.OpenAlert, _ out: inout JSONWriter
+    ) {
+        out.field("alert", alert.id)
+        out.field("rev", alert.rev)
+        out.field("type", alert.type.code)
+        out.field("severity", alert.severity.code)
+        out.field("place", alert.place)
+        out.field("delayMinutes", alert.delayMinutes)
+        out.field("since", alert.raisedAt)
+        guard let until = alert.acknowledgedUntil else { return }
+        out.field("acknowledged", true)
+        if until != .never { out.field("acknowledgedUntil", until) }
+    }
+
     static func write(_ view: ContainerTimeline, _ reports: ReportList) {
         var out = JSONWriter()
         out.begin()
@@ -173,12 +188,7 @@ enum JourneyText {
                     out.field("p90", stop.p90)
                 }
             }
-            out.objects("alerts", journey.alerts) { alert, out in
-                out.field("type", alert.type.code)
-                out.field("severity", alert.severity.code)
-                out.field("place", alert.place)
-                out.field("delayMinutes", alert.delayMinutes)
-            }
+            out.objects("alerts", journey.alerts) { writeAlert($0, &$1) }
         }
         out.objects("events", reports.reports) { report, out in
             out.field("id", report.id)

@@ -76,6 +76,11 @@ import Wire
                     .split(separator: "\n").last.map(String.init) ?? ""))
         #expect(seen.text("state") == "acknowledged" && seen.text("by") == "TOWER")
         #expect(seen.text("note") == "called the gate" && seen.integer("rev") == 2)
+        let shown = try #require(
+            FlatObject(try caravan("show", "CSQU3054383", "--database", cluster.conninfo)))
+        let alert = try #require(shown.objects("journeys").first?.objects("alerts").first)
+        #expect(alert.text("alert") == id && alert.integer("rev") == 2)
+        #expect(alert.bool("acknowledged") == true && alert.has("since"))
         // It is the same after a crash, and said once.
         daemon.kill9()
         try daemon.start()

@@ -71,7 +71,7 @@ extension Engine {
         case .waiting(let shift, let silent):
             let moves =
                 shift >= rules.levelMinutes[0]
-                ? "; \(placeName(outlook)) is likely to be reached \(spoken(shift)) later" : ""
+                ? "; \(placeName(outlook)) is expected \(spoken(shift)) later than before" : ""
             if episode.type == .customsHold {
                 return
                     "\(box) is held by customs at \(place) for \(spoken(silent)), longer than nine in "

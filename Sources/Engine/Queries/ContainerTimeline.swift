@@ -47,7 +47,21 @@ public struct ContainerTimeline: Sendable {
         public var isGuess = false
         /// What was assumed of the plan's times.
         public var flags: EventFlags = []
-        public var alerts: [(type: AlertType, severity: Severity, place: String, delayMinutes: Int)]
+        public var alerts: [OpenAlert]
+    }
+
+    /// An alert that is open, as it was told last.
+    public struct OpenAlert: Sendable {
+        public var id: String
+        public var rev: Int
+        public var type: AlertType
+        public var severity: Severity
+        public var place: String
+        public var delayMinutes: Int
+        /// nil: by a version that did not keep it.
+        public var raisedAt: Instant?
+        /// Until when somebody sees to it; nil: nobody does; `.never`: as long as it is open.
+        public var acknowledgedUntil: Instant?
     }
 
     public struct Report: Sendable {
@@ -91,7 +105,9 @@ extension Engine {
         var journeys: [ContainerTimeline.JourneyView] = []
         for journey in record.journeys {
             guard let shipment = register.plan(of: journey, record.plans) else {
-                if let guess = unplanned(journey, record.history, now) { journeys.append(guess) }
+                if let guess = unplanned(journey, record.history, container, now) {
+                    journeys.append(guess)
+                }
                 continue
             }
             journeys.append(timeline(journey, shipment, record, now))
@@ -157,14 +173,7 @@ extension Engine {
             let later = last.filter { $0 > promised }.count
             view.lateProbability = Double(later) / Double(last.count)
         }
-        for alert in journey.publication.alerts
-        where alert.phase == .open || alert.phase == .clearing {
-            view.alerts.append(
-                (
-                    alert.type, alert.severity, register.symbols[alert.place],
-                    Int(alert.delayMinutes)
-                ))
-        }
+        view.alerts = openAlerts(of: journey, container, now)
         note(journey, shipment, &view, now)
         return view
     }
@@ -180,18 +189,33 @@ extension Engine {
         }
     }
 
+    private func openAlerts(
+        of journey: Journey, _ container: ContainerNumber, _ now: Instant
+    ) -> [ContainerTimeline.OpenAlert] {
+        journey.publication.alerts.filter { $0.rev > 0 && $0.phase != .closed }.map { alert in
+            let until = alert.acknowledgedUntil
+            return ContainerTimeline.OpenAlert(
+                id: identity(of: alert, journey, container), rev: Int(alert.rev),
+                type: alert.type, severity: alert.severity, place: register.symbols[alert.place],
+                delayMinutes: Int(alert.delayMinutes),
+                raisedAt: alert.raisedAt == .unset ? nil : alert.raisedAt,
+                acknowledgedUntil: until == .unset || until <= now ? nil : until)
+        }
+    }
+
     /// A journey without a plan: the guess that was said of it, or that none can be made.
     private mutating func unplanned(
-        _ journey: Journey, _ history: EventHistory, _ now: Instant
+        _ journey: Journey, _ history: EventHistory, _ container: ContainerNumber, _ now: Instant
     ) -> ContainerTimeline.JourneyView? {
         var view = ContainerTimeline.JourneyView(
             shipment: nil, promised: nil, stops: [], lateProbability: nil, alerts: [])
+        view.alerts = openAlerts(of: journey, container, now)
         let said = journey.publication
         switch said.unknown {
         case 0:
             guard said.p50 != .unset, said.p90 > now,
                 let next = nextPlaceChain(journey, history)?.last
-            else { return nil }
+            else { return view.alerts.isEmpty ? nil : view }
             view.isGuess = true
             var stop = stop(next, .unset, nil)
             (stop.p10, stop.p50, stop.p90) = (said.p10, said.p50, said.p90)
