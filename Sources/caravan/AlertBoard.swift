@@ -133,7 +133,7 @@ struct AlertBoardPrinter {
             terminal.paint(Terminal.padded(alert.severity.code, 9), ink)
                 + Terminal.padded(text("type"), 13) + text("text"))
         var details = [
-            "since \(Terminal.local(alert.raised, .utc)) UTC",
+            "since \(Terminal.local(alert.raised, .utc))",
             "\(Printable.text(alert.id)) rev \(alert.rev)",
         ]
         if more > 0 {

@@ -67,7 +67,7 @@ struct JourneyDrawing {
         } else if alert.type == .late {
             text += ": not any more, as it looks; the alert is about to end"
         }
-        if let since = alert.raisedAt { text += ", since \(local(since, .utc)) UTC" }
+        if let since = alert.raisedAt { text += ", since \(local(since, .utc))" }
         if alert.acknowledgedUntil != nil { text += "; somebody sees to it" }
         return terminal.paint(text, .red)
     }

@@ -112,10 +112,11 @@ extension Engine {
             let place = engine.placeName(episode.place)
             switch state {
             case .raised, .updated, .acknowledged:
-                let before = trail.before.map { engine.placeName($0.place) } ?? "before"
+                let before = trail.before.map { engine.placeName($0.place) } ?? place
+                let than = before == place ? "before" : "at \(before)"
                 return
-                    "\(box) has other seals at \(place) than at \(before), and nobody told of a new "
-                    + "one: look whether it was opened"
+                    "\(box) has other seals at \(place) than \(than), and nobody told of a new one: "
+                    + "look whether it was opened"
             case .withdrawn:
                 return "\(box): the report of its seals at \(place) was corrected or taken back"
             case .cleared:
