@@ -322,6 +322,27 @@ struct Fields {
         return kind != .absent && kind != .null
     }
 
+    /// Calls `element` with each element of a list of `most` at most; with none where it is absent.
+    func each(
+        _ key: FeedKey, _ name: String, most: Int,
+        _ element: (JSONSlot) throws(LineReject) -> Void
+    ) throws(LineReject) {
+        guard has(key) else { return }
+        let slot = slot(key)
+        guard slot.kind == .array else {
+            throw LineReject(.type, field: name, detail: "\(name) is a list")
+        }
+        var count = 0
+        var scanner = JSONScanner(bytes, slot.range)
+        try scanner.array { (value) throws(LineReject) in
+            count += 1
+            if count > most {
+                throw LineReject(.type, field: name, detail: "\(name) has more than \(most)")
+            }
+            try element(value)
+        }
+    }
+
     func raw(_ slot: JSONSlot) -> UnsafeBufferPointer<UInt8> {
         UnsafeBufferPointer(rebasing: bytes[slot.range])
     }

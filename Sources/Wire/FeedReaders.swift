@@ -355,7 +355,7 @@ struct PlanReader {
         }
         var found: [ContainerNumber] = []
         var seen: Set<ContainerNumber> = []
-        try list(.containers, "containers", most: fields.limits.maxContainers) {
+        try fields.each(.containers, "containers", most: fields.limits.maxContainers) {
             (slot) throws(LineReject) in
             let number = try fields.container(slot, "containers")
             if seen.insert(number).inserted { found.append(number) }
@@ -368,30 +368,11 @@ struct PlanReader {
 
     private func via() throws(LineReject) -> [String] {
         var found: [String] = []
-        try list(.via, "via", most: fields.limits.maxMilestones) { (slot) throws(LineReject) in
+        try fields.each(.via, "via", most: fields.limits.maxMilestones) {
+            (slot) throws(LineReject) in
             found.append(try fields.place(slot, "via"))
         }
         return found
-    }
-
-    private func list(
-        _ key: FeedKey, _ name: String, most: Int,
-        _ element: (JSONSlot) throws(LineReject) -> Void
-    ) throws(LineReject) {
-        guard fields.has(key) else { return }
-        let slot = fields.slot(key)
-        guard slot.kind == .array else {
-            throw LineReject(.type, field: name, detail: "\(name) is a list")
-        }
-        var count = 0
-        var scanner = JSONScanner(fields.bytes, slot.range)
-        try scanner.array { (value) throws(LineReject) in
-            count += 1
-            if count > most {
-                throw LineReject(.type, field: name, detail: "\(name) has more than \(most)")
-            }
-            try element(value)
-        }
     }
 
     /// `unknown`: keys that no milestone has.
@@ -401,7 +382,7 @@ struct PlanReader {
         var others: Set<String> = []
         var found: [PlannedMilestone] = []
         var ids: Set<String> = []
-        try list(.milestones, "milestones", most: fields.limits.maxMilestones) {
+        try fields.each(.milestones, "milestones", most: fields.limits.maxMilestones) {
             (slot) throws(LineReject) in
             let next = try milestone(slot, &others)
             if let id = next.id, !ids.insert(id).inserted {

@@ -105,7 +105,8 @@ struct OrderReader {
 
     private func containers() throws(LineReject) -> [ContainerNumber] {
         var found: [ContainerNumber] = []
-        try each(.containers, "containers") { (slot) throws(LineReject) in
+        try fields.each(.containers, "containers", most: fields.limits.maxMilestones) {
+            (slot) throws(LineReject) in
             found.append(try fields.container(slot, "containers"))
         }
         return found
@@ -113,31 +114,10 @@ struct OrderReader {
 
     private func list(_ key: FeedKey, _ name: String) throws(LineReject) -> [String] {
         var found: [String] = []
-        try each(key, name) { (slot) throws(LineReject) in
+        try fields.each(key, name, most: fields.limits.maxMilestones) { (slot) throws(LineReject) in
             found.append(try fields.text(slot, name))
         }
         return found
-    }
-
-    private func each(
-        _ key: FeedKey, _ name: String, _ element: (JSONSlot) throws(LineReject) -> Void
-    ) throws(LineReject) {
-        guard fields.has(key) else { return }
-        let slot = fields.slot(key)
-        guard slot.kind == .array else {
-            throw LineReject(.type, field: name, detail: "\(name) is a list")
-        }
-        var count = 0
-        var scanner = JSONScanner(fields.bytes, slot.range)
-        try scanner.array { (value) throws(LineReject) in
-            count += 1
-            guard count <= fields.limits.maxMilestones else {
-                throw LineReject(
-                    .type, field: name,
-                    detail: "\(name) has more than \(fields.limits.maxMilestones)")
-            }
-            try element(value)
-        }
     }
 
     private func instant(_ key: FeedKey, _ name: String) throws(LineReject) -> Instant? {
