@@ -124,16 +124,7 @@ struct AlertsCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "What is open, worst first.")
 
         @OptionGroup var source: Source
-        @Option(name: .long, parsing: .upToNextOption, help: "Types, such as late, overdue, stuck.")
-        var types: [String] = []
-        @Option(name: .long, help: "At least this bad: info, warning, critical.")
-        var severity: String?
-        @Option(name: .long, parsing: .upToNextOption, help: "Container numbers.")
-        var container: [String] = []
-        @Option(name: .long, parsing: .upToNextOption, help: "Shipments.")
-        var shipment: [String] = []
-        @Option(name: .long, parsing: .upToNextOption, help: "Places.")
-        var place: [String] = []
+        @OptionGroup var filter: FilterOptions
         @Flag(name: .long, help: "Each box of a convoy, not only the first.")
         var all = false
         @Flag(name: .long, help: "The last line of each as JSON, even on a terminal.")
@@ -141,13 +132,11 @@ struct AlertsCommand: AsyncParsableCommand {
 
         func run() async throws {
             try await Console.failing {
-                let lines = try source.lines { out in
-                    if !types.isEmpty { out.list("types", types) }
-                    if !container.isEmpty { out.list("containers", container) }
-                    if !shipment.isEmpty { out.list("shipments", shipment) }
-                    if !place.isEmpty { out.list("places", place) }
-                }
-                let least = try severity.map { text in
+                // A level is asked of what stands now: an alert may have been worse.
+                var asked = filter
+                asked.severity = nil
+                let lines = try source.lines { asked.write(to: &$0) }
+                let least = try filter.severity.map { text in
                     guard let level = Severity(code: text) else {
                         throw Failure("--severity is info, warning or critical")
                     }

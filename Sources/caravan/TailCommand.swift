@@ -4,6 +4,34 @@ import FoundationEssentials
 import Glibc
 import Wire
 
+/// Which lines are wanted: the same for whoever follows them and whoever looks at what is open.
+struct FilterOptions: ParsableArguments {
+    @Option(
+        name: .long, parsing: .upToNextOption, help: "Alert types, such as late, overdue, stuck.")
+    var types: [String] = []
+
+    @Option(name: .long, help: "Alerts at least this bad: info, warning, critical.")
+    var severity: String?
+
+    @Option(name: .long, parsing: .upToNextOption, help: "Container numbers.")
+    var container: [String] = []
+
+    @Option(name: .long, parsing: .upToNextOption, help: "Shipments.")
+    var shipment: [String] = []
+
+    @Option(name: .long, parsing: .upToNextOption, help: "Places.")
+    var place: [String] = []
+
+    /// As members of a tail's request.
+    func write(to out: inout JSONWriter) {
+        if !types.isEmpty { out.list("types", types) }
+        out.field("severity", severity)
+        if !container.isEmpty { out.list("containers", container) }
+        if !shipment.isEmpty { out.list("shipments", shipment) }
+        if !place.isEmpty { out.list("places", place) }
+    }
+}
+
 struct Tail: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Follow the output: forecasts and alerts, resumed after a lost connection.",
@@ -26,21 +54,7 @@ struct Tail: AsyncParsableCommand {
     @Option(name: .long, parsing: .upToNextOption, help: "Kinds of lines: eta, alert, score.")
     var kinds: [String] = []
 
-    @Option(
-        name: .long, parsing: .upToNextOption, help: "Alert types, such as late, overdue, stuck.")
-    var types: [String] = []
-
-    @Option(name: .long, help: "Alerts at least this bad: info, warning, critical.")
-    var severity: String?
-
-    @Option(name: .long, parsing: .upToNextOption, help: "Container numbers.")
-    var container: [String] = []
-
-    @Option(name: .long, parsing: .upToNextOption, help: "Shipments.")
-    var shipment: [String] = []
-
-    @Option(name: .long, parsing: .upToNextOption, help: "Places.")
-    var place: [String] = []
+    @OptionGroup var filter: FilterOptions
 
     @Flag(name: .long, help: "Of an alert that the boxes of one train have, the first one's alone.")
     var convoyLeads = false
@@ -89,12 +103,8 @@ struct Tail: AsyncParsableCommand {
         case nil: break
         }
         if !kinds.isEmpty { out.list("kinds", kinds) }
-        if !types.isEmpty { out.list("types", types) }
-        out.field("severity", severity)
         if convoyLeads { out.field("convoys", "lead") }
-        if !container.isEmpty { out.list("containers", container) }
-        if !shipment.isEmpty { out.list("shipments", shipment) }
-        if !place.isEmpty { out.list("places", place) }
+        filter.write(to: &out)
         out.field("name", name)
         out.endLine()
         return out.bytes

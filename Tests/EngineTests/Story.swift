@@ -1,5 +1,6 @@
 import Engine
 import TestKit
+import Testing
 import Tracking
 import Wire
 
@@ -252,5 +253,12 @@ struct Story {
         failures.append(
             "expected \(words.joined(separator: " ")), but the way is \(way.joined(separator: ", "))"
                 + "; the end \(stops.last?.p50.map { TimeText.string($0) } ?? "?"), said \(lines)")
+    }
+}
+
+/// Tells a story, and records what of it is not believed.
+func tell(_ text: String, sourceLocation: SourceLocation = #_sourceLocation) {
+    for failure in Story.run(text) {
+        Issue.record("\(failure)", sourceLocation: sourceLocation)
     }
 }

@@ -4,14 +4,6 @@ import Tracking
 
 /// What is believed of boxes that do what real ones do (see `Story` for how these are read).
 @Suite struct StoryTests {
-    private func tell(
-        _ text: String, sourceLocation: SourceLocation = #_sourceLocation
-    ) {
-        for failure in Story.run(text) {
-            Issue.record("\(failure)", sourceLocation: sourceLocation)
-        }
-    }
-
     // MARK: On the way
 
     @Test func anySignAtAPlaceSaysThatItGotThere() {
