@@ -1,6 +1,7 @@
 import Tracking
 
-/// What is remembered of alerts beside those of single journeys: who travels together.
+/// What is remembered of alerts beside those of single journeys: who travels together, what is silenced,
+/// and what is not about one box.
 public struct AlertBook: Sendable, Equatable {
     /// Boxes with one alert that were last seen at one place go together where that was within minutes.
     public struct PartyKey: Hashable, Sendable {
@@ -36,7 +37,24 @@ public struct AlertBook: Sendable, Equatable {
     /// By their ids.
     public var silences: [String: AlertSilence] = [:]
 
+    public var incidents: [IncidentKey: Incident] = [:]
+    /// When one of them is to be looked at; follows from them.
+    public private(set) var nextLook = Instant.never
+
     public init() {}
+
+    public mutating func noteLooks() {
+        nextLook = incidents.values.reduce(Instant.never) {
+            $1.isOpen ? min($0, $1.lookAt) : $0
+        }
+    }
+
+    /// Those that ended so long ago that nobody counts their episodes any more.
+    public mutating func forgetIncidents(before: Instant) {
+        incidents = incidents.filter { entry in
+            entry.value.isOpen || entry.value.episodes.last.map { $0.raisedAt >= before } == true
+        }
+    }
 
     /// Reports of one train come within so many minutes, and alerts about it within so many.
     private static let apartMinutes = 15.0

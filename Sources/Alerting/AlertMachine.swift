@@ -148,6 +148,9 @@ public struct AlertMachine: Sendable {
         case worse(Int)
     }
 
+    /// It concerns more than was told.
+    public func grow(_ episode: inout AlertEpisode) -> AlertState { count(&episode, .updated) }
+
     private func end(_ episode: inout AlertEpisode, _ state: AlertState) -> AlertState {
         episode.phase = .closed
         episode.confirmAt = .never

@@ -16,6 +16,12 @@ public enum Finding: Sendable, Equatable {
         return false
     }
 
+    /// What is not open yet begins by it.
+    public var begins: Bool {
+        if case .holds = self { return true }
+        return false
+    }
+
     var condition: Condition? {
         switch self {
         case .holds(let condition), .undecided(let condition), .ceases(let condition): condition

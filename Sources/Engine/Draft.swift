@@ -1,3 +1,4 @@
+import Alerting
 import Forecast
 import Log
 import Tracking
@@ -49,6 +50,11 @@ struct Draft {
     var shipments: [UInt32: ShipmentScratch] = [:]
     /// Places that closures of this batch speak of.
     var closedPlaces: Set<UInt32> = []
+    /// By the ids of closures the boxes that have to wait for them.
+    var delayed: [String: Set<ContainerNumber>] = [:]
+    /// Incidents of which something has changed, and those who have reported.
+    var incidents: [IncidentKey] = []
+    var reporters: Set<Int> = []
     var timersFired = false
     /// Reports of this round that were old when they came.
     var history = 0

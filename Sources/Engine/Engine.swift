@@ -35,8 +35,13 @@ public struct Engine: Sendable {
     /// What is remembered of alerts beside those of journeys.
     var alertBook = AlertBook()
     var alertsDirty = false
-    /// By their ids the slots of open alerts; no state, it follows from the records.
-    var openAlerts: [String: Int] = [:]
+    /// By their ids where open alerts are; no state, it follows from the records and the book.
+    var openAlerts: [String: OpenAlert] = [:]
+    /// Who reports, how often, and by what clock; and which of them are told of as silent.
+    var reporters = Reporters()
+    var silentPosts: [Reporters.Key: IncidentKey] = [:]
+    /// When each of them is to be looked at.
+    var postsDue = DueHeap()
     var configDirty = true
 
     /// How good the forecasts have been.
@@ -53,7 +58,7 @@ public struct Engine: Sendable {
 
     /// The earliest moment at which `step` has something to do without any line.
     public var nextDue: Instant {
-        mutating get { register.due.next }
+        mutating get { min(register.due.next, postsDue.next, alertBook.nextLook) }
     }
 
     public var liveContainers: Int { register.slots.count }
@@ -75,6 +80,7 @@ public struct Engine: Sendable {
             review(slot, &draft)
         }
         if !dueSlots.isEmpty { draft.timersFired = true }
+        judgeIncidents(&draft)
         return finish(draft)
     }
 

@@ -131,6 +131,7 @@ extension Engine {
         var outlook = outlook(journey, shipment, expected, means, seenFrom, held: held)
         outlook.isHistory = isHistory(journey, shipment, held: held, context.now)
         setTimers(&journey, shipment, outlook, context, clock)
+        noteClosed(journey, outlook, context, &draft)
         if expected.isBeyondAll, !held {
             // What was not confirmed yet is judged by nobody any more.
             journey.publication.alerts.removeAll { $0.type == .late && $0.phase == .pending }

@@ -58,8 +58,10 @@ public struct AttentionScores: Sendable {
 
     private struct Life {
         var type: AlertType
+        /// "": of a post or a place.
         var shipment: String
-        var convoy: String?
+        /// What it is counted with: its parent, or the boxes that it travels with.
+        var group: String?
         var raised: Instant
         var ended: Instant?
     }
@@ -137,11 +139,15 @@ public struct AttentionScores: Sendable {
                 }
                 continue
             }
-            guard alert.state == .raised, let shipment = alert.shipment else { continue }
+            guard alert.state == .raised, alert.shipment != nil || alert.container == nil else {
+                continue
+            }
             known[alert.alert] = lives.count
             lives.append(
                 Life(
-                    type: alert.type, shipment: shipment, convoy: alert.convoy?.name,
+                    type: alert.type, shipment: alert.shipment ?? "",
+                    group: alert.incident ?? alert.convoy?.name
+                        ?? (alert.container == nil ? alert.alert : nil),
                     raised: alert.time))
         }
         return lives
@@ -150,9 +156,11 @@ public struct AttentionScores: Sendable {
     private mutating func scoreAlerts(
         _ events: [OutputEvent], _ samples: [String: [Sample]], _ truth: [String: Truth]
     ) {
-        let lives = AttentionScores.lives(events).filter { truth[$0.shipment] != nil }
+        let lives = AttentionScores.lives(events).filter {
+            $0.shipment.isEmpty || truth[$0.shipment] != nil
+        }
         var all: Set<String> = []
-        for (index, life) in lives.enumerated() { all.insert(life.convoy ?? "\(index)") }
+        for (index, life) in lives.enumerated() { all.insert(life.group ?? "\(index)") }
         alertsPerJourney = Double(all.count) / Double(journeys)
         for type in AlertType.allCases {
             let own = lives.filter { $0.type == type }
@@ -160,7 +168,7 @@ public struct AttentionScores: Sendable {
             var row = Row(type: type)
             row.raised = own.count
             var heads: Set<String> = []
-            for (index, life) in own.enumerated() { heads.insert(life.convoy ?? "\(index)") }
+            for (index, life) in own.enumerated() { heads.insert(life.group ?? "\(index)") }
             row.perJourney = Double(heads.count) / Double(journeys)
             let verdicts = own.compactMap { life in
                 truth[life.shipment].flatMap {
@@ -193,7 +201,8 @@ public struct AttentionScores: Sendable {
     private static func isReal(_ life: Life, _ truth: Truth, _ samples: [Sample]) -> Bool? {
         switch life.type {
         case .late: return truth.promised.map { truth.delivered > $0 }
-        case .offRoute, .impossible, .seal, .customsHold: return nil
+        case .offRoute, .impossible, .seal, .customsHold, .postSilent, .postClock, .closure:
+            return nil
         case .overdue, .stuck:
             if truth.isHeld { return true }
             guard let before = samples.last(where: { $0.isNews && $0.at <= life.raised }) else {

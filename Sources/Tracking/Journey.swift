@@ -183,6 +183,8 @@ public struct IssuedInterval: Sendable, Equatable {
         self.horizon = horizon
     }
 
+    public var p90: Instant { p50.advanced(minutes: Double(behind)) }
+
     public func covers(_ actual: Instant) -> Bool {
         let gap = Float(actual.minutes(since: p50))
         return -before <= gap && gap <= behind

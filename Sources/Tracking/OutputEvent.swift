@@ -124,7 +124,8 @@ public struct ScoreEvent: Sendable, Equatable {
 
 /// What an alert is about.
 public enum AlertType: UInt8, CaseIterable, Sendable {
-    case late, overdue, stuck, offRoute, impossible, seal, customsHold
+    case late, overdue, stuck, offRoute, impossible, seal, customsHold, postSilent, postClock,
+        closure
 
     public var code: String {
         switch self {
@@ -135,6 +136,9 @@ public enum AlertType: UInt8, CaseIterable, Sendable {
         case .impossible: "impossible"
         case .seal: "seal"
         case .customsHold: "customs-hold"
+        case .postSilent: "post-silent"
+        case .postClock: "post-clock"
+        case .closure: "closure"
         }
     }
 
@@ -190,7 +194,8 @@ public struct AlertEvent: Sendable, Equatable {
     public var state: AlertState
     public var type: AlertType
     public var severity: Severity
-    public var container: ContainerNumber
+    /// nil: it is about a post or a place.
+    public var container: ContainerNumber?
     public var shipment: String?
     public var place: String
     public var delayMinutes: Int
@@ -202,6 +207,13 @@ public struct AlertEvent: Sendable, Equatable {
     public var convoy: Convoy?
     /// It has come and gone before within hours: it stays open until it has been calm for long.
     public var isFlapping = false
+    /// The post that it is about.
+    public var post: String?
+    /// Of a parent: how many boxes it concerns, and the first of them.
+    public var children: Int?
+    public var containers: [ContainerNumber] = []
+    /// Of a child: the alert of its parent.
+    public var incident: String?
     /// The silence that marks it.
     public var silenced: String?
     /// Of an acknowledgement: who, what was said, and for how long.
@@ -211,7 +223,7 @@ public struct AlertEvent: Sendable, Equatable {
 
     public init(
         time: Instant, alert: String, rev: Int, state: AlertState, type: AlertType,
-        severity: Severity, container: ContainerNumber, shipment: String?, place: String,
+        severity: Severity, container: ContainerNumber?, shipment: String?, place: String,
         delayMinutes: Int, probability: Double? = nil, because: [Cause] = [], text: String,
         event: String? = nil
     ) {

@@ -10,6 +10,8 @@ public struct PostEnrolment: Sendable, Equatable {
     public var isRevoked: Bool
     /// It may acknowledge and silence alerts.
     public var mayOperate = false
+    /// By what its times are to be corrected.
+    public var corrections: [ClockCorrection] = []
 
     public init(
         name: String, places: [String] = [], zone: ZoneRule? = nil, sources: [String] = [],
@@ -20,6 +22,21 @@ public struct PostEnrolment: Sendable, Equatable {
         self.zone = zone
         self.sources = sources
         self.isRevoked = isRevoked
+    }
+}
+
+/// Whole hours by which the times of a post were wrong.
+public struct ClockCorrection: Sendable, Equatable {
+    /// Added to what is stated.
+    public var minutes: Int
+    /// Times that it concerns, as they are stated; nil: from now on.
+    public var from: Instant
+    public var until: Instant?
+
+    public init(minutes: Int, from: Instant, until: Instant?) {
+        self.minutes = minutes
+        self.from = from
+        self.until = until
     }
 }
 

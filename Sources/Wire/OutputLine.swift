@@ -37,7 +37,7 @@ public struct OutputLine: Sendable, Equatable {
         case .alert(let alert):
             self.init(
                 seq: seq, kind: "alert", type: alert.type.code, severity: alert.severity,
-                container: alert.container.description, shipment: alert.shipment,
+                container: alert.container?.description, shipment: alert.shipment,
                 place: alert.place, bytes: OutputLine.encode(seq, alert))
         case .score(let score):
             self.init(
@@ -136,8 +136,9 @@ public struct OutputLine: Sendable, Equatable {
         out.field("state", alert.state.code)
         out.field("type", alert.type.code)
         out.field("severity", alert.severity.code)
-        out.field("container", alert.container)
+        if let container = alert.container { out.field("container", container) }
         out.field("shipment", alert.shipment)
+        out.field("post", alert.post)
         out.field("place", alert.place)
         out.field("delayMinutes", alert.delayMinutes)
         out.share("probability", alert.probability)
@@ -147,6 +148,11 @@ public struct OutputLine: Sendable, Equatable {
                 out.field("count", convoy.count)
                 out.field("lead", convoy.isLead)
             }
+        }
+        out.field("incident", alert.incident)
+        out.field("children", alert.children)
+        if !alert.containers.isEmpty {
+            out.list("containers", alert.containers.map(\.description))
         }
         append(alert.because, to: &out)
         out.field("text", alert.text)

@@ -8,7 +8,7 @@ import Wire
         var alert = AlertEvent(
             time: Instant(seconds: 1_767_225_600), alert: "a", rev: 2, state: .raised,
             type: .overdue, severity: .warning,
-            container: try #require(ContainerNumber("QZTU0000700")), shipment: "S", place: "ZAA",
+            container: ContainerNumber("QZTU0000700"), shipment: "S", place: "ZAA",
             delayMinutes: 90, text: "words")
         alert.convoy = convoy
         return alert

@@ -108,7 +108,8 @@ struct MetricsText {
     }
 
     private func alerts(_ out: inout MetricsWriter) {
-        out.head("caravan_open_alerts", "gauge", "Alerts that are open.")
+        out.head(
+            "caravan_open_alerts", "gauge", "Alerts that are open; of boxes of one convoy one.")
         for type in AlertType.allCases {
             for severity in Severity.allCases {
                 out.line(

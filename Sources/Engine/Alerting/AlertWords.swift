@@ -1,6 +1,7 @@
 import Alerting
 import Forecast
 import Tracking
+import Wire
 
 /// What alerts say to people.
 extension Engine {
@@ -97,6 +98,94 @@ extension Engine {
             return isReported
                 ? "\(box) was reported: \(what)"
                 : "\(box) was seen at \(placeName(progress.lastPlace)); “\(what)” was not reported"
+        }
+    }
+}
+
+/// What parents of alerts say.
+extension Engine {
+    private func boxes(_ count: Int) -> String { count == 1 ? "1 box" : "\(count) boxes" }
+
+    private func sender(_ incident: Incident) -> String {
+        incident.post.isEmpty ? name(incident.place) : "post \(incident.post)"
+    }
+
+    func silentText(
+        _ facts: IncidentPolicies.SilenceFacts, _ incident: Incident, _ state: AlertState
+    ) -> String {
+        let who = sender(incident)
+        switch facts {
+        case .silent(let minutes, let usual):
+            let held =
+                incident.count == 0
+                ? "boxes are awaited there"
+                : "\(boxes(incident.count)) held back that are awaited there"
+            return
+                "nothing has come from \(who) for \(spoken(minutes)), and its longest pauses last "
+                + "\(spoken(usual)): \(held); look at its link, its power, its scanner"
+        case .catchingUp: return "\(who) reports again, and catches up"
+        case .back:
+            let silent = incident.backAt.minutes(since: incident.since)
+            let held =
+                incident.count == 0
+                ? "" : "; \(boxes(incident.count)) that were held back are looked at one by one"
+            return "\(who) reports again, after \(spoken(silent))\(held)"
+        case .revoked: return "\(who) is not enrolled any more"
+        case .forgotten:
+            return "nothing was heard of \(who) for a year, and it is no longer waited for"
+        }
+    }
+
+    func clockText(
+        _ facts: IncidentPolicies.ClockFacts, _ incident: Incident, _ state: AlertState
+    ) -> String {
+        let who = sender(incident)
+        switch facts {
+        case .wrong(let flaw):
+            let amount =
+                flaw.isWholeHours
+                ? "\(abs(flaw.minutes) / 60) h" : "\(abs(flaw.minutes)) min"
+            let seen =
+                flaw.minutes > 0
+                ? "its reports speak of times to come" : "its reports always come that much later"
+            let direction = flaw.minutes > 0 ? "ahead" : "behind"
+            let why =
+                flaw.isWholeHours
+                ? ": its time zone or its offset is wrong; set it right"
+                : ": set its clock"
+            let command =
+                flaw.isWholeHours && !incident.post.isEmpty
+                ? ", and correct what it said with caravan post correct \(incident.post) "
+                    + "--minutes \(-flaw.minutes) --from …" : ""
+            return "the times of \(who) are \(amount) \(direction), \(seen)\(why)\(command)"
+        case .unknown: return "the clock of \(who) is looked at"
+        case .right: return "the clock of \(who) is right again"
+        case .corrected: return "the times of \(who) are corrected from now on"
+        case .revoked: return "\(who) is not enrolled any more"
+        }
+    }
+
+    func closureText(
+        _ facts: IncidentPolicies.ClosureFacts, _ incident: Incident, _ closure: Closure?
+    ) -> String {
+        let place = name(incident.place)
+        switch facts {
+        case .shut:
+            let mode =
+                closure.map { $0.mode == .unknown ? "" : " to \($0.mode.code.lowercased())" } ?? ""
+            let zone = network.place(incident.place).map { network.places[$0].zone } ?? .utc
+            func local(_ at: Instant) -> String {
+                let text = TimeText.string(at, offsetMinutes: zone.offset(at: at))
+                return "\(text.prefix(10)) \(text.dropFirst(11).prefix(5))"
+            }
+            let until =
+                incident.until == .never ? "until further notice" : "until \(local(incident.until))"
+            return "\(place) is closed\(mode) from \(local(incident.since)) \(until): "
+                + "it delays \(boxes(incident.count))"
+        case .over:
+            return "\(place) is open again, by what was announced; \(boxes(incident.count)) waited"
+        case .takenBack: return "\(place): the closure was taken back"
+        case .forgotten: return "\(place): nothing was heard of its closure for long"
         }
     }
 }

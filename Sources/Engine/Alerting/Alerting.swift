@@ -30,6 +30,12 @@ extension Engine {
         }
         let isOpen = known.map { journey.publication.alerts[$0].phase != .pending } ?? false
         let finding = LatePolicy.find(facts, rules, isOpen: isOpen)
+        // What a post that is silent would tell is not known: silence alone proves nothing then.
+        if context.touch == nil, finding.begins, let next = outlook.expected.next, !isOpen,
+            context.now <= promised, let silent = silentPost(of: outlook.chain[next])
+        {
+            return holdBack(context.container, silent, &draft)
+        }
         let key = AlertKey(.late, outlook.chain.count - 1, of: outlook.chain)
         guard let at = known ?? begin(key, finding, since: outlook.seenFrom, &journey, moment)
         else {
@@ -151,11 +157,12 @@ extension Engine {
             probability: episode.type == .late ? Double(episode.probability) : nil,
             because: because, text: text, event: context.touch?.eventID)
         line.convoy = episode.convoy
+        line.incident = closureIncident(because, context.container, draft)
         line.isFlapping = episode.isFlapping && state == .raised
         besides(&line)
         line.silenced = alertBook.silence(of: line, at: context.now)
         openAlerts[line.alert] =
-            episode.phase == .closed ? nil : register.slots[context.container]
+            episode.phase == .closed ? nil : register.slots[context.container].map { .box($0) }
         draft.notices.append(.alert(line))
     }
 

@@ -32,6 +32,10 @@ extension Engine {
             journey.publication.overdueAt = silence.lookAt
             return
         }
+        if let silent = silentPost(of: outlook.chain[next]) {
+            journey.publication.overdueAt = context.now.advanced(minutes: Engine.heldMinutes)
+            return holdBack(context.container, silent, &draft)
+        }
         let type: AlertType =
             isHeldByCustoms(journey, outlook.chain[next])
             ? .customsHold : isStuck(journey, shipment, next, clock) ? .stuck : .overdue
@@ -204,7 +208,7 @@ extension Engine {
                 forecasting.intervals.learn(
                     silence: episode.place,
                     wasReal: arrived.minutes(since: episode.expected) >= level)
-            case .offRoute, .impossible, .seal: continue
+            case .offRoute, .impossible, .seal, .postSilent, .postClock, .closure: continue
             }
         }
         alertsDirty = true

@@ -5,6 +5,8 @@ import Tracking
 struct ClosureBook: Sendable {
     var closures: [String: StandingClosure] = [:]
     var windows: [ClosureWindow] = []
+    /// Of each window the closure that it is of.
+    var windowIDs: [String] = []
     /// By the symbol of their place their indices in `windows`.
     var windowsAt: [UInt32: [Int]] = [:]
     var dirtyClosures: Set<String> = []

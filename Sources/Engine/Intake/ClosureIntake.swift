@@ -1,3 +1,4 @@
+import Alerting
 import Forecast
 import Log
 import Tracking
@@ -27,6 +28,7 @@ extension Engine {
             closure: closure, reading: reading, received: draft.now, line: Array(bytes))
         closureBook.dirtyClosures.insert(closure.id)
         draft.closedPlaces.insert(place)
+        draft.incidents.append(IncidentKey(.closure, closure.id))
         forgetClosures(draft.now)
         for time in assumed {
             tellClock(
@@ -102,6 +104,7 @@ extension Engine {
 
     mutating func rebuildWindows() {
         closureBook.windows = []
+        closureBook.windowIDs = []
         closureBook.windowsAt = [:]
         // By what the closures themselves say of the time, so that a restart leads to the same.
         let over = closuresOver
@@ -111,6 +114,7 @@ extension Engine {
             else { continue }
             let place = closurePlace(closure)
             closureBook.windowsAt[place, default: []].append(closureBook.windows.count)
+            closureBook.windowIDs.append(id)
             closureBook.windows.append(
                 ClosureWindow(
                     place: place, mode: closure.mode, from: closure.from,

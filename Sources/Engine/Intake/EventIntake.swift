@@ -16,6 +16,7 @@ extension Engine {
         let slot = register.slot(of: event.container)
         if let refusal = exceedsLimit(event, named.identity, slot) { return refusal }
         let record = record(of: read, named, from: chunk.origin.post, at: draft.now)
+        let isFirst = !register.records[slot].history.knows(named.identity)
         let outcome = register.records[slot].history.fold(record)
         switch outcome {
         case .duplicate: return .duplicate
@@ -51,6 +52,7 @@ extension Engine {
                 if event.eventClass == .act { $0.newest = max($0.newest, event.time) }
             }
         }
+        noteReport(record, of: slot, isNew: isFirst, &draft)
         if draft.now.minutes(since: event.time) > rules.backlogMinutes { draft.history += 1 }
         if event.was != nil { move(read, index, line, chunk, &draft) }
         tellAssumptions(read, line.number, chunk, &reply, &draft)

@@ -25,24 +25,22 @@ extension Engine {
         _ chunk: FeedChunk, _ reply: inout SourceReply, _ draft: inout Draft
     ) -> Verdict {
         if let refusal = authorizeOperating(chunk) { return refusal }
-        guard let slot = openAlerts[seen.alert],
-            let (journey, at) = find(seen.alert, slot)
-        else { return noSuchAlert(seen.alert) }
-        let machine = AlertMachine(rules)
-        var episode = register.records[slot].journeys[journey].publication.alerts[at]
-        let place = register.symbols[episode.place]
-        if let scope = chunk.scope, !scope.contains(place) {
+        guard let found = openAlert(seen.alert) else { return noSuchAlert(seen.alert) }
+        var episode = found.episode
+        if let scope = chunk.scope, !scope.contains(found.place) {
             return .refused(
                 LineReject(
                     .forbidden, field: "acknowledge",
-                    detail: "post \(chunk.origin.post) is enrolled for other places than \(place)"))
+                    detail:
+                        "post \(chunk.origin.post) is enrolled for other places than \(found.place)"
+                ))
         }
         if let until = seen.until, until <= draft.now, episode.acknowledgement != seen.content,
             !chunk.isLogged
         {
             return .refused(LineReject(.time, field: "until", detail: "until has passed"))
         }
-        switch machine.acknowledge(&episode, seen) {
+        switch AlertMachine(rules).acknowledge(&episode, seen) {
         case .again: return .duplicate
         case .notOpen: return noSuchAlert(seen.alert)
         case .notSaid(let rev):
@@ -58,24 +56,44 @@ extension Engine {
                         + "\(episode.severity.code) now, rev \(rev)"))
         case .taken(let state):
             _ = draft.blob.append(.line, chunk.origin, bytes)
-            register.records[slot].journeys[journey].publication.alerts[at] = episode
-            register.dirtyRecords.insert(slot)
-            let by = chunk.origin.post
-            let context = ReviewContext(
-                record: register.records[slot], touch: nil, now: draft.now)
-            let text =
-                "\(context.container): \(by.isEmpty ? "somebody" : by) sees to it"
-                + (seen.note.map { ": \($0)" } ?? "")
-            say(
-                register.records[slot].journeys[journey], episode, state, text, nil, context,
-                &draft
-            ) {
-                $0.by = by.isEmpty ? nil : by
-                $0.note = seen.note
-                $0.until = seen.until
-            }
+            say(seen, state, episode, of: found.home, by: chunk.origin.post, &draft)
             tellKeys(seen.unknownKeys, .acknowledge, line.number, chunk, &reply, &draft)
             return .stored
+        }
+    }
+
+    /// That somebody sees to an alert, of a box or of another subject.
+    private mutating func say(
+        _ seen: AlertAcknowledgement, _ state: AlertState, _ episode: AlertEpisode,
+        of home: AlertHome, by: String, _ draft: inout Draft
+    ) {
+        func text(_ subject: String) -> String {
+            "\(subject): \(by.isEmpty ? "somebody" : by) sees to it"
+                + (seen.note.map { ": \($0)" } ?? "")
+        }
+        func complete(_ line: inout AlertEvent) {
+            line.by = by.isEmpty ? nil : by
+            line.note = seen.note
+            line.until = seen.until
+        }
+        switch home {
+        case .box(let slot, let journey, let at):
+            register.records[slot].journeys[journey].publication.alerts[at] = episode
+            register.dirtyRecords.insert(slot)
+            let context = ReviewContext(
+                record: register.records[slot], touch: nil, now: draft.now)
+            say(
+                register.records[slot].journeys[journey], episode, state,
+                text("\(context.container)"), nil, context, &draft, besides: complete)
+        case .incident(let key):
+            guard var incident = alertBook.incidents[key], !incident.episodes.isEmpty else {
+                return
+            }
+            incident.episodes[incident.episodes.count - 1] = episode
+            alertBook.incidents[key] = incident
+            alertsDirty = true
+            let subject = incident.post.isEmpty ? name(incident.place) : incident.post
+            say(incident, state, text(subject), &draft, besides: complete)
         }
     }
 
@@ -107,11 +125,7 @@ extension Engine {
 
     /// Whether an order says what is in force already, or what is over.
     func isKnown(_ seen: AlertAcknowledgement) -> Bool {
-        guard let slot = openAlerts[seen.alert], let (journey, at) = find(seen.alert, slot) else {
-            return true
-        }
-        return register.records[slot].journeys[journey].publication.alerts[at].acknowledgement
-            == seen.content
+        openAlert(seen.alert).map { $0.episode.acknowledgement == seen.content } ?? true
     }
 
     func isKnown(_ silence: AlertSilence) -> Bool {
@@ -121,17 +135,32 @@ extension Engine {
     }
 
     /// An open alert by its id.
-    private func find(_ id: String, _ slot: Int) -> (journey: Int, at: Int)? {
-        for journey in register.records[slot].journeys.indices {
-            let alerts = register.records[slot].journeys[journey].publication.alerts
-            for at in alerts.indices where alerts[at].rev > 0 && alerts[at].phase != .closed {
-                let name = identity(
-                    of: alerts[at], register.records[slot].journeys[journey],
-                    register.records[slot].number)
-                if name == id { return (journey, at) }
+    private func openAlert(
+        _ id: String
+    ) -> (home: AlertHome, episode: AlertEpisode, place: String)? {
+        switch openAlerts[id] {
+        case nil: return nil
+        case .incident(let key):
+            guard let incident = alertBook.incidents[key], incident.isOpen,
+                let episode = incident.episodes.last, incident.identity == id
+            else { return nil }
+            return (.incident(key), episode, incident.place)
+        case .box(let slot):
+            for journey in register.records[slot].journeys.indices {
+                let alerts = register.records[slot].journeys[journey].publication.alerts
+                for at in alerts.indices where alerts[at].rev > 0 && alerts[at].phase != .closed {
+                    let name = identity(
+                        of: alerts[at], register.records[slot].journeys[journey],
+                        register.records[slot].number)
+                    guard name == id else { continue }
+                    return (
+                        .box(slot, journey: journey, at: at), alerts[at],
+                        register.symbols[alerts[at].place]
+                    )
+                }
             }
+            return nil
         }
-        return nil
     }
 
     mutating func enact(
@@ -164,4 +193,16 @@ extension Engine {
         tellKeys(silence.unknownKeys, .silence, line.number, chunk, &reply, &draft)
         return .stored
     }
+}
+
+/// Where an open alert is to be looked for.
+enum OpenAlert: Sendable {
+    case box(Int)
+    case incident(IncidentKey)
+}
+
+/// Where it is.
+enum AlertHome: Sendable {
+    case box(Int, journey: Int, at: Int)
+    case incident(IncidentKey)
 }

@@ -26,6 +26,7 @@ public struct Checkpoint: Sendable {
     let intervals: IntervalCalibrator?
     /// nil where nothing of it has changed.
     let alertBook: (book: AlertBook, habits: ReportingHabits)?
+    let reporters: [Reporters.Habit]
     let texts: [String]
 
     /// Lines of plans and closures.
@@ -85,6 +86,10 @@ public struct Checkpoint: Sendable {
                 key: PoolCoding.key($0.key, texts),
                 state: PoolCoding.encode($0.key, $0.pool, $0.flow, texts))
         } + (scores ?? []) + (alerts ?? [])
+            + reporters.map {
+                PoolRow(
+                    key: ReporterCoding.key($0, texts), state: ReporterCoding.encode($0, texts))
+            }
     }
 
     /// What may leave memory once this checkpoint is durable.

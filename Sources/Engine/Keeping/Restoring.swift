@@ -1,3 +1,4 @@
+import Alerting
 import Forecast
 import Log
 import Tracking
@@ -47,6 +48,7 @@ extension Engine {
             pools: forecasting.pools.drainChanged(),
             intervals: forecasting.intervalsDirty ? intervals : nil,
             alertBook: alertsDirty ? (alertBook, forecasting.habits) : nil,
+            reporters: reporters.drainChanged(),
             texts: register.symbols.texts)
         register.dirtyRecords.removeAll()
         register.unsavedPlans = [:]
@@ -79,7 +81,7 @@ extension Engine {
         for journey in record.journeys {
             for alert in journey.publication.alerts
             where alert.rev > 0 && alert.phase != .closed {
-                openAlerts[identity(of: alert, journey, record.number)] = slot
+                openAlerts[identity(of: alert, journey, record.number)] = .box(slot)
             }
         }
         noteWait(slot, register.records[slot], dueAt: register.records[slot].dueAt, isNews: false)
@@ -133,13 +135,32 @@ extension Engine {
                 (alertBook, forecasting.habits) = (read.book, read.habits)
                 continue
             }
+            if ReporterCoding.isMeant(bytes) {
+                let slot = reporters.put(try ReporterCoding.decode(bytes, &register.symbols))
+                postsDue.schedule(slot, at: reporters.habits[slot]?.lookAt ?? .never)
+                continue
+            }
             let (key, pool, flow) = try PoolCoding.decode(bytes, &register.symbols)
             forecasting.pools.restore(key, pool, flow)
         }
+        restoreIncidents()
         register.resting = Set(snapshot.resting)
         register.restingShipments = Set(snapshot.restingShipments.map(Engine.hash))
         for bytes in snapshot.journeys { place(try RecordCoding.decode(bytes, &register.symbols)) }
         configDirty = snapshot.network == nil || snapshot.posts == nil
+    }
+
+    /// What follows from the book.
+    private mutating func restoreIncidents() {
+        for incident in alertBook.incidents.values where incident.isOpen {
+            openAlerts[incident.identity] = .incident(incident.key)
+            guard incident.key.type == .postSilent else { continue }
+            let subject = register.symbols.number(incident.key.subject)
+            let isPost = !incident.post.isEmpty
+            silentPosts[
+                Reporters.Key(post: isPost ? subject : 0, place: isPost ? 0 : subject)] =
+                incident.key
+        }
     }
 
     func parse(_ line: [UInt8]) -> FeedLine {
@@ -231,6 +252,10 @@ extension Engine {
         }
         out.blob(ScoreCoding.encode(forecasting.intervals, register.symbols.texts))
         out.blob(AlertBookCoding.encode(alertBook, forecasting.habits, register.symbols.texts))
+        let habits = reporters.habits.compactMap { $0 }.map {
+            ReporterCoding.encode($0, register.symbols.texts)
+        }
+        for row in habits.sorted(by: { $0.lexicographicallyPrecedes($1) }) { out.blob(row) }
         out.blob(networkBytes)
         out.blob(RulesCoding.encode(rules))
         out.blob(RosterCoding.encode(intake.roster.all, knowsUnowned: intake.knowsUnowned))

@@ -179,6 +179,14 @@ extension Engine {
             use(party.seenAt)
         }
         for habit in forecasting.habits.habits.keys { use(habit.place) }
+        for case let habit? in reporters.habits {
+            use(habit.key.post)
+            use(habit.key.place)
+            for milestone in habit.spoken.keys { use(milestone.place) }
+        }
+        for incident in alertBook.incidents.values {
+            for episode in incident.episodes { use(episode.place) }
+        }
         for place in forecasting.intervals.places.keys { use(place) }
         for place in forecasting.intervals.steps.keys { use(place) }
         let unused = register.looseSymbols.filter { !used[Int($0)] }

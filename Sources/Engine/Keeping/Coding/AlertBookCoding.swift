@@ -49,6 +49,9 @@ enum AlertBookCoding {
         for silence in book.silences.values.sorted(by: { $0.id < $1.id }) {
             out.message(3) { encode(silence, &$0) }
         }
+        for incident in book.incidents.values.sorted(by: { $0.key < $1.key }) {
+            out.message(4) { encode(incident, &$0) }
+        }
         return [mark, version] + out.bytes
     }
 
@@ -87,9 +90,13 @@ enum AlertBookCoding {
             case 3:
                 let silence = try silence(try reader.message(field))
                 book.silences[silence.id] = silence
+            case 4:
+                let incident = try incident(try reader.message(field), &symbols)
+                book.incidents[incident.key] = incident
             default: try reader.skip(field)
             }
         }
+        book.noteLooks()
         return (book, habits)
     }
 
@@ -157,5 +164,77 @@ enum AlertBookCoding {
             }
         }
         return (key, habit)
+    }
+}
+
+/// Incidents: their places stand beside their episodes.
+extension AlertBookCoding {
+    private static func encode(_ incident: Incident, _ out: inout TaggedEncoder) {
+        out.code(1, incident.key.type)
+        out.text(2, incident.key.subject)
+        out.text(3, incident.post)
+        out.text(4, incident.place)
+        for episode in incident.episodes {
+            out.message(5) { RecordCoding.encode(episode, 0, &$0) }
+        }
+        for child in incident.children.sorted() { out.fixed(6, child.packed) }
+        out.signed(7, incident.uncounted)
+        out.signed(8, incident.toldChildren)
+        out.instant(9, incident.since)
+        out.instant(10, incident.until, default: .never)
+        out.instant(11, incident.backAt)
+        out.instant(12, incident.quietAt)
+        out.instant(13, incident.lookAt, default: .never)
+        if let flaw = incident.flaw {
+            out.message(14) { out in
+                out.signed(1, flaw.minutes)
+                out.flag(2, flaw.isWholeHours)
+            }
+        }
+    }
+
+    private static func incident(
+        _ fields: TaggedReader, _ symbols: inout Symbols
+    ) throws(CodingFlaw) -> Incident {
+        var reader = fields
+        var incident = Incident(
+            IncidentKey(.closure, ""), post: "", place: "", since: .unset)
+        while let field = try reader.next() {
+            switch field.number {
+            case 1: incident.key.type = try reader.code(field)
+            case 2: incident.key.subject = try reader.text(field)
+            case 3: incident.post = try reader.text(field)
+            case 4: incident.place = try reader.text(field)
+            case 5:
+                incident.episodes.append(
+                    try RecordCoding.alert(try reader.message(field), [0]))
+            case 6: incident.children.insert(ContainerNumber(packed: try reader.fixed(field)))
+            case 7: incident.uncounted = Int(try reader.signed(field))
+            case 8: incident.toldChildren = Int(try reader.signed(field))
+            case 9: incident.since = try reader.instant(field)
+            case 10: incident.until = try reader.instant(field)
+            case 11: incident.backAt = try reader.instant(field)
+            case 12: incident.quietAt = try reader.instant(field)
+            case 13: incident.lookAt = try reader.instant(field)
+            case 14: incident.flaw = try flaw(try reader.message(field))
+            default: try reader.skip(field)
+            }
+        }
+        let place = symbols.number(incident.place)
+        for at in incident.episodes.indices { incident.episodes[at].place = place }
+        return incident
+    }
+
+    private static func flaw(_ fields: TaggedReader) throws(CodingFlaw) -> ClockTrail.Flaw {
+        var reader = fields
+        var flaw = ClockTrail.Flaw(minutes: 0, isWholeHours: false)
+        while let field = try reader.next() {
+            switch field.number {
+            case 1: flaw.minutes = Int(try reader.signed(field))
+            case 2: flaw.isWholeHours = try reader.flag(field)
+            default: try reader.skip(field)
+            }
+        }
+        return flaw
     }
 }

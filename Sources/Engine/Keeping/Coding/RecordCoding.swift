@@ -119,7 +119,7 @@ enum RecordCoding {
         if said.unknown != 0 { out.fixed(21, said.unknown) }
     }
 
-    private static func encode(
+    static func encode(
         _ alert: AlertEpisode, _ place: UInt64, _ out: inout TaggedEncoder
     ) {
         out.code(1, alert.type)
@@ -305,7 +305,7 @@ enum RecordCoding {
         return AwaitedInterval(milestone: milestone, interval)
     }
 
-    private static func alert(
+    static func alert(
         _ fields: TaggedReader, _ table: [UInt32]
     ) throws(CodingFlaw) -> AlertEpisode {
         var reader = fields
