@@ -75,6 +75,7 @@ let package = Package(
                 .embedInCode("0005_what_was_meant.sql"),
                 .embedInCode("0006_archives.sql"),
                 .embedInCode("0007_operators.sql"),
+                .embedInCode("0008_parties.sql"),
             ]),
         house(
             "Store", ["Tracking", "Engine", "Log", "Wire", "Schema", "Host", "CLibPQ", "CShims"]),

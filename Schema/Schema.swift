@@ -21,6 +21,7 @@ public enum Migrations {
         Migration(5, "what was meant", PackageResources._005_what_was_meant_sql),
         Migration(6, "archives", PackageResources._006_archives_sql),
         Migration(7, "operators", PackageResources._007_operators_sql),
+        Migration(8, "parties", PackageResources._008_parties_sql),
     ]
 
     /// The version that this program needs.

@@ -193,6 +193,18 @@ public struct Reporters: Sendable, Equatable {
         return changed.compactMap { habits[$0] }
     }
 
+    /// Who says most of a milestone.
+    public func voice(of milestone: ReportingKey) -> Int? {
+        var best: (slot: Int, count: Float, last: Instant)?
+        for (slot, habit) in habits.enumerated() {
+            guard let habit, let count = habit.spoken[milestone],
+                (count, habit.last) > (best?.count ?? 0, best?.last ?? .unset)
+            else { continue }
+            best = (slot, count, habit.last)
+        }
+        return best.flatMap { isVoice($0.slot, of: milestone) ? $0.slot : nil }
+    }
+
     /// Whether most of what is said of a milestone comes from one of them.
     public func isVoice(_ slot: Int, of milestone: ReportingKey) -> Bool {
         guard let own = habits[slot]?.spoken[milestone], own > 0 else { return false }

@@ -43,6 +43,8 @@ public struct Engine: Sendable {
     /// When each of them is to be looked at.
     var postsDue = DueHeap()
     var configDirty = true
+    /// Boxes of which reports are to be set right; no state, it follows from their records.
+    var correcting = Correcting()
 
     /// How good the forecasts have been.
     public var intervals: IntervalCalibrator { forecasting.intervals }
@@ -58,7 +60,9 @@ public struct Engine: Sendable {
 
     /// The earliest moment at which `step` has something to do without any line.
     public var nextDue: Instant {
-        mutating get { min(register.due.next, postsDue.next, alertBook.nextLook) }
+        mutating get {
+            min(register.due.next, postsDue.next, alertBook.nextLook, correcting.dueAt)
+        }
     }
 
     public var liveContainers: Int { register.slots.count }
@@ -70,6 +74,7 @@ public struct Engine: Sendable {
         var draft = Draft(now: now)
         // Intake and register: what is said, is it new, whose record is it?
         for change in changes { apply(change, &draft) }
+        correctSome(&draft)
         for chunk in chunks { decide(chunk, &draft) }
         let dueSlots = register.due.popDue(now).sorted {
             register.records[$0].number < register.records[$1].number

@@ -16,8 +16,10 @@ public enum Meaning: UInt8, Sendable, Comparable, CaseIterable {
     /// Silence is told where it is worth a person's attention, and an arrival where holding on to what was
     /// said would cost; operators speak of alerts.
     case attention = 5
+    /// Posts that fall silent, clocks that are wrong and closures are alerts of their own.
+    case incidents = 6
 
-    public static let current = Meaning.attention
+    public static let current = Meaning.incidents
 
     public static func < (a: Meaning, b: Meaning) -> Bool { a.rawValue < b.rawValue }
 }

@@ -122,6 +122,7 @@ public final class PostRegistry: Sendable {
                     zone: post.zone.flatMap(network.zone(named:)), sources: post.sources,
                     isRevoked: post.isRevoked)
                 known.mayOperate = post.mayOperate
+                known.corrections = post.corrections
                 return known
             }
         )

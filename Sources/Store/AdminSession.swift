@@ -27,7 +27,7 @@ actor AdminSession {
         self.fence = fence
     }
 
-    private func with<R>(
+    func with<R>(
         _ body: (borrowing Connection) throws(StoreFailure) -> R
     ) throws(StoreFailure) -> R {
         if connection == nil { connection = try Connection(options.conninfo, deadlineSeconds: 12) }
@@ -86,14 +86,17 @@ actor AdminSession {
                     revoked_at is not null, zone, array_to_string(sources, e'\\n'), operates
                     from post
                 """, [], "reading the posts")
+            let corrections = try AdminSession.corrections(connection)
             return (0..<answer.rows).map { row in
-                EnrolledPost(
+                var post = EnrolledPost(
                     name: answer.text(row, 0) ?? "",
                     places: (answer.text(row, 1) ?? "").split(separator: "\n").map(String.init),
                     tokenHash: answer.isNull(row, 2) ? nil : Array(answer.bytes(row, 2)),
                     isRevoked: answer.integer(row, 3) != 0, zone: answer.text(row, 4),
                     sources: (answer.text(row, 5) ?? "").split(separator: "\n").map(String.init),
                     mayOperate: answer.integer(row, 6) != 0)
+                post.corrections = corrections[post.name] ?? []
+                return post
             }
         }
     }
@@ -177,6 +180,7 @@ actor AdminSession {
                     operates
                 from post order by post
                 """, [], "reading the posts")
+            let corrections = try AdminSession.corrections(connection)
             return (0..<answer.rows).map { row in
                 func number(_ column: Int) -> Int64? {
                     answer.text(row, column).flatMap { Int64($0) }
@@ -184,7 +188,7 @@ actor AdminSession {
                 func list(_ column: Int) -> [String] {
                     (answer.text(row, column) ?? "").split(separator: "\n").map(String.init)
                 }
-                return PostOverview(
+                var post = PostOverview(
                     name: answer.text(row, 0) ?? "", places: list(1),
                     provesItselfByToken: answer.integer(row, 2) != 0,
                     isRevoked: answer.integer(row, 3) != 0, connections: Int(number(4) ?? 0),
@@ -192,6 +196,8 @@ actor AdminSession {
                     lastLine: number(7).map { Instant(microseconds: $0) },
                     clockAheadSeconds: number(8).map { Int($0) }, zone: answer.text(row, 9),
                     sources: list(10), mayOperate: answer.integer(row, 11) != 0)
+                post.corrections = corrections[post.name] ?? []
+                return post
             }
         }
     }

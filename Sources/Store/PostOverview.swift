@@ -18,4 +18,6 @@ public struct PostOverview: Sendable {
     public var sources: [String]
     /// It may acknowledge and silence alerts.
     public var mayOperate: Bool
+    /// By what its times are to be corrected.
+    public var corrections: [ClockCorrection] = []
 }

@@ -37,6 +37,18 @@ extension PostgresLog {
         try await keeper.revoke(name)
     }
 
+    /// Corrects what a post stated by whole hours; false where there is no such post.
+    public func correct(
+        _ post: String, _ correction: ClockCorrection
+    ) async throws(StoreFailure) -> Bool {
+        try await keeper.correct(post, correction)
+    }
+
+    /// Takes a correction back, or all of a post; how many there were.
+    public func uncorrect(_ post: String, from: Instant?) async throws(StoreFailure) -> Int {
+        try await keeper.uncorrect(post, from: from)
+    }
+
     public func roster() async throws(StoreFailure) -> [PostOverview] { try await keeper.roster() }
 
     /// Refused lines, newest first.

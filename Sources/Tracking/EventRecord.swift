@@ -14,6 +14,8 @@ public struct EventRecord: Sendable, Equatable {
     public var mode: TransportMode
     public var retracted: Bool
     public var flags: EventFlags
+    /// What was added to the time that its post stated, because its clock was wrong.
+    public var correctedMinutes: Int16 = 0
     /// Hashes of the seals that were seen, and of the wagon, truck or vessel: enough to tell a change;
     /// 0: none was stated.
     public var seals: UInt32 = 0
@@ -44,6 +46,24 @@ public struct EventRecord: Sendable, Equatable {
     /// True where it says something about where the container is.
     @inlinable public var isEvidence: Bool {
         !retracted && eventClass == .act && !flags.contains(.setAside)
+    }
+
+    /// Sets its time by what its post's times are to be corrected by; false where it was so already.
+    public mutating func align(_ minutes: (_ post: UInt32, _ stated: Instant) -> Int) -> Bool {
+        guard post != 0, eventClass == .act, time != .unset else { return false }
+        let stated = time.advanced(minutes: -Double(correctedMinutes))
+        let wanted = Int16(clamping: minutes(post, stated))
+        guard wanted != correctedMinutes else { return false }
+        time = stated.advanced(minutes: Double(wanted))
+        delaySeconds = Int32(
+            clamping: Int(delaySeconds) + (Int(correctedMinutes) - Int(wanted)) * 60)
+        correctedMinutes = wanted
+        if wanted == 0 {
+            flags.remove(.clockCorrected)
+        } else {
+            flags.insert(.clockCorrected)
+        }
+        return true
     }
 
     /// Whether both say the same of what happened, whoever says it.
@@ -174,6 +194,22 @@ public struct EventHistory: Sendable, Equatable {
     /// Whether any version of an event is known, be it its retraction.
     public func knows(_ identity: Identity) -> Bool {
         events.contains { $0.identity == identity }
+    }
+
+    /// Moves what a post stated by what its times are to be corrected by, or back; `minutes`: of its post,
+    /// and the time as it was stated. True where that changed anything.
+    public mutating func align(
+        _ minutes: (_ post: UInt32, _ stated: Instant) -> Int
+    ) -> Bool {
+        var moved: [EventRecord] = []
+        events.removeAll { event in
+            var wanted = event
+            guard wanted.align(minutes) else { return false }
+            moved.append(wanted)
+            return true
+        }
+        for event in moved { insert(event) }
+        return !moved.isEmpty
     }
 
     private mutating func insert(_ record: EventRecord) {

@@ -52,6 +52,8 @@ public struct EventFlags: OptionSet, Hashable, Sendable {
     public static let shared = EventFlags(rawValue: 1 << 8)
     /// A version of another of those took its place, or all of them were retracted.
     public static let setAside = EventFlags(rawValue: 1 << 9)
+    /// Its post's clock was wrong by whole hours, and its time was set right.
+    public static let clockCorrected = EventFlags(rawValue: 1 << 10)
 
     /// When it happened is not known well enough to learn a duration from it.
     public var isVague: Bool { !isDisjoint(with: [.zoneUnknown, .dateOnly]) }
@@ -65,7 +67,7 @@ public struct EventFlags: OptionSet, Hashable, Sendable {
             (.missingHour, "hour-missing"),
             (.placeUnknown, LineNote.Code.placeUnknown.rawValue),
             (.placeNear, LineNote.Code.placeNear.rawValue),
-            (.keyUnknown, LineNote.Code.keyUnknown.rawValue),
+            (.keyUnknown, LineNote.Code.keyUnknown.rawValue), (.clockCorrected, "clock-corrected"),
         ]
         return named.filter { contains($0.0) }.map(\.1)
     }

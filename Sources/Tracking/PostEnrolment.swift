@@ -10,7 +10,7 @@ public struct PostEnrolment: Sendable, Equatable {
     public var isRevoked: Bool
     /// It may acknowledge and silence alerts.
     public var mayOperate = false
-    /// By what its times are to be corrected.
+    /// By what its times are to be corrected, in the order of their beginnings.
     public var corrections: [ClockCorrection] = []
 
     public init(
@@ -22,6 +22,15 @@ public struct PostEnrolment: Sendable, Equatable {
         self.zone = zone
         self.sources = sources
         self.isRevoked = isRevoked
+    }
+}
+
+extension PostEnrolment {
+    /// What is to be added to a time that it stated; of several that concern it the latest.
+    public func correction(of stated: Instant) -> Int {
+        corrections.last { correction in
+            correction.from <= stated && (correction.until.map { stated < $0 } ?? true)
+        }?.minutes ?? 0
     }
 }
 
@@ -52,11 +61,20 @@ public struct Roster: Sendable, Equatable {
 
     public var isEmpty: Bool { posts.isEmpty }
 
+    /// Some post's times are set right.
+    public private(set) var hasCorrections = false
+
+    /// What is to be added to a time that a post stated.
+    public func correction(_ post: String, of stated: Instant) -> Int {
+        hasCorrections ? posts[post]?.correction(of: stated) ?? 0 : 0
+    }
+
     /// In the order of their names.
     public var all: [PostEnrolment] { posts.values.sorted { $0.name < $1.name } }
 
     public mutating func put(_ post: PostEnrolment) {
         posts[post.name] = post
+        hasCorrections = posts.values.contains { !$0.corrections.isEmpty }
         names = []
         for post in posts.values where !post.isRevoked {
             names.insert(Roster.key(post.name))

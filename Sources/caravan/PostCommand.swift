@@ -21,9 +21,12 @@ struct PostCommand: AsyncParsableCommand {
               caravan post enrol DEDUI-RAIL --place DEDUI --certificate
               caravan post enrol TOWER-1 --place '*' --operate
               caravan post token KZHOR-GATE2
+              caravan post correct KZHOR-GATE2 --minutes -60 --from 2026-11-01T00:00:00+05:00
               caravan post list
             """,
-        subcommands: [Enrol.self, List.self, Revoke.self, Token.self])
+        subcommands: [
+            Enrol.self, List.self, Revoke.self, Token.self, PostCorrectCommand.self,
+        ])
 
     static func store(_ options: DatabaseOptions) async throws -> PostgresLog {
         PostgresLog(StoreOptions(conninfo: try await options.conninfo(), clock: wallNow))
@@ -173,7 +176,9 @@ struct PostCommand: AsyncParsableCommand {
             if Terminal.isTerminal {
                 let seen = post.lastLine.map { TimeText.string($0) } ?? "never"
                 let ahead = post.clockAheadSeconds ?? 0
-                let clock = ahead > 60 ? ", clock \(ahead) s ahead" : ""
+                let clock =
+                    (ahead > 60 ? ", clock \(ahead) s ahead" : "")
+                    + (post.corrections.isEmpty ? "" : ", times corrected")
                 print(
                     Printable.text(
                         "\(post.name)  \(state) by \(proof), places "
@@ -190,6 +195,13 @@ struct PostCommand: AsyncParsableCommand {
             out.field("zone", post.zone)
             if !post.sources.isEmpty { out.list("sources", post.sources) }
             if post.mayOperate { out.field("operates", true) }
+            if !post.corrections.isEmpty {
+                out.objects("corrections", post.corrections) { correction, out in
+                    out.field("minutes", correction.minutes)
+                    out.field("from", correction.from)
+                    out.field("until", correction.until)
+                }
+            }
             out.field("proof", proof)
             out.field("state", state)
             out.field("connections", post.connections)

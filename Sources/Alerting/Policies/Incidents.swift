@@ -70,6 +70,7 @@ public enum IncidentPolicies {
         case right
         case corrected
         case revoked
+        case forgotten
     }
 
     public static func clock(_ facts: ClockFacts, isFlapping: Bool) -> Finding {
@@ -81,7 +82,7 @@ public enum IncidentPolicies {
         case .right:
             return isFlapping ? .ceases(Condition(severity: nil)) : .over(.cleared, nil)
         case .corrected: return .over(.cleared, nil)
-        case .revoked: return .over(.withdrawn, nil)
+        case .revoked, .forgotten: return .over(.withdrawn, nil)
         }
     }
 }

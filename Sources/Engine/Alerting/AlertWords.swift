@@ -162,6 +162,8 @@ extension Engine {
         case .right: return "the clock of \(who) is right again"
         case .corrected: return "the times of \(who) are corrected from now on"
         case .revoked: return "\(who) is not enrolled any more"
+        case .forgotten:
+            return "nothing was heard of \(who) for a year: its clock is not judged any more"
         }
     }
 

@@ -32,7 +32,7 @@ extension Engine {
         let finding = LatePolicy.find(facts, rules, isOpen: isOpen)
         // What a post that is silent would tell is not known: silence alone proves nothing then.
         if context.touch == nil, finding.begins, let next = outlook.expected.next, !isOpen,
-            context.now <= promised, let silent = silentPost(of: outlook.chain[next])
+            let silent = silentPost(of: outlook.chain[next])
         {
             return holdBack(context.container, silent, &draft)
         }
@@ -157,7 +157,9 @@ extension Engine {
             probability: episode.type == .late ? Double(episode.probability) : nil,
             because: because, text: text, event: context.touch?.eventID)
         line.convoy = episode.convoy
-        line.incident = closureIncident(because, context.container, draft)
+        if episode.type == .late, state == .raised || state == .updated {
+            line.incident = closureIncident(because, context.container, draft)
+        }
         line.isFlapping = episode.isFlapping && state == .raised
         besides(&line)
         line.silenced = alertBook.silence(of: line, at: context.now)

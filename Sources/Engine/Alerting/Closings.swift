@@ -36,7 +36,8 @@ extension Engine {
     /// The closure that a box is late by, as its alert names it.
     func closureIncident(_ causes: [Cause], _ container: ContainerNumber, _ draft: Draft) -> String?
     {
-        guard causes.first?.kind == .closure else { return nil }
+        // What was late by its way when it was first looked at has no cause of its own.
+        guard causes.first.map({ $0.kind == .closure }) ?? true else { return nil }
         let own = draft.delayed.filter { $0.value.contains(container) }.keys.sorted()
         return own.first.map { id in
             let key = IncidentKey(.closure, id)

@@ -268,6 +268,18 @@ extension Engine {
         }.values.min()
     }
 
+    /// The post that should have reported a milestone has paused for long itself: until then it is waited
+    /// for whether it reports at all, before its silence about one box is told.
+    func doubtedUntil(_ milestone: Milestone, _ now: Instant) -> Instant? {
+        let key = ReportingKey(place: milestone.place, code: milestone.code)
+        guard let slot = reporters.voice(of: key), let habit = reporters.habits[slot],
+            let usual = habit.usualMinutes, now.minutes(since: habit.last) >= usual
+        else { return nil }
+        return habit.last.advanced(minutes: usual + min(usual, Engine.doubtMinutes))
+    }
+
+    private static let doubtMinutes = 120.0
+
     /// Counts a box among those whose alerts wait until a post reports again.
     mutating func holdBack(_ box: ContainerNumber, _ key: IncidentKey, _ draft: inout Draft) {
         guard alertBook.incidents[key]?.children.contains(box) == false else { return }
@@ -311,17 +323,32 @@ extension Engine {
         guard var incident = alertBook.incidents[key] else { return }
         let isOut = intake.roster[incident.post]?.isRevoked == true
         let corrected = !incident.post.isEmpty && isCorrected(incident.post, draft.now)
+        let last = reporters.habit(reporter(of: incident))?.last ?? .unset
+        let isGone = draft.now.minutes(since: last) >= IncidentPolicies.giveUpMinutes
         let facts: IncidentPolicies.ClockFacts =
             isOut
             ? .revoked
-            : incident.isOpen && corrected && incident.flaw?.isWholeHours == true
-                ? .corrected : incident.flaw.map { .wrong($0) } ?? .right
+            : incident.isOpen && isGone
+                ? .forgotten
+                : incident.isOpen && corrected && incident.flaw?.isWholeHours == true
+                    ? .corrected : incident.flaw.map { .wrong($0) } ?? .right
         let isFlapping = incident.isOpen && incident.episodes.last?.isFlapping == true
         let finding = IncidentPolicies.clock(facts, isFlapping: isFlapping)
         let told = incident
         look(&incident, finding, &draft) { engine, state in engine.clockText(facts, told, state) }
-        incident.lookAt = incident.isOpen ? incident.episodes.last?.confirmAt ?? .never : .never
+        incident.lookAt =
+            incident.isOpen
+            ? min(
+                incident.episodes.last?.confirmAt ?? .never,
+                last.advanced(minutes: IncidentPolicies.giveUpMinutes)) : .never
         alertBook.incidents[key] = incident
+    }
+
+    /// Whose habits an incident about a post, or about a place that nobody in particular reports of, is told by.
+    private func reporter(of incident: Incident) -> Reporters.Key {
+        let subject = register.symbols.known(incident.key.subject) ?? 0
+        return Reporters.Key(
+            post: incident.post.isEmpty ? 0 : subject, place: incident.post.isEmpty ? subject : 0)
     }
 
     private func isCorrected(_ post: String, _ now: Instant) -> Bool {

@@ -36,6 +36,10 @@ extension Engine {
             journey.publication.overdueAt = context.now.advanced(minutes: Engine.heldMinutes)
             return holdBack(context.container, silent, &draft)
         }
+        if let wait = doubtedUntil(outlook.chain[next], context.now), wait > context.now {
+            journey.publication.overdueAt = wait
+            return
+        }
         let type: AlertType =
             isHeldByCustoms(journey, outlook.chain[next])
             ? .customsHold : isStuck(journey, shipment, next, clock) ? .stuck : .overdue

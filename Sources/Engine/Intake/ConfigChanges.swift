@@ -27,7 +27,7 @@ extension Engine {
             guard !changed.isEmpty else { return }
             let bytes = RosterCoding.encode(changed)
             bytes.withUnsafeBufferPointer { _ = draft.blob.append(.posts, Origin(), $0) }
-            install(changed)
+            install(changed, &draft)
         }
     }
 
@@ -52,8 +52,15 @@ extension Engine {
         configDirty = true
     }
 
-    mutating func install(_ posts: [PostEnrolment]) {
-        for post in posts { intake.roster.put(post) }
+    private mutating func install(_ posts: [PostEnrolment], _ draft: inout Draft) {
+        var corrected: Set<UInt32> = []
+        for post in posts {
+            if intake.roster[post.name]?.corrections ?? [] != post.corrections {
+                corrected.insert(register.symbols.number(post.name))
+            }
+            intake.roster.put(post)
+        }
         configDirty = true
+        beginCorrecting(corrected, &draft)
     }
 }

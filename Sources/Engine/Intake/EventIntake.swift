@@ -76,6 +76,10 @@ extension Engine {
         if event.time != .unset {
             record.delaySeconds = Int32(clamping: Int(now.minutes(since: event.time) * 60))
         }
+        if intake.roster.hasCorrections {
+            let roster = intake.roster
+            _ = record.align { _, stated in roster.correction(post, of: stated) }
+        }
         if named.isShared {
             record.flags.insert(.shared)
             if named.isWhole { record.place = 0 }

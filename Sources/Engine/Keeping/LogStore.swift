@@ -166,6 +166,8 @@ public struct EnrolledPost: Sendable, Equatable {
     public var sources: [String]
     /// It may acknowledge and silence alerts.
     public var mayOperate: Bool
+    /// By what its times are to be corrected.
+    public var corrections: [ClockCorrection] = []
 
     public init(
         name: String, places: [String], tokenHash: [UInt8]?, isRevoked: Bool, zone: String? = nil,

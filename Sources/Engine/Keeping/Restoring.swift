@@ -64,6 +64,8 @@ extension Engine {
     mutating func place(_ decoded: ContainerRecord) {
         var record = decoded
         let slot = register.slot(of: record.number)
+        // Whatever is under way is set right in its turn; what rested, when it is looked at again.
+        if isMisaligned(record) { correcting.insert(record.number) }
         var folded = fold(record)
         for index in folded.indices {
             let same = record.journeys.first {

@@ -62,6 +62,7 @@ enum RecordCoding {
                 if event.vehicle != 0 { out.unsigned(14, event.vehicle) }
                 if event.post != 0 { out.unsigned(15, symbol(event.post)) }
                 if event.delaySeconds != 0 { out.signed(16, event.delaySeconds) }
+                if event.correctedMinutes != 0 { out.signed(17, event.correctedMinutes) }
             }
         }
         for version in record.history.superseded {
@@ -228,6 +229,7 @@ enum RecordCoding {
             case 14: event.vehicle = try reader.clamped(field)
             case 15: event.post = try symbol(try reader.unsigned(field), table)
             case 16: event.delaySeconds = Int32(clamping: try reader.signed(field))
+            case 17: event.correctedMinutes = Int16(clamping: try reader.signed(field))
             default: try reader.skip(field)
             }
         }

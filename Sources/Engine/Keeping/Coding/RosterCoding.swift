@@ -17,6 +17,13 @@ enum RosterCoding {
                 for source in post.sources { out.text(4, source) }
                 out.flag(5, post.isRevoked)
                 out.flag(6, post.mayOperate)
+                for correction in post.corrections {
+                    out.message(7) { out in
+                        out.signed(1, correction.minutes)
+                        out.instant(2, correction.from)
+                        if let until = correction.until { out.instant(3, until) }
+                    }
+                }
             }
         }
         return [version] + out.bytes
@@ -49,6 +56,22 @@ enum RosterCoding {
         return (posts, knowsUnowned)
     }
 
+    private static func correction(
+        _ fields: TaggedReader
+    ) throws(CodingFlaw) -> ClockCorrection {
+        var reader = fields
+        var correction = ClockCorrection(minutes: 0, from: .unset, until: nil)
+        while let field = try reader.next() {
+            switch field.number {
+            case 1: correction.minutes = Int(try reader.signed(field))
+            case 2: correction.from = try reader.instant(field)
+            case 3: correction.until = try reader.instant(field)
+            default: try reader.skip(field)
+            }
+        }
+        return correction
+    }
+
     private static func post(_ fields: TaggedReader) throws(CodingFlaw) -> PostEnrolment {
         var reader = fields
         var post = PostEnrolment(name: "")
@@ -60,6 +83,7 @@ enum RosterCoding {
             case 4: post.sources.append(try reader.text(field))
             case 5: post.isRevoked = try reader.flag(field)
             case 6: post.mayOperate = try reader.flag(field)
+            case 7: post.corrections.append(try correction(try reader.message(field)))
             default: try reader.skip(field)
             }
         }
