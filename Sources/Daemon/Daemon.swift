@@ -14,7 +14,7 @@ import Tracking
 import UnixSignals
 import Wire
 
-extension PostgresLog: TailSource, PostSource, QuarantineSource {}
+extension PostgresLog: TailSource, PostSource, ConsumerSource, QuarantineSource {}
 
 /// Listeners, log, engine and writer, and their life.
 public struct Daemon: Service {
@@ -61,6 +61,7 @@ public struct Daemon: Service {
             hub: TailHub(capacity: plan.ringLines), status: DaemonStatus(clock: wall),
             figures: Figures(),
             book: PostRegistry(source: store, network: plan.network.network, clock: wall),
+            consumers: ConsumerRegistry(source: store, network: plan.network.network),
             listeners: Listeners(
                 group: group, logger: logger, tls: tls, inherited: inherited), wall: wall)
         try await open(house)
@@ -137,22 +138,27 @@ public struct Daemon: Service {
         let status: DaemonStatus
         let figures: Figures
         let book: PostRegistry
+        let consumers: ConsumerRegistry
         let listeners: Listeners
         let wall: @Sendable () -> Instant
     }
 
+    /// Whether an address takes whoever does not say who they are.
+    private static func letsIn(_ anonymous: String, _ address: ListenAddress) -> Bool {
+        anonymous == "everywhere" || anonymous == "local" && address.isLocal
+    }
+
     private func open(_ house: Services) async throws {
         let inForce = inForce
-        let anonymous = plan.anonymous
+        let (anonymous, readers) = (plan.anonymous, plan.anonymousTails)
         try await house.listeners.feed(
             plan.feeds, options: plan.feed, inbox: house.inbox, status: house.status,
             book: house.book
-        ) { address in
-            anonymous == "everywhere" || anonymous == "local" && address.isLocal
-        }
+        ) { address in Daemon.letsIn(anonymous, address) }
         for address in plan.tails {
             try await house.listeners.tail(
                 address, options: plan.tail, hub: house.hub, source: house.store,
+                consumers: house.consumers, allowsAnonymous: Daemon.letsIn(readers, address),
                 network: { inForce.current.network.network }, clock: house.wall)
         }
     }

@@ -29,6 +29,7 @@ public struct DaemonPlan: Sendable {
     let network: LoadedNetwork
     let tls: TLSFiles?
     let anonymous: String
+    let anonymousTails: String
     public let runFolder: String
     /// Empty: the run folder.
     public let stateFolder: String
@@ -63,6 +64,7 @@ public struct DaemonPlan: Sendable {
         feed = DaemonPlan.feed(settings)
         tail = DaemonPlan.tail(settings)
         anonymous = settings.text("feed.anonymous")
+        anonymousTails = settings.text("tail.anonymous")
         leaseSeconds = settings.number("writer.lease-seconds")
         runFolder = folder
         stateFolder = settings.text("state.folder")

@@ -20,6 +20,7 @@ extension Daemon {
             tasks.addTask {
                 while !Task.isCancelled {
                     await house.book.refresh()
+                    await house.consumers.refresh()
                     await house.book.reportHealth()
                     try? await Task.sleep(for: .seconds(5))
                 }
@@ -108,6 +109,7 @@ extension Daemon {
             if let tls, let files = fresh.tls { try tls.reload(files) }
             level.level = fresh.logLevel
             house.book.use(fresh.network.network)
+            house.consumers.use(fresh.network.network)
             let rest = inForce.replace(by: fresh)
             house.inbox.poke()
             for setting in rest {
@@ -129,6 +131,7 @@ extension Daemon {
                 metadata: ["cause": "\(error)"])
         }
         await house.book.refresh()
+        await house.consumers.refresh()
     }
 
     /// The figures as they stand.

@@ -133,6 +133,7 @@ public final class Listeners: Sendable {
     /// Opens the tail at `address`.
     public func tail(
         _ address: ListenAddress, options: TailOptions, hub: TailHub, source: any TailSource,
+        consumers: ConsumerRegistry, allowsAnonymous: Bool,
         network: @escaping @Sendable () -> Network = { Network() },
         clock: @escaping @Sendable () -> Instant
     ) async throws {
@@ -163,7 +164,9 @@ public final class Listeners: Sendable {
                 return nil
             }
             return TailHandler(
-                options: options, hub: hub, source: source, network: network, clock: clock)
+                options: options, hub: hub, source: source,
+                access: TailAccess(registry: consumers, allowsAnonymous: allowsAnonymous),
+                network: network, clock: clock)
         }
     }
 

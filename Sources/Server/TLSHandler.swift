@@ -44,6 +44,8 @@ public final class TLSContextHolder: Sendable {
 struct TLSEstablished: Sendable {
     /// The post that the client's certificate names; nil where it shows none that does.
     let post: String?
+    /// The same of a consumer.
+    var consumer: String?
     let isMutual: Bool
 }
 
@@ -64,6 +66,7 @@ final class TLSHandler: ChannelDuplexHandler {
         var isEstablished: Bool { session.isEstablished }
         var isFinished: Bool { session.isFinished }
         var peerPost: String? { session.peerPost }
+        var peerConsumer: String? { session.peerConsumer }
 
         func receive(_ buffer: ByteBuffer) throws(TLSFailure) -> [UInt8] {
             do {
@@ -197,7 +200,8 @@ final class TLSHandler: ChannelDuplexHandler {
         isOpen = true
         timer?.cancel()
         context.fireUserInboundEventTriggered(
-            TLSEstablished(post: box.peerPost, isMutual: keeper.isMutual))
+            TLSEstablished(
+                post: box.peerPost, consumer: box.peerConsumer, isMutual: keeper.isMutual))
         context.fireChannelActive()
         handOn(progress.plain, context)
         decrypt(context)

@@ -8,9 +8,11 @@ public protocol TailSource: Sendable {
     func output(after seq: Int, limit: Int) async throws(StoreFailure) -> [OutputLine]
     func outputRange() async throws(StoreFailure) -> (first: Int, last: Int)
     /// How far a named consumer has confirmed, nil: never; and how many other names there are.
-    func consumer(_ name: String) async throws(StoreFailure) -> (seq: Int?, others: Int)
+    func consumer(_ cursor: CursorName) async throws(StoreFailure) -> (seq: Int?, others: Int)
     /// Writes that down; false where there are `names` others already.
-    func confirm(_ name: String, _ seq: Int, names: Int) async throws(StoreFailure) -> Bool
+    func confirm(_ cursor: CursorName, _ seq: Int, names: Int) async throws(StoreFailure) -> Bool
+    /// The last output number before an instant.
+    func seq(before instant: Instant) async throws(StoreFailure) -> Int
 }
 
 /// Bounds of a tail connection; each is a setting.
@@ -39,11 +41,15 @@ final class TailHandler: ChannelDuplexHandler {
     private let options: TailOptions
     private let hub: TailHub
     private let source: any TailSource
+    private let access: TailAccess
     private let network: @Sendable () -> Network
     private let clock: @Sendable () -> Instant
     private var context: ChannelHandlerContext?
     private var framer = LineFramer(maxLine: 65_536)
     private var request: TailRequest?
+    private var certificate: TLSEstablished?
+    /// Who reads, and what; nil: that is not known yet.
+    private var permit: TailPermit?
     private var cursor = 0
     /// The last number that the consumer has confirmed, and that the store knows of.
     private var confirmed = 0
@@ -60,11 +66,12 @@ final class TailHandler: ChannelDuplexHandler {
     private var loop: TailLoop?
 
     init(
-        options: TailOptions, hub: TailHub, source: any TailSource,
+        options: TailOptions, hub: TailHub, source: any TailSource, access: TailAccess,
         network: @escaping @Sendable () -> Network,
         clock: @escaping @Sendable () -> Instant
     ) {
         self.network = network
+        self.access = access
         self.options = options
         self.hub = hub
         self.source = source
@@ -86,7 +93,7 @@ final class TailHandler: ChannelDuplexHandler {
 
     func channelInactive(context: ChannelHandlerContext) {
         isClosed = true
-        if let name = request?.name, confirmed > written {
+        if let name = cursorName, confirmed > written {
             // What it confirmed with its last breath counts as well.
             let (source, seq, names) = (source, confirmed, options.maxNames)
             Task { _ = try? await source.confirm(name, seq, names: names) }
@@ -135,12 +142,13 @@ final class TailHandler: ChannelDuplexHandler {
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         // A consumer that has nothing more to say still reads.
         if let event = event as? ChannelEvent, event == .inputClosed { return }
+        if let event = event as? TLSEstablished { certificate = event }
         context.fireUserInboundEventTriggered(event)
     }
 
     private func receive(_ line: [UInt8]) {
         if request == nil { return accept(line) }
-        guard let name = request?.name, let object = FlatObject(line),
+        guard let name = cursorName, let object = FlatObject(line),
             let seq = object.integer("ack"), seq >= 0, seq <= hub.last
         else { return }
         confirmed = max(confirmed, seq)
@@ -148,7 +156,7 @@ final class TailHandler: ChannelDuplexHandler {
     }
 
     /// Writes down how far the consumer has come: one at a time, the latest counts.
-    private func confirm(_ name: String) {
+    private func confirm(_ name: CursorName) {
         guard let context, !isClosed, confirmed > written else { return }
         isConfirming = true
         let (source, seq, eventLoop) = (source, confirmed, context.eventLoop)
@@ -165,6 +173,12 @@ final class TailHandler: ChannelDuplexHandler {
                 handler.confirm(name)
             }
         }
+    }
+
+    /// Where its place is kept; nil: it is nobody's that has a name.
+    private var cursorName: CursorName? {
+        guard let name = request?.name, let permit else { return nil }
+        return CursorName(consumer: permit.consumer, name: name)
     }
 
     private func refuseName() {
@@ -185,10 +199,59 @@ final class TailHandler: ChannelDuplexHandler {
         do { request = try TailRequest.parse(line, network: network()) } catch {
             return refuse(error.detail, .protocol)
         }
+        admit(context)
+    }
+
+    /// Finds out who asks, and what they may read.
+    private func admit(_ context: ChannelHandlerContext) {
+        let shown = certificate?.consumer
+        guard let name = shown ?? request?.consumer else {
+            guard access.allowsAnonymous else {
+                return refuse(
+                    "say who you are, {\"tail\":\"caravan/1\",\"consumer\":…,\"token\":…}, or show "
+                        + "a certificate; see caravan consumer enrol, and tail.anonymous",
+                    .unauthorised)
+            }
+            return enter(TailPermit())
+        }
+        if let stated = request?.consumer, stated != name {
+            return refuse(
+                "the certificate is that of consumer \(name), not of \(stated)", .unauthorised)
+        }
+        let (bound, eventLoop, token) = (bound(context), context.eventLoop, request?.token)
+        let registry = access.registry
+        Task {
+            let verdict = await registry.admit(name, token: token, certified: shown != nil)
+            eventLoop.execute {
+                switch verdict {
+                case .granted(let permit): bound.value.enter(permit)
+                case .refused(let prose): bound.value.refuse(prose, .unauthorised)
+                }
+            }
+        }
+    }
+
+    private func enter(_ permit: TailPermit) {
+        guard let context, !isClosed, let request else { return }
+        if let (key, allowed) = permit.rights.contradicts(request.filter) {
+            return refuse(
+                "consumer \(permit.consumer) may not read such \(key); it may read "
+                    + allowed.prefix(20).joined(separator: ", "), .unauthorised)
+        }
+        self.permit = permit
         let loop = hub.loop(for: context.eventLoop)
         loop.add(self)
         self.loop = loop
         pump()
+    }
+
+    /// What has become of its rights since: one that is revoked is cut, others go by what is so now.
+    private func renew() {
+        guard let permit, let standing = access.registry.standing(permit) else { return }
+        switch standing {
+        case .granted(let renewed): self.permit = renewed
+        case .refused(let prose): refuse(prose, .unauthorised)
+        }
     }
 
     /// Finds out where to begin, once the log is known.
@@ -199,7 +262,7 @@ final class TailHandler: ChannelDuplexHandler {
         let source = source
         let eventLoop = context.eventLoop
         let last = hub.last
-        let names = options.maxNames
+        let (names, cursor) = (options.maxNames, cursorName)
         Task {
             var after = last
             var first = last + 1
@@ -207,8 +270,8 @@ final class TailHandler: ChannelDuplexHandler {
                 let range = try await source.outputRange()
                 first = range.first
                 var confirmed: Int?
-                if let name = request.name {
-                    let consumer = try await source.consumer(name)
+                if let cursor {
+                    let consumer = try await source.consumer(cursor)
                     confirmed = consumer.seq
                     guard confirmed != nil || consumer.others < names else {
                         return eventLoop.execute { bound.value.refuseName() }
@@ -218,6 +281,7 @@ final class TailHandler: ChannelDuplexHandler {
                 case .seq(let seq): after = seq
                 case .start: after = 0
                 case .now: after = last
+                case .time(let instant): after = try await source.seq(before: instant)
                 case nil: after = confirmed ?? last
                 }
                 // A standby may lag behind what the writer has told.
@@ -225,6 +289,12 @@ final class TailHandler: ChannelDuplexHandler {
                 if after > end {
                     let asked = after
                     return eventLoop.execute { bound.value.refuseAfter(asked, last: end, log) }
+                }
+                // Its name is known from its first connection on.
+                if let cursor, confirmed == nil,
+                    try await !source.confirm(cursor, after, names: names)
+                {
+                    return eventLoop.execute { bound.value.refuseName() }
                 }
                 let (from, oldest) = (after, first)
                 eventLoop.execute { bound.value.begin(log, first: oldest, last: last, after: from) }
@@ -259,7 +329,8 @@ final class TailHandler: ChannelDuplexHandler {
     }
 
     private func beat() {
-        guard isCaughtUp, let context, context.channel.isWritable else { return }
+        renew()
+        guard isCaughtUp, !isClosed, let context, context.channel.isWritable else { return }
         var out = JSONWriter()
         TailControl.heartbeat(seq: cursor, time: clock(), to: &out)
         context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: out.bytes)), promise: nil)
@@ -269,7 +340,7 @@ final class TailHandler: ChannelDuplexHandler {
 
     /// Writes what there is while the socket takes it.
     func pump() {
-        guard let context, !isClosed, request != nil else { return }
+        guard let context, !isClosed, request != nil, permit != nil else { return }
         guard isRunning else {
             if let log = hub.log { start(context, log: log) }
             return
@@ -292,9 +363,12 @@ final class TailHandler: ChannelDuplexHandler {
     }
 
     private func write(_ lines: [OutputLine], _ context: ChannelHandlerContext) {
-        guard let last = lines.last, let filter = request?.filter else { return }
+        guard let last = lines.last, let filter = request?.filter, let rights = permit?.rights
+        else {
+            return
+        }
         var buffer = context.channel.allocator.buffer(capacity: lines.count * 480)
-        let open = filter.isOpen
+        let open = filter.isOpen && rights.isOpen
         for line in lines {
             if line.seq > cursor + 1 {
                 // Numbers that are not there, for whatever reason: never a silent skip.
@@ -303,7 +377,9 @@ final class TailHandler: ChannelDuplexHandler {
                 buffer.writeBytes(out.bytes)
             }
             cursor = line.seq
-            guard open || line.kind == "gap" || filter.matches(line) else { continue }
+            guard open || line.kind == "gap" || rights.matches(line) && filter.matches(line) else {
+                continue
+            }
             buffer.writeBytes(line.bytes)
             buffer.writeInteger(UInt8(0x0A))
         }

@@ -143,6 +143,10 @@ public struct Setting: Sendable {
             "tail.max-per-address", .integer(1...1_000_000), "1000",
             "of these, those of one address"),
         Setting(
+            "tail.anonymous", .choice(["local", "everywhere", "nowhere"]), "local",
+            "where consumers may read all that do not say who they are; local: loopback and Unix sockets"
+        ),
+        Setting(
             "tail.max-names", .integer(1...1_000_000), "1000",
             "consumers that are known by name, with how far they have confirmed"),
         Setting(

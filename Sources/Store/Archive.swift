@@ -40,6 +40,7 @@ public enum Archive {
             name: "post",
             columns: [
                 "post", "zone", "places", "enrolled_at", "token_hash", "revoked_at", "sources",
+                "operates",
             ], order: "post"),
         Table(
             name: "checkpoint", columns: ["batch", "network", "rules", "posts"], order: "batch",
@@ -59,7 +60,18 @@ public enum Archive {
             columns: ["kind", "key", "batch", "received_at", "line", "reading", "cause"],
             order: "kind, key", isSnapshot: true),
         Table(name: "pool", columns: ["key", "batch", "state"], order: "key", isSnapshot: true),
-        Table(name: "consumer", columns: ["consumer", "seq", "confirmed_at"], order: "consumer"),
+        Table(
+            name: "clock_correction", columns: ["post", "from_time", "until_time", "minutes"],
+            order: "post, from_time"),
+        Table(
+            name: "reader",
+            columns: [
+                "reader", "token_hash", "kinds", "places", "shipments", "posts", "enrolled_at",
+                "revoked_at",
+            ], order: "reader"),
+        Table(
+            name: "consumer", columns: ["reader", "consumer", "seq", "confirmed_at"],
+            order: "reader, consumer"),
         Table(
             name: "stream_mark", columns: ["post", "stream", "seq", "batch"],
             order: "post, stream"),
@@ -80,6 +92,7 @@ public enum Archive {
             columns: [
                 "batch", "item", "received_at", "post", "stream", "code", "field", "detail",
                 "bytes", "length", "hash", "settled", "settled_at",
+                "replay_as",
             ], order: "batch, item"),
         Table(
             name: "output",
@@ -87,6 +100,9 @@ public enum Archive {
                 "recorded_at", "seq", "kind", "type", "severity", "container", "shipment", "place",
                 "body",
             ], order: "seq"),
+        Table(
+            name: "output_chain", columns: ["batch", "first_seq", "last_seq", "hash"],
+            order: "batch"),
     ]
 
     static func header(_ summary: Summary, first: Int, last: (day: String, to: String)) -> [UInt8] {

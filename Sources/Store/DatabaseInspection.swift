@@ -192,18 +192,20 @@ public struct DatabaseInspection: Sendable {
     ) throws(StoreFailure) -> [Consumer] {
         let answer = try connection.query(
             """
-            select c.consumer, c.seq, extract(epoch from c.confirmed_at)::int8,
+            select c.reader, c.consumer, c.seq, extract(epoch from c.confirmed_at)::int8,
                 (select extract(epoch from now() - o.recorded_at)::text from output o
                     where o.seq > c.seq order by o.seq limit 1)
-                from consumer c order by c.seq, c.consumer limit 1000
+                from consumer c order by c.seq, c.reader, c.consumer limit 1000
             """, [], "looking at the consumers")
         return (0..<answer.rows).map { row in
-            let seq = Int(answer.integer(row, 1))
+            let seq = Int(answer.integer(row, 2))
             return Consumer(
                 cursor: ConsumerCursor(
-                    name: answer.text(row, 0) ?? "", seq: seq,
-                    confirmedAt: Instant(microseconds: Int64(answer.integer(row, 2)) * 1_000_000)),
-                behindDays: answer.text(row, 3).flatMap(Double.init).map { $0 / 86_400 },
+                    cursor: CursorName(
+                        consumer: answer.text(row, 0) ?? "", name: answer.text(row, 1) ?? ""),
+                    seq: seq,
+                    confirmedAt: Instant(microseconds: Int64(answer.integer(row, 3)) * 1_000_000)),
+                behindDays: answer.text(row, 4).flatMap(Double.init).map { $0 / 86_400 },
                 lostLines: max(0, (log.firstSeq ?? 1) - 1 - seq))
         }
     }

@@ -37,6 +37,32 @@ extension PostgresLog {
         try await keeper.revoke(name)
     }
 
+    public func enrolledConsumers() async throws(StoreFailure) -> [EnrolledConsumer] {
+        try await keeper.enrolledConsumers()
+    }
+
+    /// Enrols a consumer, or changes its rights: without a token it keeps the one that it has.
+    public func enrol(_ consumer: EnrolledConsumer) async throws(StoreFailure) {
+        try await keeper.enrol(consumer)
+    }
+
+    /// False where no consumer has that name.
+    public func changeToken(
+        of consumer: String, _ hash: [UInt8]
+    ) async throws(StoreFailure) -> Bool {
+        try await keeper.changeToken(of: consumer, hash)
+    }
+
+    /// False where no consumer has that name.
+    public func revoke(consumer: String) async throws(StoreFailure) -> Bool {
+        try await keeper.revoke(consumer: consumer)
+    }
+
+    /// Forgets how far a consumer has come; false where nothing is known of that name.
+    public func forget(_ cursor: CursorName) async throws(StoreFailure) -> Bool {
+        try await keeper.forget(cursor)
+    }
+
     /// Corrects what a post stated by whole hours; false where there is no such post.
     public func correct(
         _ post: String, _ correction: ClockCorrection

@@ -47,13 +47,14 @@ extension ReaderSession {
         }
     }
 
-    func consumer(_ name: String) throws(StoreFailure) -> (seq: Int?, others: Int) {
+    func consumer(_ cursor: CursorName) throws(StoreFailure) -> (seq: Int?, others: Int) {
         try with { (connection) throws(StoreFailure) in
             let answer = try connection.query(
                 """
-                select count(*) filter (where consumer <> $1), max(seq) filter (where consumer = $1)
+                select count(*) filter (where (reader, consumer) <> ($2, $1)),
+                    max(seq) filter (where (reader, consumer) = ($2, $1))
                     from consumer
-                """, [.text(name)], "reading a consumer's cursor")
+                """, [.text(cursor.name), .text(cursor.consumer)], "reading a consumer's cursor")
             let seq = answer.isNull(0, 1) ? nil : Int(answer.integer(0, 1))
             return (seq, Int(answer.integer(0, 0)))
         }
@@ -64,18 +65,55 @@ extension ReaderSession {
         try with { (connection) throws(StoreFailure) in
             let answer = try connection.query(
                 """
-                select consumer, seq, extract(epoch from confirmed_at)::int8
-                    from consumer order by seq, consumer limit $1::int8
+                select reader, consumer, seq, extract(epoch from confirmed_at)::int8
+                    from consumer order by seq, reader, consumer limit $1::int8
                 """, [.integer(limit)], "reading the consumers' cursors")
             return (0..<answer.rows).map {
                 ConsumerCursor(
-                    name: answer.text($0, 0) ?? "", seq: Int(answer.integer($0, 1)),
-                    confirmedAt: Instant(microseconds: Int64(answer.integer($0, 2)) * 1_000_000))
+                    cursor: CursorName(
+                        consumer: answer.text($0, 0) ?? "", name: answer.text($0, 1) ?? ""),
+                    seq: Int(answer.integer($0, 2)),
+                    confirmedAt: Instant(microseconds: Int64(answer.integer($0, 3)) * 1_000_000))
             }
         }
     }
 
-    func confirm(_ name: String, _ seq: Int, names: Int) throws(StoreFailure) -> Bool {
+    /// The last output number before an instant, by the engine's own clock: found by halving, as batches
+    /// stand in the order of their times.
+    func seq(before instant: Instant) throws(StoreFailure) -> Int {
+        try with { (connection) throws(StoreFailure) in
+            let operation = "looking for the output before a time"
+            func range(_ connection: borrowing Connection) throws(StoreFailure) -> (Int, Int)? {
+                let answer = try connection.query(
+                    "select min(batch), max(batch) from batch", [], operation)
+                if answer.isNull(0, 0) { return nil }
+                return (Int(answer.integer(0, 0)), Int(answer.integer(0, 1)))
+            }
+            guard var (low, high) = try range(connection) else { return 0 }
+            var seq = 0
+            while low <= high {
+                let middle = (low + high) / 2
+                let answer = try connection.query(
+                    """
+                    select batch, stepped_at < 'epoch'::timestamptz + $2::int8 * interval '1 us',
+                        last_seq from batch where batch >= $1::int8 order by batch limit 1
+                    """, [.integer(middle), .integer(Int(instant.microseconds))], operation)
+                guard answer.rows > 0 else {
+                    high = middle - 1
+                    continue
+                }
+                if answer.integer(0, 1) != 0 {
+                    seq = Int(answer.integer(0, 2))
+                    low = Int(answer.integer(0, 0)) + 1
+                } else {
+                    high = middle - 1
+                }
+            }
+            return seq
+        }
+    }
+
+    func confirm(_ cursor: CursorName, _ seq: Int, names: Int) throws(StoreFailure) -> Bool {
         try with { (connection) throws(StoreFailure) in
             // Tails read over this session: it does not wait for a standby, and what a failover loses
             // of a cursor is sent once more.
@@ -83,13 +121,17 @@ extension ReaderSession {
                 "begin; set local synchronous_commit = local", "confirming a consumer's cursor")
             let answer = try connection.query(
                 """
-                insert into consumer (consumer, seq)
-                    select $1, least($2::int8, (select seq from head))
-                    where (select count(*) from consumer where consumer <> $1) < $3::int8
-                    on conflict (consumer) do update
+                insert into consumer (consumer, seq, reader)
+                    select $1, least($2::int8, (select seq from head)), $4
+                    where (select count(*) from consumer
+                        where (reader, consumer) <> ($4, $1)) < $3::int8
+                    on conflict (reader, consumer) do update
                     set seq = greatest(consumer.seq, excluded.seq), confirmed_at = now()
                     returning seq
-                """, [.text(name), .integer(seq), .integer(names)],
+                """,
+                [
+                    .text(cursor.name), .integer(seq), .integer(names), .text(cursor.consumer),
+                ],
                 "confirming a consumer's cursor")
             try connection.run("commit", "confirming a consumer's cursor")
             return answer.rows > 0

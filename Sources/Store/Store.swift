@@ -124,8 +124,15 @@ public final class PostgresLog: LogStore {
     }
 
     /// How far a named consumer has confirmed, nil: never; and how many other names there are.
-    public func consumer(_ name: String) async throws(StoreFailure) -> (seq: Int?, others: Int) {
-        try await reader.consumer(name)
+    public func consumer(
+        _ cursor: CursorName
+    ) async throws(StoreFailure) -> (seq: Int?, others: Int) {
+        try await reader.consumer(cursor)
+    }
+
+    /// The last output number before an instant.
+    public func seq(before instant: Instant) async throws(StoreFailure) -> Int {
+        try await reader.seq(before: instant)
     }
 
     /// The named consumers that have confirmed least, at most `limit`.
@@ -135,8 +142,8 @@ public final class PostgresLog: LogStore {
 
     /// False where there are `names` others already.
     public func confirm(
-        _ name: String, _ seq: Int, names: Int
+        _ cursor: CursorName, _ seq: Int, names: Int
     ) async throws(StoreFailure) -> Bool {
-        try await reader.confirm(name, seq, names: names)
+        try await reader.confirm(cursor, seq, names: names)
     }
 }

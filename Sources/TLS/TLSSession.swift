@@ -141,13 +141,17 @@ public struct TLSSession: ~Copyable {
 
     /// The one `urn:caravan:post:…` in the peer's subject alternative names; nil where there is
     /// none, or more than one: a certificate names one post.
-    public var peerPost: String? {
+    public var peerPost: String? { peer("urn:caravan:post:") }
+
+    /// The same of a consumer, `urn:caravan:consumer:…`.
+    public var peerConsumer: String? { peer("urn:caravan:consumer:") }
+
+    private func peer(_ prefix: String) -> String? {
         guard let certificate = SSL_get1_peer_certificate(raw) else { return nil }
         defer { X509_free(certificate) }
         let found = X509_get_ext_d2i(certificate, NID_subject_alt_name, nil, nil)
         guard let names = found.map({ OpaquePointer($0) }) else { return nil }
         defer { caravan_general_names_free(names) }
-        let prefix = "urn:caravan:post:"
         var posts: [String] = []
         for index in 0..<caravan_general_names_count(names) {
             guard let uri = caravan_general_name_uri(names, index),

@@ -5,18 +5,23 @@ public struct TailRequest: Sendable, Equatable {
     public enum After: Sendable, Equatable {
         case now, start
         case seq(Int)
+        /// What was said from then on.
+        case time(Instant)
     }
 
     /// nil: absent (a named consumer resumes, anyone else begins now).
     public var after: After?
     public var filter = TailFilter()
     public var name: String?
+    /// Who asks, and the proof of it where no certificate is.
+    public var consumer: String?
+    public var token: String?
 
     public init() {}
 
     static let keys = [
-        "tail", "after", "kinds", "types", "severity", "containers", "shipments", "places", "name",
-        "convoys",
+        "tail", "after", "kinds", "types", "severity", "containers", "shipments", "places", "posts",
+        "name", "convoys", "consumer", "token",
     ]
 
     /// Kinds of lines that the output has.
@@ -64,6 +69,16 @@ public struct TailRequest: Sendable, Equatable {
             }
             request.name = name
         }
+        for (key, path) in [("consumer", \TailRequest.consumer), ("token", \TailRequest.token)]
+        where object.has(key) {
+            guard let text = object.text(key), !text.isEmpty, text.utf8.count <= 128,
+                Printable.firstActing(text) == nil
+            else {
+                throw LineReject(
+                    .type, field: key, detail: "\(key) is 1 to 128 bytes, none of them a control")
+            }
+            request[keyPath: path] = text
+        }
         return request
     }
 
@@ -72,10 +87,19 @@ public struct TailRequest: Sendable, Equatable {
         switch object.text("after") {
         case "now": return .now
         case "start": return .start
-        default:
-            throw LineReject(
-                .type, field: "after", detail: "after is a sequence number, \"now\" or \"start\"")
+        case let text?:
+            var text = text
+            let read = text.withUTF8 { TimeText.read($0, strictly: true) }
+            // A day alone begins at midnight of UTC.
+            if case .success(let read) = read, read.offsetMinutes != nil || read.isDateOnly {
+                return .time(read.instant)
+            }
+        case nil: break
         }
+        throw LineReject(
+            .type, field: "after",
+            detail: "after is a sequence number, \"now\", \"start\", or a time such as "
+                + "\"2026-11-01T00:00:00Z\"")
     }
 
     private static func filter(
@@ -118,6 +142,7 @@ public struct TailRequest: Sendable, Equatable {
         filter.types = try words("types", of: types)
         filter.shipments = try list("shipments")
         filter.places = Set(try list("places").map(network.canonical))
+        filter.posts = try list("posts")
         var numbers: Set<String> = []
         for text in try list("containers") {
             guard let number = ContainerNumber(ContainerNumber.plain(text)) else {
@@ -152,6 +177,8 @@ public struct TailFilter: Sendable, Equatable {
     public var containers: Set<String> = []
     public var shipments: Set<String> = []
     public var places: Set<String> = []
+    /// Alerts about these posts alone.
+    public var posts: Set<String> = []
     /// Of an alert that the boxes of one train have, the first one's alone.
     public var isLeadOnly = false
 
@@ -168,12 +195,35 @@ public struct TailFilter: Sendable, Equatable {
         guard wants(containers, line.container), wants(shipments, line.shipment),
             wants(places, line.place)
         else { return false }
+        if !posts.isEmpty {
+            guard line.kind == "alert", let post = FlatObject(line.bytes)?.text("post"),
+                posts.contains(post)
+            else { return false }
+        }
         return !(isLeadOnly && line.kind == "alert" && TailFilter.follows(line.bytes))
     }
 
-    /// The line says itself that it is of a box that is not the first of its convoy.
+    /// The line says itself that it is of a box that is not the first of its convoy, or that its parent
+    /// tells of it.
     private static func follows(_ bytes: [UInt8]) -> Bool {
-        FlatObject(bytes)?.object("convoy")?.bool("lead") == false
+        guard let line = FlatObject(bytes) else { return false }
+        return line.object("convoy")?.bool("lead") == false || line.has("incident")
+    }
+
+    /// The question that both answer, and to which they have no answer in common: then no line matches
+    /// both; nil: there may be some.
+    public func contradicts(_ other: TailFilter) -> (key: String, allowed: [String])? {
+        let questions: [(String, KeyPath<TailFilter, Set<String>>)] = [
+            ("kinds", \.kinds), ("places", \.places), ("shipments", \.shipments),
+            ("posts", \.posts),
+        ]
+        for (key, path) in questions {
+            let (mine, others) = (self[keyPath: path], other[keyPath: path])
+            if !mine.isEmpty, !others.isEmpty, mine.isDisjoint(with: others) {
+                return (key, mine.sorted())
+            }
+        }
+        return nil
     }
 
     private func wants(_ set: Set<String>, _ value: String?) -> Bool {

@@ -11,6 +11,10 @@ struct AlertLine {
     let severity: Severity
     let time: Instant
     let convoy: (id: String, isLead: Bool)?
+    /// The alert that tells of this one, too.
+    let incident: String?
+    /// It is about a post or a place.
+    let isIncident: Bool
     let object: FlatObject
 
     init?(_ text: String, _ object: FlatObject) {
@@ -25,6 +29,8 @@ struct AlertLine {
         self.time = time
         self.severity = severity
         self.object = object
+        incident = object.text("incident")
+        isIncident = !object.has("container")
         convoy = object.object("convoy").flatMap { inner in
             inner.text("id").map { ($0, inner.bool("lead") == true) }
         }
@@ -40,13 +46,16 @@ struct AlertBoard {
         /// Somebody sees to it: who, what was said, and until when.
         var acknowledged: (by: String, note: String, until: Instant?)?
         var convoy: (id: String, isLead: Bool)?
+        /// Its parent, and whether it is one.
+        var incident: String?
+        var isIncident = false
         /// The last line that tells how it stands.
         var told: AlertLine
         var last: String
         var rev: Int
     }
 
-    /// Worst first, those that somebody sees to last; of equals the oldest first.
+    /// Incidents first, then worst first, those that somebody sees to last; of equals the oldest first.
     let open: [Alert]
 
     /// `now`: what somebody saw to until before that is nobody's any more.
@@ -67,10 +76,12 @@ struct AlertBoard {
                     alerts[line.id]
                     ?? Alert(
                         id: line.id, severity: line.severity, raised: line.time,
-                        convoy: line.convoy, told: line, last: line.text, rev: line.rev)
+                        convoy: line.convoy, incident: line.incident,
+                        isIncident: line.isIncident, told: line, last: line.text, rev: line.rev)
                 // Who saw to it saw less than this.
                 if line.severity > alert.severity { alert.acknowledged = nil }
                 alert.severity = line.severity
+                alert.incident = line.incident ?? alert.incident
                 alert.told = line
                 alert.last = line.text
                 alert.rev = line.rev
@@ -85,42 +96,67 @@ struct AlertBoard {
         open = alerts.values.sorted { a, b in
             let (x, y) = (a.acknowledged == nil ? 0 : 1, b.acknowledged == nil ? 0 : 1)
             if x != y { return x < y }
+            if a.isIncident != b.isIncident { return a.isIncident }
             if a.severity != b.severity { return a.severity > b.severity }
             let (p, q) = (a.convoy?.isLead == true ? 0 : 1, b.convoy?.isLead == true ? 0 : 1)
             return (a.raised, p, a.id) < (b.raised, q, b.id)
         }
     }
 
-    /// Of boxes of one convoy the first, and how many more there are, and how many of all are seen to.
-    var folded: [(alert: Alert, more: Int, seen: Int)] {
+    /// One line of the board, and what is folded into it.
+    struct Row {
+        var alert: Alert
+        /// More boxes of its convoy, and how many of all are seen to.
+        var more = 0
+        var seen = 0
+        /// Alerts of which it is the parent.
+        var children = 0
+    }
+
+    var rows: [Row] { open.map { Row(alert: $0) } }
+
+    /// Of boxes of one convoy the first, and how many more there are; of an incident itself, and how many
+    /// alerts of boxes it tells of.
+    var folded: [Row] {
+        let parents = Set(open.filter(\.isIncident).map(\.id))
+        var children: [String: Int] = [:]
         var convoys: [String: (count: Int, seen: Int)] = [:]
         for alert in open {
-            guard let convoy = alert.convoy else { continue }
-            convoys[convoy.id, default: (0, 0)].count += 1
-            if alert.acknowledged != nil { convoys[convoy.id]?.seen += 1 }
+            if let parent = alert.incident, parents.contains(parent) {
+                children[parent, default: 0] += 1
+            } else if let convoy = alert.convoy {
+                convoys[convoy.id, default: (0, 0)].count += 1
+                if alert.acknowledged != nil { convoys[convoy.id]?.seen += 1 }
+            }
         }
         var shown: Set<String> = []
         return open.compactMap { alert in
-            guard let convoy = alert.convoy else { return (alert, 0, 0) }
+            if let parent = alert.incident, parents.contains(parent) { return nil }
+            guard let convoy = alert.convoy else {
+                return Row(alert: alert, children: children[alert.id] ?? 0)
+            }
             guard shown.insert(convoy.id).inserted else { return nil }
             let all = convoys[convoy.id] ?? (1, 0)
-            return (alert, all.count - 1, all.seen)
+            return Row(alert: alert, more: all.count - 1, seen: all.seen)
         }
     }
 }
 
 /// The board on a terminal.
 struct AlertBoardPrinter {
+    private static let boxesShown = 5
+
     let terminal: Terminal
 
-    func draw(_ rows: [(alert: AlertBoard.Alert, more: Int, seen: Int)]) {
+    func draw(_ rows: [AlertBoard.Row]) {
         guard !rows.isEmpty else { return print("nothing is open") }
-        for row in rows { draw(row.alert, more: row.more, seen: row.seen) }
-        let count = rows.reduce(0) { $0 + 1 + $1.more }
+        for row in rows { draw(row) }
+        let count = rows.reduce(0) { $0 + 1 + $1.more + $1.children }
         print(terminal.paint("\(count) open", .grey))
     }
 
-    private func draw(_ alert: AlertBoard.Alert, more: Int, seen: Int) {
+    private func draw(_ row: AlertBoard.Row) {
+        let (alert, more, seen) = (row.alert, row.more, row.seen)
         let ink: Terminal.Ink =
             switch alert.severity {
             case .info: .blue
@@ -139,6 +175,16 @@ struct AlertBoardPrinter {
         if more > 0 {
             let known = seen > 0 ? ", \(seen) of them seen to" : ""
             details.insert("and \(more) more of its convoy\(known)", at: 0)
+        }
+        if row.children > 0 {
+            details.insert("\(row.children) alerts of boxes are told by it", at: 0)
+        }
+        if let boxes = object.texts("containers"), !boxes.isEmpty {
+            let count = object.integer("children") ?? boxes.count
+            let shown = boxes.prefix(AlertBoardPrinter.boxesShown).joined(separator: " ")
+            let rest = count > AlertBoardPrinter.boxesShown ? " …" : ""
+            details.append(
+                "\(count == 1 ? "1 box" : "\(count) boxes"): \(Printable.text(shown))\(rest)")
         }
         if let silence = object.text("silenced") {
             details.append("silenced by \(Printable.text(silence))")

@@ -12,8 +12,9 @@ struct AlertsCommand: AsyncParsableCommand {
         commandName: "alerts",
         abstract: "What is open; acknowledge it, silence it, look at its history.",
         discussion: """
-            Open alerts come worst first, those that somebody sees to last. Boxes of one convoy are folded
-            into its first one; --all shows each.
+            Incidents (posts, places) come first, then what is open of boxes, worst first, what somebody sees
+            to last. Boxes of one convoy are folded into its first one, what a closure delays into the
+            closure; --all shows each.
 
             EXAMPLES
               caravan alerts
@@ -26,9 +27,9 @@ struct AlertsCommand: AsyncParsableCommand {
         defaultSubcommand: Open.self)
 
     /// Where alerts are read.
-    struct Source: ParsableArguments {
-        @Option(name: .long, help: "The tail: host:port, or the path of a Unix socket.")
-        var server = "127.0.0.1:7611"
+    struct Source {
+        let reader: ReaderOptions
+        let tls: TLSContext?
 
         /// The lines of all alerts that are kept, in order, as far as a filter wants them.
         func lines(_ filter: (inout JSONWriter) -> Void = { _ in }) throws -> [AlertLine] {
@@ -38,8 +39,9 @@ struct AlertsCommand: AsyncParsableCommand {
             out.field("after", "start")
             out.list("kinds", ["alert"])
             filter(&out)
+            try reader.write(to: &out)
             out.endLine()
-            let socket = try LineSocket(server)
+            let socket = try LineSocket(reader.server, tls: tls)
             try socket.send(out.bytes)
             var found: [AlertLine] = []
             while let line = try socket.readLine(seconds: 60) {
@@ -48,7 +50,7 @@ struct AlertsCommand: AsyncParsableCommand {
                 if object.text("kind") == "caught-up" { return found }
                 if let alert = AlertLine(line, object) { found.append(alert) }
             }
-            throw Failure("\(server) closed the connection before its history was through")
+            throw Failure("\(reader.server) closed the connection before its history was through")
         }
     }
 
@@ -63,31 +65,12 @@ struct AlertsCommand: AsyncParsableCommand {
         @Option(name: .long, help: "File with the post's token.")
         var tokenFile: String?
 
-        @Option(name: .long, help: "Certificates of the authorities of a server that speaks TLS.")
-        var ca: String?
-
-        @Option(name: .long, help: "The post's certificate, where it has one.")
-        var cert: String?
-
-        @Option(name: .long, help: "The key of that.")
-        var key: String?
-
         /// Sends one line and waits until it is durable.
-        func send(_ body: (inout JSONWriter) -> Void) throws {
-            let context = try ca.map { authorities in
-                let files = cert.map { TLSFiles(certificateChain: $0, privateKey: key ?? "") }
-                return try TLSContext(client: files, authorities: authorities)
-            }
-            let address = feed.hasPrefix("tls:") ? String(feed.dropFirst(4)) : feed
-            let socket = try LineSocket(address, tls: context)
+        func send(_ tls: TLSContext?, _ body: (inout JSONWriter) -> Void) throws {
+            let socket = try LineSocket(feed, tls: tls)
             var next = 1
             if let post {
-                let token = try tokenFile.map { path in
-                    guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
-                        throw Failure("the token file \(path) cannot be read")
-                    }
-                    return text.trimmed
-                }
+                let token = try tokenFile.map { try CertificateOptions.token(in: $0) }
                 var hello = JSONWriter()
                 hello.begin()
                 hello.field("hello", "caravan/1")
@@ -123,9 +106,10 @@ struct AlertsCommand: AsyncParsableCommand {
     struct Open: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "What is open, worst first.")
 
-        @OptionGroup var source: Source
+        @OptionGroup var reader: ReaderOptions
+        @OptionGroup var certificates: CertificateOptions
         @OptionGroup var filter: FilterOptions
-        @Flag(name: .long, help: "Each box of a convoy, not only the first.")
+        @Flag(name: .long, help: "Each box of a convoy and of an incident, not only the first.")
         var all = false
         @Flag(name: .long, help: "The last line of each as JSON, even on a terminal.")
         var json = false
@@ -135,7 +119,9 @@ struct AlertsCommand: AsyncParsableCommand {
                 // A level is asked of what stands now: an alert may have been worse.
                 var asked = filter
                 asked.severity = nil
-                let lines = try source.lines { asked.write(to: &$0) }
+                let lines = try Source(reader: reader, tls: try certificates.context()).lines {
+                    asked.write(to: &$0)
+                }
                 let least = try filter.severity.map { text in
                     guard let level = Severity(code: text) else {
                         throw Failure("--severity is info, warning or critical")
@@ -144,7 +130,7 @@ struct AlertsCommand: AsyncParsableCommand {
                 }
                 let now = max(wallNow(), lines.last?.time ?? .unset)
                 let board = AlertBoard(lines, now: now)
-                let rows = (all ? board.open.map { ($0, 0, 0) } : board.folded)
+                let rows = (all ? board.rows : board.folded)
                     .filter { $0.alert.severity >= least ?? .info }
                 if json || !Terminal.isTerminal {
                     for row in rows { Console.write(Array(row.alert.last.utf8) + [0x0A]) }
@@ -160,12 +146,14 @@ struct AlertsCommand: AsyncParsableCommand {
             abstract: "All lines of one alert, from its first to its end.")
 
         @Argument(help: "The alert's id.") var alert: String
-        @OptionGroup var source: Source
+        @OptionGroup var reader: ReaderOptions
+        @OptionGroup var certificates: CertificateOptions
         @Flag(name: .long, help: "JSON lines even on a terminal.") var json = false
 
         func run() async throws {
             try await Console.failing {
-                let lines = try source.lines().filter { $0.id == alert.lowercased() }
+                let lines = try Source(reader: reader, tls: try certificates.context()).lines()
+                    .filter { $0.id == alert.lowercased() }
                 guard !lines.isEmpty else {
                     throw Failure("no alert \(Printable.text(alert)) is kept")
                 }
@@ -191,8 +179,9 @@ struct AlertsCommand: AsyncParsableCommand {
         @Option(name: .long, help: "What was done.") var note: String?
         @Option(name: .long, help: "Until when (RFC 3339); otherwise as long as it is open.")
         var until: String?
-        @OptionGroup var source: Source
+        @OptionGroup var reader: ReaderOptions
         @OptionGroup var target: Target
+        @OptionGroup var certificates: CertificateOptions
 
         func run() async throws {
             try await Console.failing {
@@ -201,15 +190,16 @@ struct AlertsCommand: AsyncParsableCommand {
                     seen = rev
                 } else {
                     guard
-                        let last = try source.lines().last(where: {
-                            $0.id == alert.lowercased() && $0.state != "acknowledged"
-                        })
+                        let last = try Source(reader: reader, tls: try certificates.context())
+                            .lines().last(where: {
+                                $0.id == alert.lowercased() && $0.state != "acknowledged"
+                            })
                     else {
                         throw Failure("no alert \(Printable.text(alert)) is kept")
                     }
                     seen = last.rev
                 }
-                try target.send { out in
+                try target.send(try certificates.context()) { out in
                     out.field("acknowledge", alert)
                     out.field("rev", seen)
                     out.field("note", note)
@@ -238,6 +228,7 @@ struct AlertsCommand: AsyncParsableCommand {
         @Option(name: .long, help: "Why.") var reason: String?
         @Flag(name: .long, help: "Take it back.") var end = false
         @OptionGroup var target: Target
+        @OptionGroup var certificates: CertificateOptions
 
         func validate() throws {
             guard end || hours != nil || until != nil else {
@@ -252,7 +243,7 @@ struct AlertsCommand: AsyncParsableCommand {
         func run() async throws {
             try await Console.failing {
                 let now = wallNow()
-                try target.send { out in
+                try target.send(try certificates.context()) { out in
                     out.field("silence", silence)
                     if end {
                         out.field("retract", true)

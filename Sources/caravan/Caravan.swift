@@ -23,7 +23,8 @@ struct Caravan: AsyncParsableCommand {
         subcommands: [
             Up.self, Push.self, Tail.self, AlertsCommand.self, Show.self, NetworkCommand.self,
             Simulate.self,
-            BacktestCommand.self, PostCommand.self, QuarantineCommand.self, Migrate.self,
+            BacktestCommand.self, PostCommand.self, ConsumerCommand.self, QuarantineCommand.self,
+            Migrate.self,
             DoctorCommand.self,
             Export.self, Import.self, Manual.self,
         ])

@@ -2,6 +2,7 @@ import ArgumentParser
 import Client
 import FoundationEssentials
 import Glibc
+import TLS
 import Wire
 
 /// Which lines are wanted: the same for whoever follows them and whoever looks at what is open.
@@ -22,6 +23,11 @@ struct FilterOptions: ParsableArguments {
     @Option(name: .long, parsing: .upToNextOption, help: "Places.")
     var place: [String] = []
 
+    @Option(
+        name: .customLong("about-post"), parsing: .upToNextOption, help: "Alerts about these posts."
+    )
+    var posts: [String] = []
+
     /// As members of a tail's request.
     func write(to out: inout JSONWriter) {
         if !types.isEmpty { out.list("types", types) }
@@ -29,6 +35,7 @@ struct FilterOptions: ParsableArguments {
         if !container.isEmpty { out.list("containers", container) }
         if !shipment.isEmpty { out.list("shipments", shipment) }
         if !place.isEmpty { out.list("places", place) }
+        if !posts.isEmpty { out.list("posts", posts) }
     }
 }
 
@@ -43,12 +50,16 @@ struct Tail: AsyncParsableCommand {
               caravan tail --kinds alert --severity warning
               caravan tail --container MSKU0308961 --after start
               caravan tail --after 81234 | jq .p50
+              caravan tail --after 2026-11-01T00:00:00Z --kinds alert --until-caught-up
+              caravan tail --server tls:tower.example:7612 --ca ca.pem --consumer TOWER-1 \\
+                --consumer-token-file token --name pager
             """)
 
-    @Option(name: .long, help: "host:port, or the path of a Unix socket.")
-    var server = "127.0.0.1:7611"
+    @OptionGroup var reader: ReaderOptions
+    @OptionGroup var certificates: CertificateOptions
 
-    @Option(name: .long, help: "A sequence number, now or start.")
+    @Option(
+        name: .long, help: "A sequence number, now, start, or a time such as 2026-11-01T00:00:00Z.")
     var after: String?
 
     @Option(name: .long, parsing: .upToNextOption, help: "Kinds of lines: eta, alert, score.")
@@ -56,7 +67,11 @@ struct Tail: AsyncParsableCommand {
 
     @OptionGroup var filter: FilterOptions
 
-    @Flag(name: .long, help: "Of an alert that the boxes of one train have, the first one's alone.")
+    @Flag(
+        name: .long,
+        help: ArgumentHelp(
+            "Of an alert that the boxes of one train have, the first one's alone; of what a closure "
+                + "delays, the closure's."))
     var convoyLeads = false
 
     @Option(name: .long, help: "A name: the daemon remembers how far it has read.")
@@ -73,8 +88,12 @@ struct Tail: AsyncParsableCommand {
 
     func run() async throws {
         try await Console.failing {
+            // Read once, so that what is wrong with it is said at once.
+            var identity = JSONWriter()
+            try reader.write(to: &identity)
             var follower = TailFollower(
-                server: server, request: request, name: name,
+                server: reader.server, tls: try certificates.context(),
+                request: { request($0) }, name: name,
                 after: after.flatMap { Int($0) }.map { .number($0) } ?? after.map { .word($0) })
             let printer = TailPrinter(terminal: Terminal())
             let plain = json || !Terminal.isTerminal
@@ -105,6 +124,7 @@ struct Tail: AsyncParsableCommand {
         if !kinds.isEmpty { out.list("kinds", kinds) }
         if convoyLeads { out.field("convoys", "lead") }
         filter.write(to: &out)
+        try? reader.write(to: &out)
         out.field("name", name)
         out.endLine()
         return out.bytes
@@ -119,14 +139,19 @@ struct TailFollower {
     }
 
     let server: String
+    let tls: TLSContext?
     let request: (Place?) -> [UInt8]
     let name: String?
     var after: Place?
     /// The log that is followed.
     private var log: String?
 
-    init(server: String, request: @escaping (Place?) -> [UInt8], name: String?, after: Place?) {
+    init(
+        server: String, tls: TLSContext? = nil, request: @escaping (Place?) -> [UInt8],
+        name: String?, after: Place?
+    ) {
         self.server = server
+        self.tls = tls
         self.request = request
         self.name = name
         self.after = after
@@ -157,7 +182,7 @@ struct TailFollower {
         var everConnected = false
         while true {
             do {
-                let socket = try LineSocket(server)
+                let socket = try LineSocket(server, tls: tls)
                 try socket.send(request(after))
                 everConnected = true
                 attempt = 0
@@ -167,6 +192,9 @@ struct TailFollower {
                     let seq = object?.integer("seq")
                     if let seq { after = .number(seq) }
                     if let read = object?.text("log") { log = read }
+                    if object?.text("code") == "unauthorised" {
+                        throw Failure(object?.text("error").map { Printable.text($0) } ?? line)
+                    }
                     if object?.text("code") == "protocol" {
                         guard isBeyond(object, kind) else { throw Failure(line) }
                         Console.error(

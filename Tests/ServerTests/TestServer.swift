@@ -24,13 +24,41 @@ struct MemoryTails: TailSource {
         try await log.outputRange()
     }
 
-    func consumer(_ name: String) async throws(StoreFailure) -> (seq: Int?, others: Int) {
-        (nil, 0)
+    let cursors = MemoryCursors()
+
+    func consumer(_ cursor: CursorName) async throws(StoreFailure) -> (seq: Int?, others: Int) {
+        cursors.places.withLockedValue { ($0[cursor], $0.keys.count { $0 != cursor }) }
     }
 
     func confirm(
-        _ name: String, _ seq: Int, names: Int
-    ) async throws(StoreFailure) -> Bool { true }
+        _ cursor: CursorName, _ seq: Int, names: Int
+    ) async throws(StoreFailure) -> Bool {
+        cursors.places.withLockedValue { places in
+            guard places[cursor] != nil || places.count < names else { return false }
+            places[cursor] = max(places[cursor] ?? 0, seq)
+            return true
+        }
+    }
+
+    func seq(before instant: Instant) async throws(StoreFailure) -> Int {
+        log.commits.last { $0.now < instant }?.lastSeq ?? 0
+    }
+}
+
+/// How far consumers have come, in memory.
+final class MemoryCursors: Sendable {
+    let places = NIOLockedValueBox<[CursorName: Int]>([:])
+}
+
+/// Consumers in memory, whom an operator may change.
+final class MemoryConsumers: ConsumerSource {
+    let enrolled: NIOLockedValueBox<[EnrolledConsumer]>
+
+    init(_ consumers: [EnrolledConsumer]) { enrolled = NIOLockedValueBox(consumers) }
+
+    func enrolledConsumers() async throws(StoreFailure) -> [EnrolledConsumer] {
+        enrolled.withLockedValue { $0 }
+    }
 }
 
 /// Posts in memory, which an operator may change.
@@ -60,6 +88,9 @@ final class TestServer: Sendable {
 
     let inbox = Inbox()
     let posts: MemoryPosts
+    let consumers: MemoryConsumers
+    let readers: ConsumerRegistry
+    let tails: MemoryTails
     let book: PostRegistry
     private let listeners: Listeners
 
@@ -67,12 +98,15 @@ final class TestServer: Sendable {
         feed: FeedOptions = FeedOptions(), tail: TailOptions = TailOptions(),
         writer: WriterOptions = WriterOptions(), ring: Int = 65_536,
         posts enrolled: [EnrolledPost] = [], tls: TLSContextHolder? = nil,
-        allowsAnonymous: Bool = true
+        allowsAnonymous: Bool = true, consumers enrolledConsumers: [EnrolledConsumer] = []
     ) async throws {
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let hub = TailHub(capacity: ring)
         let status = DaemonStatus(clock: wallNow)
         posts = MemoryPosts(enrolled)
+        consumers = MemoryConsumers(enrolledConsumers)
+        readers = ConsumerRegistry(source: consumers, network: NetworkFile.shipped)
+        tails = MemoryTails(log: log)
         book = PostRegistry(source: posts, network: NetworkFile.shipped, clock: wallNow)
         listeners = Listeners(
             group: MultiThreadedEventLoopGroup.singleton, logger: logger, tls: tls)
@@ -82,8 +116,13 @@ final class TestServer: Sendable {
             addresses, options: feed, inbox: inbox, status: status, book: book
         ) { _ in allowsAnonymous }
         try await listeners.tail(
-            .unix(path: folder.path + "/tail"), options: tail, hub: hub,
-            source: MemoryTails(log: log), clock: wallNow)
+            .unix(path: folder.path + "/tail"), options: tail, hub: hub, source: tails,
+            consumers: readers, allowsAnonymous: allowsAnonymous, clock: wallNow)
+        if tls != nil {
+            try await listeners.tail(
+                .tls(host: "127.0.0.1", port: 0), options: tail, hub: hub, source: tails,
+                consumers: readers, allowsAnonymous: allowsAnonymous, clock: wallNow)
+        }
         let recovered = try await Recovery.run(log)
         hub.begin(log: recovered.head.log, last: recovered.head.seq)
         let (inbox, log, book) = (inbox, log, book)
@@ -121,6 +160,12 @@ final class TestServer: Sendable {
 
     func feed() throws -> LineSocket { try LineSocket(folder.path + "/feed") }
     func tail() throws -> LineSocket { try LineSocket(folder.path + "/tail") }
+
+    /// The encrypted tail.
+    func tail(_ context: TLSContext) throws -> LineSocket {
+        let port = listeners.addresses.compactMap(\.port).last ?? 0
+        return try LineSocket("tls:localhost:\(port)", tls: context)
+    }
 }
 
 extension LineSocket {

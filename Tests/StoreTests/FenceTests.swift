@@ -161,8 +161,8 @@ private func goBack(_ cluster: TestCluster, to batch: Int) throws {
         var engine = try await Recovery.run(log).engine
         try await write(8, &engine, log)
         let head = try await log.head()
-        _ = try await log.confirm("tower", head.seq, names: 10)
-        _ = try await log.confirm("pager", 1, names: 10)
+        _ = try await log.confirm(CursorName(name: "tower"), head.seq, names: 10)
+        _ = try await log.confirm(CursorName(name: "pager"), 1, names: 10)
         try goBack(cluster, to: 5)
         let notices = Notices()
         let later = open(cluster, notices, known: head.known)

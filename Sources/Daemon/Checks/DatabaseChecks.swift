@@ -233,21 +233,21 @@ struct DatabaseChecks {
         let keepDays = Double(plan?.retentionDays ?? 400)
         var found: [Finding] = []
         for consumer in facts.consumers {
-            let name = consumer.cursor.name
+            let name = consumer.cursor.cursor.text
             if consumer.lostLines > 0 {
                 found.append(
                     Finding(
                         .bad, "consumer",
                         "\(name) has missed \(consumer.lostLines) lines: retention dropped them",
                         advice:
-                            "let it begin at what is there still: tail with \"after\":\"earliest\"")
+                            "let it begin at what is there still: tail with \"after\":\"start\"")
                 )
             } else if let days = consumer.behindDays, days > keepDays / 2 {
                 found.append(
                     Finding(
                         .note, "consumer",
                         "\(name) is \(Int(days)) days behind; after \(Int(keepDays)) its lines go",
-                        advice: "is it still there? Its name is kept until it comes back"))
+                        advice: "is it still there? If not: caravan consumer forget"))
             }
         }
         if found.isEmpty, !facts.consumers.isEmpty {

@@ -78,7 +78,7 @@ struct MetricsText {
         let name = "caravan_consumer_lag_lines"
         out.head(name, "gauge", "Output lines that a named consumer has not confirmed.")
         for cursor in cursors {
-            out.line(name, ["consumer": cursor.name], max(0, head - cursor.seq))
+            out.line(name, ["consumer": cursor.cursor.text], max(0, head - cursor.seq))
         }
     }
 

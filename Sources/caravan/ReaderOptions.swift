@@ -1,0 +1,58 @@
+import ArgumentParser
+import Client
+import FoundationEssentials
+import Glibc
+import Host
+import TLS
+import Wire
+
+/// What is shown to a server that speaks TLS.
+struct CertificateOptions: ParsableArguments {
+    @Option(name: .long, help: "Certificates of the authorities of a server that speaks TLS (PEM).")
+    var ca: String?
+
+    @Option(
+        name: [.customLong("certificate"), .customLong("cert")],
+        help: "The certificate to be shown, where there is one (PEM).")
+    var certificate: String?
+
+    @Option(name: .long, help: "The key of that (PEM).")
+    var key: String?
+
+    func context() throws -> TLSContext? {
+        try ca.map { authorities in
+            let files = certificate.map { TLSFiles(certificateChain: $0, privateKey: key ?? "") }
+            return try TLSContext(client: files, authorities: authorities)
+        }
+    }
+
+    /// The words of a file that holds a token, and nothing else.
+    static func token(in path: String) throws -> String {
+        guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
+            throw Failure("the token file \(path) cannot be read")
+        }
+        var entry = stat()
+        if stat(path, &entry) == 0, entry.st_mode & 0o077 != 0 {
+            Console.error("caravan: others may read the token in \(path): chmod 600 it")
+        }
+        return text.trimmed
+    }
+}
+
+/// Where the output is read, and as whom.
+struct ReaderOptions: ParsableArguments {
+    @Option(name: .long, help: "The tail: host:port, tls:host:port, or the path of a Unix socket.")
+    var server = "127.0.0.1:7611"
+
+    @Option(name: .long, help: "The consumer that reads, as it is enrolled.")
+    var consumer: String?
+
+    @Option(name: .long, help: "File with the consumer's token.")
+    var consumerTokenFile: String?
+
+    /// As members of a tail's request.
+    func write(to out: inout JSONWriter) throws {
+        out.field("consumer", consumer)
+        out.field("token", try consumerTokenFile.map { try CertificateOptions.token(in: $0) })
+    }
+}
