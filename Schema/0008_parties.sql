@@ -34,3 +34,22 @@ create table output_chain (
     hash bytea not null
 );
 create index output_chain_seq on output_chain (last_seq);
+
+-- What retention has dropped of the output it drops of the chain, all but the link that the rest hangs on.
+create function tidy_chain() returns integer
+language plpgsql as $$
+declare
+    kept_from bigint := (select min(seq) from output);
+    anchor bigint;
+    gone integer;
+begin
+    select max(c.batch) into anchor from output_chain c where c.last_seq < kept_from;
+    delete from output_chain c where c.batch in (
+        select o.batch from output_chain o where o.batch < anchor order by o.batch limit 100000);
+    get diagnostics gone = row_count;
+    return gone;
+end $$;
+do $$
+begin
+    execute format('alter function tidy_chain() set search_path = %I, pg_temp', current_schema());
+end $$;

@@ -54,7 +54,8 @@ public struct Daemon: Service {
         let store = PostgresLog(
             StoreOptions(
                 conninfo: plan.conninfo, clock: wall, known: { run.known },
-                remember: { run.remember($0) }, notice: { logger.warning("\($0)") }))
+                remember: { run.remember($0) },
+                link: { HashChain.link(after: $0, $1) }, notice: { logger.warning("\($0)") }))
         let tls = try plan.tls.map { try TLSContextHolder($0) }
         let house = Services(
             store: store, inbox: Inbox(highLines: plan.inboxLines),

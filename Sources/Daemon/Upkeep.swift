@@ -19,7 +19,9 @@ extension Daemon {
         await withTaskGroup(of: Void.self) { tasks in
             tasks.addTask {
                 while !Task.isCancelled {
+                    let known = house.book.version
                     await house.book.refresh()
+                    if house.book.version != known { house.inbox.poke() }
                     await house.consumers.refresh()
                     await house.book.reportHealth()
                     try? await Task.sleep(for: .seconds(5))

@@ -500,7 +500,8 @@ actor ReaderSession {
             try fence.commit(connection, "indexing closed partitions")
             try fence.begin(connection, "forgetting old rows")
             _ = try connection.query(
-                "select tidy_rows($1::int8::int4)", [.integer(keepDays)], "forgetting old rows")
+                "select tidy_rows($1::int8::int4), tidy_chain()", [.integer(keepDays)],
+                "forgetting old rows")
             try fence.commit(connection, "forgetting old rows")
             return Int(dropped.integer(0, 0))
         }

@@ -22,9 +22,13 @@ public enum Rows {
         length, hash) FROM STDIN (FORMAT binary)
         """
 
+    static let chainCopy = """
+        COPY output_chain (batch, first_seq, last_seq, hash) FROM STDIN (FORMAT binary)
+        """
+
     /// The statements of one transaction and the rows for each COPY in them.
     static func transaction(
-        _ commit: Commit, recordedAt: Instant
+        _ commit: Commit, link: [UInt8]? = nil, recordedAt: Instant
     ) -> (sql: String, parts: [[UInt8]]) {
         var sql = "BEGIN; " + batchCopy
         var parts = [batch(commit, recordedAt)]
@@ -40,7 +44,22 @@ public enum Rows {
             sql += "; " + quarantineCopy
             parts.append(quarantine(commit.quarantined[...], commit.batch, recordedAt))
         }
+        if let link {
+            sql += "; " + chainCopy
+            parts.append(chain(commit, link))
+        }
         return (sql, parts)
+    }
+
+    private static func chain(_ commit: Commit, _ link: [UInt8]) -> [UInt8] {
+        var row = BinaryRow(reserving: 96)
+        row.begin(4)
+        row.int8(Int64(commit.batch))
+        row.int8(Int64(commit.lastSeq - commit.outputs.count + 1))
+        row.int8(Int64(commit.lastSeq))
+        row.blob(link)
+        row.finish()
+        return row.bytes
     }
 
     private static func batch(_ commit: Commit, _ recordedAt: Instant) -> [UInt8] {

@@ -16,17 +16,22 @@ public struct StoreOptions: Sendable {
     public var known: @Sendable () -> KnownLog?
     /// Told after each commit, before anybody else hears of it.
     public var remember: @Sendable (KnownLog) -> Void
+    /// The next link of the output's hash chain, from the link before and the lines of a batch; nil: none
+    /// is kept.
+    public var link: (@Sendable (_ before: [UInt8], _ lines: [[UInt8]]) -> [UInt8])?
 
     public init(
         conninfo: String, clock: @escaping @Sendable () -> Instant,
         known: @escaping @Sendable () -> KnownLog? = { nil },
         remember: @escaping @Sendable (KnownLog) -> Void = { _ in },
+        link: (@Sendable (_ before: [UInt8], _ lines: [[UInt8]]) -> [UInt8])? = nil,
         notice: @escaping @Sendable (String) -> Void = { _ in }
     ) {
         self.conninfo = conninfo
         self.clock = clock
         self.known = known
         self.remember = remember
+        self.link = link
         self.notice = notice
     }
 }

@@ -53,6 +53,8 @@ actor Writer {
     private static let idleSeconds = 3
     /// The last batch known to be durable.
     private var durable = 0
+    /// The last link of the output's hash chain; nil: it is to be read.
+    private var chained: [UInt8]?
 
     init(_ options: StoreOptions, _ fence: Fence) {
         self.options = options
@@ -61,6 +63,7 @@ actor Writer {
 
     func takeOver() throws(StoreFailure) -> LogHead {
         connection = nil
+        chained = nil
         let fresh = try Connection(
             options.conninfo, deadlineSeconds: Writer.deadlineSeconds,
             idleSeconds: Writer.idleSeconds)
@@ -266,6 +269,7 @@ actor Writer {
             // The outcome is unknown, or the session is in a failed transaction: the next attempt
             // begins with a new one and looks.
             connection = nil
+            chained = nil
             guard error.kind == .fenced else { throw error }
             // Not only another writer moves the head from under us: our own commit may have been
             // on its way still when the last look found nothing of it.
@@ -360,7 +364,8 @@ actor Writer {
 
     private func write(_ commit: Commit) throws(StoreFailure) {
         let operation = "writing batch \(commit.batch)"
-        let work = Rows.transaction(commit, recordedAt: options.clock())
+        let link = try nextLink(commit, operation)
+        let work = Rows.transaction(commit, link: link, recordedAt: options.clock())
         guard connection != nil else {
             throw StoreFailure(.unavailable, operation, "no connection")
         }
@@ -383,5 +388,19 @@ actor Writer {
                 "the head's output number is \(head.integer(0, 0)), the engine's \(commit.lastSeq)")
         }
         try connection!.commit()
+        if let link { chained = link }
+    }
+
+    /// The link that this batch adds to the output's chain; nil: it says nothing, or none is kept.
+    private func nextLink(_ commit: Commit, _ operation: String) throws(StoreFailure) -> [UInt8]? {
+        guard let make = options.link, !commit.outputs.isEmpty else { return nil }
+        if chained == nil, connection != nil {
+            let last = try connection!.query(
+                "select hash from output_chain order by batch desc limit 1", [],
+                "reading the chain of the output")
+            chained = last.rows > 0 ? Array(last.bytes(0, 0)) : [UInt8](repeating: 0, count: 32)
+        }
+        let lines = commit.outputs.enumerated().filter { !commit.unstored.contains($0.offset) }
+        return make(chained ?? [], lines.map(\.element.bytes))
     }
 }

@@ -26,7 +26,7 @@ struct Caravan: AsyncParsableCommand {
             BacktestCommand.self, PostCommand.self, ConsumerCommand.self, QuarantineCommand.self,
             Migrate.self,
             DoctorCommand.self,
-            Export.self, Import.self, Manual.self,
+            Export.self, Import.self, VerifyCommand.self, Manual.self,
         ])
 
     /// One program under two names: called `caravand` it is the daemon, so that a package carries the

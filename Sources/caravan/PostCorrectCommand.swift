@@ -22,7 +22,9 @@ struct PostCorrectCommand: AsyncParsableCommand {
             """)
 
     @Argument(help: "The post's name.") var name: String
-    @Option(help: "What is added to its times: whole hours, such as -60 for a clock an hour ahead.")
+    @Option(
+        parsing: .unconditional,
+        help: "What is added to its times: whole hours, such as -60 for a clock an hour ahead.")
     var minutes: Int?
     @Option(help: "The first time concerned, as the post stated it (RFC 3339, with its offset).")
     var from: String?

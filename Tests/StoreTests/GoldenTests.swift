@@ -28,7 +28,7 @@ import Wire
         Golden(schema: 5, meaning: .meant),
         Golden(schema: 5, meaning: .evidence, name: "-evidence"),
         Golden(schema: 6, meaning: .evidence),
-        Golden(schema: 7, meaning: .attention),
+        Golden(schema: 7, meaning: .attention), Golden(schema: 8, meaning: .incidents),
     ]
 
     private func open(_ golden: Golden) throws -> TestCluster {

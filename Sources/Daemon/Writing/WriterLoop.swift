@@ -228,7 +228,9 @@ public struct WriterLoop<Store: LogStore> {
                 try await open(hello, intake.connection)
             }
         }
-        if !chunks.isEmpty || engine.nextDue <= clock.engineNow() {
+        // An enrolment can be news of itself: a clock that is set right moves what was said before.
+        let isBookNews = book.map { $0.isRead && $0.version != bookVersion } ?? false
+        if !chunks.isEmpty || isBookNews || engine.nextDue <= clock.engineNow() {
             try await turn(chunks, connections)
         }
     }

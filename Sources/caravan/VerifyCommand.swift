@@ -1,0 +1,362 @@
+import ArgumentParser
+import Engine
+import FoundationEssentials
+import Host
+import Store
+import TLS
+import Tracking
+import Wire
+
+struct VerifyCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "verify",
+        abstract: "Check that the output is what was said, and let others check it.",
+        discussion: """
+            Beside the output the daemon keeps a chain of hashes: for each batch that said something the
+            SHA-256 of the link before and of its lines, each with its LF. Whoever has signed a link, or has
+            a signed one from somebody, can tell whether a line was changed, left out or added since.
+
+            EXAMPLES
+              caravan verify
+              caravan verify key --out caravan-sign.pem > caravan-sign.pub
+              caravan verify sign --key caravan-sign.pem > today.json
+              caravan verify --checkpoint today.json --public-key caravan-sign.pub
+              caravan verify chain > chain.ndjson
+              caravan verify copy output.ndjson --chain chain.ndjson --checkpoint today.json \\
+                --public-key caravan-sign.pub
+            """,
+        subcommands: [Check.self, Sign.self, Key.self, Chain.self, Copy.self],
+        defaultSubcommand: Check.self)
+
+    /// A signed link, and whose key it is checked with.
+    struct CheckpointOptions: ParsableArguments {
+        @Option(name: .long, help: "A file with a signed link, as caravan verify sign writes it.")
+        var checkpoint: String?
+
+        @Option(name: .long, help: "The public key of whoever signed it (PEM).")
+        var publicKey: String?
+
+        func validate() throws {
+            guard (checkpoint == nil) == (publicKey == nil) else {
+                throw ValidationError("--checkpoint and --public-key go together")
+            }
+        }
+
+        func read() throws -> SignedLink? {
+            guard let checkpoint, let publicKey else { return nil }
+            let key = try SigningKey(publicPEM: try VerifyCommand.read(publicKey))
+            let signed = try SignedLink(try VerifyCommand.read(checkpoint))
+            guard key.hasSigned(signed.message, signed.signature) else {
+                throw Failure("\(checkpoint) was not signed with the key in \(publicKey)")
+            }
+            return signed
+        }
+    }
+
+    static func read(_ path: String) throws -> [UInt8] {
+        path == "-"
+            ? try ByteFile.standardInput.readAll() : try ByteFile(reading: path).readAll()
+    }
+
+    struct Check: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Check the output that the database holds.")
+
+        @Option(name: .long, help: "The first output number; otherwise the first that is kept.")
+        var from: Int?
+        @Option(name: .long, help: "The last output number; otherwise the last.")
+        var to: Int?
+        @OptionGroup var signed: CheckpointOptions
+        @OptionGroup var options: DatabaseOptions
+
+        func run() async throws {
+            try await Console.failing {
+                let store = try await PostCommand.store(options)
+                let given = try signed.read()
+                let head = try await store.head()
+                if let given, given.log != head.log {
+                    throw Failure(
+                        "the link is of log \(given.log), and this is \(head.log): the database was "
+                            + "restored to an older state since, or is another one")
+                }
+                let first = try await store.outputRange().first
+                var checker = ChainChecker(signed: given)
+                let start = max(from ?? 1, first)
+                var batch = try await store.link(before: start).map { anchor in
+                    checker.begin(anchor)
+                    return anchor.batch
+                }
+                var lines: [OutputLine] = []
+                while true {
+                    let links = try await store.links(after: batch ?? 0, limit: 1_000)
+                    if links.isEmpty { break }
+                    for link in links {
+                        if let to, link.firstSeq > to { break }
+                        while lines.last?.seq ?? 0 < link.lastSeq {
+                            let after = max(lines.last?.seq ?? 0, link.firstSeq - 1)
+                            let more = try await store.output(after: after, limit: 5_000)
+                            if more.isEmpty { break }
+                            lines += more
+                        }
+                        let own = lines.prefix { $0.seq <= link.lastSeq }
+                        try checker.check(link, own.filter { $0.seq >= link.firstSeq }.map(\.bytes))
+                        lines.removeFirst(own.count)
+                    }
+                    batch = links.last?.batch
+                    if let to, let last = links.last, last.lastSeq >= to { break }
+                }
+                try checker.finish()
+                print(checker.summary)
+            }
+        }
+    }
+
+    struct Sign: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Sign the last link: what was said up to now.")
+
+        @Option(name: .long, help: "The private key (PEM), as caravan verify key makes it.")
+        var key: String
+        @OptionGroup var options: DatabaseOptions
+
+        func run() async throws {
+            try await Console.failing {
+                let store = try await PostCommand.store(options)
+                let head = try await store.head()
+                guard let last = try await store.link(before: head.seq + 1) else {
+                    throw Failure("nothing has been said yet")
+                }
+                let key = try SigningKey(privatePEM: try VerifyCommand.read(self.key))
+                var signed = SignedLink(
+                    log: head.log, seq: last.lastSeq, hash: last.hash, time: wallNow())
+                signed.signature = try key.sign(signed.message)
+                Console.write(signed.json)
+            }
+        }
+    }
+
+    struct Key: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Make a key to sign with; prints its public half.")
+
+        @Option(name: .long, help: "The file for the private key; one that exists is not touched.")
+        var out: String
+
+        func run() async throws {
+            try await Console.failing {
+                guard !FileManager.default.fileExists(atPath: out) else {
+                    throw Failure("\(out) is there already, and is not touched")
+                }
+                let key = try SigningKey.make()
+                let fresh = try Replacement(of: out, mode: 0o600)
+                try fresh.file.write(key.privatePEM)
+                try fresh.commit(isDurable: true)
+                Console.write(key.publicPEM)
+            }
+        }
+    }
+
+    struct Chain: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Write the links as JSON lines, for whoever has a copy of the output.")
+
+        @OptionGroup var options: DatabaseOptions
+
+        func run() async throws {
+            try await Console.failing {
+                let store = try await PostCommand.store(options)
+                var batch = 0
+                while true {
+                    let links = try await store.links(after: batch, limit: 5_000)
+                    guard let last = links.last else { return }
+                    var out = JSONWriter()
+                    for link in links {
+                        out.begin()
+                        out.field("batch", link.batch)
+                        out.field("first", link.firstSeq)
+                        out.field("last", link.lastSeq)
+                        out.field("hash", SignedLink.hex(link.hash))
+                        out.endLine()
+                    }
+                    Console.write(out.bytes)
+                    batch = last.batch
+                }
+            }
+        }
+    }
+
+    struct Copy: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Check a copy of the output against the links, without a database.")
+
+        @Argument(help: "The lines, as a tail gets them; - for standard input.") var lines: String
+        @Option(name: .long, help: "The links, as caravan verify chain writes them.") var chain:
+            String
+        @OptionGroup var signed: CheckpointOptions
+
+        func run() async throws {
+            try await Console.failing {
+                var checker = ChainChecker(signed: try signed.read())
+                let copy = try VerifyCommand.read(lines).split(separator: 0x0A).map(Array.init)
+                    .compactMap { line in
+                        FlatObject(line).flatMap { object in
+                            ["eta", "alert", "score"].contains(object.text("kind") ?? "")
+                                ? object.integer("seq").map { (seq: $0, bytes: line) } : nil
+                        }
+                    }
+                guard let first = copy.first?.seq else {
+                    throw Failure("there are no lines in \(lines)")
+                }
+                var at = 0
+                for text in try VerifyCommand.read(chain).split(separator: 0x0A) {
+                    let link = try ChainLink(line: Array(text))
+                    // What begins before the copy does cannot be checked; the rest hangs on it.
+                    if link.firstSeq < first {
+                        checker.begin(link)
+                        while at < copy.count, copy[at].seq <= link.lastSeq { at += 1 }
+                        continue
+                    }
+                    guard at < copy.count else { break }
+                    var end = at
+                    while end < copy.count, copy[end].seq <= link.lastSeq { end += 1 }
+                    try checker.check(link, copy[at..<end].map(\.bytes))
+                    at = end
+                }
+                try checker.finish()
+                print(checker.summary)
+            }
+        }
+    }
+}
+
+/// Goes along a chain, link by link.
+struct ChainChecker {
+    let signed: SignedLink?
+    private var before: ChainLink?
+    private var first: Int?
+    private var count = 0
+    private var isSignedFound = false
+
+    init(signed: SignedLink?) { self.signed = signed }
+
+    /// The link that the first to be checked hangs on.
+    mutating func begin(_ anchor: ChainLink) { before = anchor }
+
+    mutating func check(_ link: ChainLink, _ lines: [[UInt8]]) throws {
+        if let before, link.firstSeq != before.lastSeq + 1 {
+            throw Failure(
+                "the chain has no link for the lines \(before.lastSeq + 1) to \(link.firstSeq - 1)")
+        }
+        let made = HashChain.link(after: before?.hash ?? HashChain.origin, lines)
+        guard made == link.hash else {
+            throw Failure(
+                "the lines \(link.firstSeq) to \(link.lastSeq) are not those that were said: batch "
+                    + "\(link.batch) hashes to \(SignedLink.hex(made)), its link is "
+                    + SignedLink.hex(link.hash))
+        }
+        first = first ?? link.firstSeq
+        count += 1
+        before = link
+        if let signed, signed.seq == link.lastSeq {
+            guard signed.hash == link.hash else {
+                throw Failure(
+                    "up to line \(signed.seq) another output was signed on "
+                        + "\(TimeText.string(signed.time)): its link is \(SignedLink.hex(signed.hash))"
+                )
+            }
+            isSignedFound = true
+        }
+    }
+
+    func finish() throws {
+        guard count > 0 else {
+            throw Failure("there is nothing to check: no link of the chain is kept")
+        }
+        if let signed, !isSignedFound {
+            throw Failure(
+                "line \(signed.seq), up to which was signed, does not end a link of what was checked"
+            )
+        }
+    }
+
+    var summary: String {
+        let upTo = before?.lastSeq ?? 0
+        let hash = SignedLink.hex(before?.hash ?? [])
+        return "lines \(first ?? 0) to \(upTo) are what was said (\(count) links, the last \(hash))"
+            + (isSignedFound ? "; up to \(signed?.seq ?? 0) they are what was signed" : "")
+    }
+}
+
+/// How far a log had come, as somebody signed it.
+struct SignedLink {
+    var log: String
+    var seq: Int
+    var hash: [UInt8]
+    var time: Instant
+    var signature: [UInt8] = []
+
+    init(log: String, seq: Int, hash: [UInt8], time: Instant) {
+        self.log = log
+        self.seq = seq
+        self.hash = hash
+        self.time = time
+    }
+
+    init(_ bytes: [UInt8]) throws {
+        let line = bytes.prefix { $0 != 0x0A }
+        guard let object = FlatObject(Array(line)), object.text("checkpoint") == "caravan/1",
+            let log = object.text("log"), let seq = object.integer("seq"),
+            let hash = object.text("hash").flatMap(SignedLink.bytes),
+            let time = object.instant("time"),
+            let signature = object.text("signature").flatMap(SignedLink.bytes)
+        else { throw Failure("that is no signed link, as caravan verify sign writes it") }
+        self.init(log: log, seq: seq, hash: hash, time: time)
+        self.signature = signature
+    }
+
+    /// What is signed.
+    var message: [UInt8] {
+        Array(
+            "caravan/1\n\(log)\n\(seq)\n\(SignedLink.hex(hash))\n\(TimeText.string(time))\n".utf8)
+    }
+
+    var json: [UInt8] {
+        var out = JSONWriter()
+        out.begin()
+        out.field("checkpoint", "caravan/1")
+        out.field("log", log)
+        out.field("seq", seq)
+        out.field("hash", SignedLink.hex(hash))
+        out.field("time", time)
+        out.field("signature", SignedLink.hex(signature))
+        out.endLine()
+        return out.bytes
+    }
+
+    static func hex(_ bytes: [UInt8]) -> String {
+        bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    }
+
+    static func bytes(_ hex: String) -> [UInt8]? {
+        let digits = Array(hex.utf8)
+        guard digits.count % 2 == 0 else { return nil }
+        var out: [UInt8] = []
+        for at in stride(from: 0, to: digits.count, by: 2) {
+            let pair = String(decoding: digits[at...(at + 1)], as: UTF8.self)
+            guard let byte = UInt8(pair, radix: 16) else { return nil }
+            out.append(byte)
+        }
+        return out
+    }
+}
+
+extension ChainLink {
+    /// As `caravan verify chain` writes it.
+    init(line: [UInt8]) throws {
+        guard let object = FlatObject(line), let batch = object.integer("batch"),
+            let first = object.integer("first"), let last = object.integer("last"),
+            let hash = object.text("hash").flatMap(SignedLink.bytes)
+        else { throw Failure("that is no link of a chain, as caravan verify chain writes it") }
+        self.init(batch: batch, firstSeq: first, lastSeq: last, hash: hash)
+    }
+}
