@@ -18,10 +18,7 @@ struct JourneyDrawing {
             print(head)
             drawVerdict(journey)
             drawWay(journey)
-            for alert in journey.alerts {
-                let name = journey.stops.first { $0.place == alert.place }?.name
-                print(line(alert, at: name ?? alert.place))
-            }
+            for alert in journey.alerts { print(line(alert)) }
             if journey.flags.contains(.zoneUnknown) {
                 print(
                     "  times of the plan without offset, at places whose zone nobody knows: as UTC")
@@ -58,16 +55,14 @@ struct JourneyDrawing {
         if !parts.isEmpty { print(parts.joined(separator: ", ")) }
     }
 
-    private func line(
-        _ alert: ContainerTimeline.OpenAlert, at place: String
-    ) -> String {
-        var text = "\(alert.type.code) (\(alert.severity.code)) at \(Printable.text(place))"
-        if alert.delayMinutes > 0 {
-            text += ": " + Terminal.span(Double(alert.delayMinutes))
-        } else if alert.type == .late {
+    private func line(_ alert: ContainerTimeline.OpenAlert) -> String {
+        var text = "\(alert.type.code) (\(alert.severity.code))"
+        if let since = alert.raisedAt { text += " since \(local(since, .utc))" }
+        if alert.type == .late, alert.delayMinutes <= 0 {
             text += ": not any more, as it looks; the alert is about to end"
+        } else {
+            text += ": \(Printable.text(alert.text))"
         }
-        if let since = alert.raisedAt { text += ", since \(local(since, .utc))" }
         if alert.acknowledgedUntil != nil { text += "; somebody sees to it" }
         return terminal.paint(text, .red)
     }

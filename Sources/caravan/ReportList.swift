@@ -144,6 +144,7 @@ enum JourneyText {
         out.field("place", alert.place)
         out.field("delayMinutes", alert.delayMinutes)
         out.field("since", alert.raisedAt)
+        out.field("text", alert.text)
         guard let until = alert.acknowledgedUntil else { return }
         out.field("acknowledged", true)
         if until != .never { out.field("acknowledgedUntil", until) }

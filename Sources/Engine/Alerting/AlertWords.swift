@@ -70,20 +70,7 @@ extension Engine {
         let what = "\(episode.code.prose) \(place)"
         switch facts {
         case .waiting(let shift, let silent):
-            let moves =
-                shift >= rules.levelMinutes[0]
-                ? "; \(placeName(outlook)) is expected \(spoken(shift)) later than before" : ""
-            if episode.type == .customsHold {
-                return
-                    "\(box) is held by customs at \(place) for \(spoken(silent)), longer than nine in "
-                    + "ten\(moves)"
-            }
-            if episode.type == .stuck {
-                return "\(box) stands at \(place) for \(spoken(silent)), while others that came "
-                    + "later have left: waited for is “\(what)”\(moves)"
-            }
-            return "\(box) should have been reported by now: \(what); nothing was heard for "
-                + "\(spoken(silent))\(moves)"
+            return waitingWords(episode, box, placeName(outlook), shift: shift, silent: silent)
         case .othersLeft:
             return
                 "\(box) stands at \(place), while others that came later have left: see its alert "
@@ -98,6 +85,67 @@ extension Engine {
             return isReported
                 ? "\(box) was reported: \(what)"
                 : "\(box) was seen at \(placeName(progress.lastPlace)); “\(what)” was not reported"
+        }
+    }
+}
+
+/// What alerts say as long as they stand.
+extension Engine {
+    func offRouteWords(_ box: String, _ place: String) -> String {
+        "\(box) was seen at \(place), where its plan does not lead"
+    }
+
+    func impossibleWords(_ box: String, _ place: String, after last: String) -> String {
+        "\(box) cannot be at \(place) by then, after \(last): a number or a clock is wrong, or it is "
+            + "another box"
+    }
+
+    func sealWords(_ box: String, _ place: String, _ than: String) -> String {
+        "\(box) has other seals at \(place) than \(than), and nobody told of a new one: look whether it "
+            + "was opened"
+    }
+
+    /// `shift`, `silent`: minutes by which the delivery has moved, and for which nothing was heard.
+    func waitingWords(
+        _ episode: AlertEpisode, _ box: String, _ end: String, shift: Double, silent: Double
+    ) -> String {
+        let place = placeName(episode.place)
+        let what = "\(episode.code.prose) \(place)"
+        let moves =
+            shift >= rules.levelMinutes[0]
+            ? "; \(end) is expected \(spoken(shift)) later than before" : ""
+        switch episode.type {
+        case .customsHold:
+            return "\(box) is held by customs at \(place) for \(spoken(silent)), longer than nine in "
+                + "ten\(moves)"
+        case .stuck:
+            return "\(box) stands at \(place) for \(spoken(silent)), while others that came later have "
+                + "left: waited for is “\(what)”\(moves)"
+        default:
+            return "\(box) should have been reported by now: \(what); nothing was heard for "
+                + "\(spoken(silent))\(moves)"
+        }
+    }
+
+    /// What an open alert says, as of now.
+    func standingWords(
+        _ episode: AlertEpisode, _ journey: Journey, _ box: ContainerNumber, _ now: Instant
+    ) -> String {
+        let (box, place) = ("\(box)", placeName(episode.place))
+        let end = journey.way.milestones.last.map { placeName($0.place) } ?? place
+        let progress = journey.progress
+        switch episode.type {
+        case .late:
+            return "\(box) is likely to reach \(place) \(spoken(Double(episode.delayMinutes))) late"
+        case .offRoute: return offRouteWords(box, place)
+        case .impossible: return impossibleWords(box, place, after: placeName(progress.lastPlace))
+        case .seal: return sealWords(box, place, "before")
+        case .overdue, .stuck, .customsHold:
+            let last = progress.lastTime == .unset ? episode.raisedAt : progress.lastTime
+            return waitingWords(
+                episode, box, end, shift: Double(episode.delayMinutes),
+                silent: now.minutes(since: last))
+        case .postSilent, .postClock, .closure: return place
         }
     }
 }

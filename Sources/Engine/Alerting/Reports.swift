@@ -49,7 +49,7 @@ extension Engine {
             let place = engine.placeName(episode.place)
             switch state {
             case .raised, .updated, .acknowledged:
-                return "\(box) was seen at \(place), where its plan does not lead"
+                return engine.offRouteWords(box, place)
             case .withdrawn:
                 return "\(box): the report at \(place), or its plan, was corrected or taken back"
             case .cleared:
@@ -79,9 +79,7 @@ extension Engine {
             let place = engine.placeName(episode.place)
             switch state {
             case .raised, .updated, .acknowledged:
-                return
-                    "\(box) cannot be at \(place) by then, after \(engine.placeName(last)): a number "
-                    + "or a clock is wrong, or it is another box"
+                return engine.impossibleWords(box, place, after: engine.placeName(last))
             case .withdrawn: return "\(box): the report at \(place) was corrected or taken back"
             case .cleared:
                 return "\(box): later reports tell where it is: \(engine.placeName(last))"
@@ -114,9 +112,7 @@ extension Engine {
             case .raised, .updated, .acknowledged:
                 let before = trail.before.map { engine.placeName($0.place) } ?? place
                 let than = before == place ? "before" : "at \(before)"
-                return
-                    "\(box) has other seals at \(place) than \(than), and nobody told of a new one: "
-                    + "look whether it was opened"
+                return engine.sealWords(box, place, than)
             case .withdrawn:
                 return "\(box): the report of its seals at \(place) was corrected or taken back"
             case .cleared:

@@ -62,6 +62,8 @@ public struct ContainerTimeline: Sendable {
         public var raisedAt: Instant?
         /// Until when somebody sees to it; nil: nobody does; `.never`: as long as it is open.
         public var acknowledgedUntil: Instant?
+        /// What it says, as of now.
+        public var text: String
     }
 
     public struct Report: Sendable {
@@ -199,7 +201,8 @@ extension Engine {
                 type: alert.type, severity: alert.severity, place: register.symbols[alert.place],
                 delayMinutes: Int(alert.delayMinutes),
                 raisedAt: alert.raisedAt == .unset ? nil : alert.raisedAt,
-                acknowledgedUntil: until == .unset || until <= now ? nil : until)
+                acknowledgedUntil: until == .unset || until <= now ? nil : until,
+                text: standingWords(alert, journey, container, now))
         }
     }
 
