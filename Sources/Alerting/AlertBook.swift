@@ -38,6 +38,10 @@ public struct AlertBook: Sendable, Equatable {
     public var silences: [String: AlertSilence] = [:]
 
     public var incidents: [IncidentKey: Incident] = [:]
+    /// When room was made among reporters the last time.
+    public var sweptAt = Instant.unset
+    /// When it was seen that nothing comes from anybody.
+    public var unheardAt = Instant.unset
     /// When one of them is to be looked at; follows from them.
     public private(set) var nextLook = Instant.never
 

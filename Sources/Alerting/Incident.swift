@@ -5,31 +5,34 @@ public struct IncidentKey: Hashable, Comparable, Sendable {
     public var type: AlertType
     /// A name as it is told: of a post, a place, a closure.
     public var subject: String
+    /// It is the name of a post.
+    public var isPost: Bool
 
-    public init(_ type: AlertType, _ subject: String) {
+    public init(_ type: AlertType, _ subject: String, isPost: Bool = false) {
         self.type = type
         self.subject = subject
+        self.isPost = isPost
     }
 
     public static func < (a: IncidentKey, b: IncidentKey) -> Bool {
-        (a.type.rawValue, a.subject) < (b.type.rawValue, b.subject)
+        (a.type.rawValue, a.subject, a.isPost ? 1 : 0)
+            < (b.type.rawValue, b.subject, b.isPost ? 1 : 0)
     }
 }
 
 /// An alert that is not about one box, with the boxes that it concerns.
 public struct Incident: Sendable, Equatable {
     public var key: IncidentKey
-    /// Of a post its name; "": nobody in particular reports of that place.
-    public var post: String
+    /// Of a post its name; "": it is about a place.
+    public var post: String { key.isPost ? key.subject : "" }
     public var place: String
     /// The last ones, of which the last may be open.
     public var episodes: [AlertEpisode] = []
     /// Boxes whose alerts it holds back, or which it delays.
     public var children: Set<ContainerNumber> = []
-    /// How many more there are than are listed.
-    public var uncounted = 0
-    /// How many were told of.
+    /// How many were told of, and when.
     public var toldChildren = 0
+    public var toldAt = Instant.unset
     /// Since when it is so, and until when it was said to be.
     public var since: Instant
     public var until = Instant.never
@@ -40,9 +43,8 @@ public struct Incident: Sendable, Equatable {
     /// Of a clock.
     public var flaw: ClockTrail.Flaw?
 
-    public init(_ key: IncidentKey, post: String, place: String, since: Instant) {
+    public init(_ key: IncidentKey, place: String, since: Instant) {
         self.key = key
-        self.post = post
         self.place = place
         self.since = since
     }
@@ -51,20 +53,24 @@ public struct Incident: Sendable, Equatable {
         episodes.last.map { $0.phase == .open || $0.phase == .clearing } ?? false
     }
 
-    public var count: Int { children.count + uncounted }
+    public var count: Int { children.count }
 
-    /// Boxes that are listed; more are counted.
-    static let listed = 10_000
+    /// Boxes that are counted at the most.
+    public static let counted = 50_000
     /// Episodes that are remembered.
     static let remembered = 4
 
     public mutating func add(_ child: ContainerNumber) {
-        if children.count < Incident.listed {
-            children.insert(child)
-        } else if !children.contains(child) {
-            uncounted.countOn()
-        }
+        if children.count < Incident.counted { children.insert(child) }
     }
+
+    /// When it may be told that it has grown; `.never`: it has not.
+    public var nextTelling: Instant {
+        isGrown ? toldAt.advanced(minutes: Incident.growthMinutes) : .never
+    }
+
+    /// That it grows is told so often at the most.
+    static let growthMinutes = 60.0
 
     /// It has grown so much that it is news: 1, 2, 5, 10, 20, 50, …
     public var isGrown: Bool { Incident.step(count) > Incident.step(toldChildren) }
@@ -80,7 +86,8 @@ public struct Incident: Sendable, Equatable {
 
     /// The stable identity on the wire of an episode.
     public static func identity(_ key: IncidentKey, _ episode: UInt32) -> String {
-        NamedUUID.version5("\(key.type.code)|\(key.subject)|\(episode)")
+        NamedUUID.version5(
+            "\(key.type.code)|\(key.isPost ? "post" : "")|\(key.subject)|\(episode)")
     }
 
     public var nextEpisode: UInt32 {
@@ -97,8 +104,6 @@ public struct Incident: Sendable, Equatable {
     public mutating func begin(_ episode: AlertEpisode) {
         episodes.append(episode)
         if episodes.count > Incident.remembered { episodes.removeFirst() }
-        children = []
-        uncounted = 0
         toldChildren = 0
         backAt = .unset
         quietAt = .unset

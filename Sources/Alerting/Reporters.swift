@@ -51,7 +51,7 @@ public struct Reporters: Sendable, Equatable {
         public var pauses = [Float](repeating: 0, count: Habit.classes)
         public var clock = ClockTrail()
         /// How often it spoke of a milestone; older reports count less.
-        public var spoken: [ReportingKey: Float] = [:]
+        public var spoken: [ReportingKey: UInt32] = [:]
         /// When its silence is to be looked at.
         public var lookAt = Instant.never
 
@@ -70,8 +70,10 @@ public struct Reporters: Sendable, Equatable {
         static let knownMinutes = 3 * 1_440.0
         static let knownPauses: Float = 8
         static let keptPauses: Float = 200
-        static let keptSpoken: Float = 1_000
+        static let keptSpoken: UInt32 = 1_000
         static let milestones = 256
+        /// Whoever was silent for so long begins anew.
+        static let forgottenMinutes = 365.0 * 1_440
         static let leastMinutes = 60.0
 
         private static func upper(_ at: Int) -> Double {
@@ -81,6 +83,11 @@ public struct Reporters: Sendable, Equatable {
         }
 
         mutating func note(_ report: Report) {
+            if report.received.minutes(since: last) >= Habit.forgottenMinutes {
+                let look = lookAt
+                self = Habit(key, at: report.received)
+                lookAt = look
+            }
             let pause = report.received.minutes(since: last)
             if pause >= Habit.shortestMinutes, !report.isAfterSilence {
                 let at = (0..<Habit.classes - 1).first { pause < Habit.upper($0) }
@@ -93,16 +100,11 @@ public struct Reporters: Sendable, Equatable {
             reports += 1
             if report.isTimed { clock.note(report) }
             let milestone = ReportingKey(place: report.place, code: report.code)
+            // Beyond so many no more is learned, until the rare ones have been halved away.
+            guard spoken[milestone] != nil || spoken.count < Habit.milestones else { return }
             spoken[milestone, default: 0] += 1
             if spoken[milestone] ?? 0 > Habit.keptSpoken {
-                for key in spoken.keys { spoken[key]? /= 2 }
-            }
-            if spoken.count > Habit.milestones,
-                let least = spoken.filter({ $0.key != milestone }).min(by: {
-                    ($0.value, $0.key) < ($1.value, $1.key)
-                })
-            {
-                spoken[least.key] = nil
+                spoken = spoken.mapValues { $0 / 2 }.filter { $0.value > 0 }
             }
         }
 
@@ -129,6 +131,8 @@ public struct Reporters: Sendable, Equatable {
     public private(set) var habits: [Habit?] = []
     private var slots: [Key: Int] = [:]
     private var free: [Int] = []
+    /// Who has ever spoken of a milestone; some may have forgotten it.
+    private var speakers: [ReportingKey: Set<Int>] = [:]
     /// Of which no checkpoint knows the latest, and those that are forgotten.
     public private(set) var changed: Set<Int> = []
 
@@ -157,6 +161,7 @@ public struct Reporters: Sendable, Equatable {
             slot = put(Habit(key, at: report.received))
         }
         habits[slot]?.note(report)
+        speakers[ReportingKey(place: report.place, code: report.code), default: []].insert(slot)
         changed.insert(slot)
         return slot
     }
@@ -166,6 +171,7 @@ public struct Reporters: Sendable, Equatable {
         let slot = free.popLast() ?? habits.count
         if slot == habits.count { habits.append(habit) } else { habits[slot] = habit }
         slots[habit.key] = slot
+        for milestone in habit.spoken.keys { speakers[milestone, default: []].insert(slot) }
         return slot
     }
 
@@ -184,6 +190,10 @@ public struct Reporters: Sendable, Equatable {
         guard let habit = habits[slot] else { return }
         slots[habit.key] = nil
         habits[slot] = nil
+        for milestone in speakers.keys {
+            speakers[milestone]?.remove(slot)
+            if speakers[milestone]?.isEmpty == true { speakers[milestone] = nil }
+        }
         changed.remove(slot)
         free.append(slot)
     }
@@ -193,23 +203,34 @@ public struct Reporters: Sendable, Equatable {
         return changed.compactMap { habits[$0] }
     }
 
-    /// Who says most of a milestone.
+    /// Whoever says most of a milestone; nil: nobody says more than all others.
     public func voice(of milestone: ReportingKey) -> Int? {
-        var best: (slot: Int, count: Float, last: Instant)?
-        for (slot, habit) in habits.enumerated() {
-            guard let habit, let count = habit.spoken[milestone],
-                (count, habit.last) > (best?.count ?? 0, best?.last ?? .unset)
-            else { continue }
-            best = (slot, count, habit.last)
-        }
-        return best.flatMap { isVoice($0.slot, of: milestone) ? $0.slot : nil }
+        speakers[milestone]?.first { isVoice($0, of: milestone) }
     }
 
     /// Whether most of what is said of a milestone comes from one of them.
     public func isVoice(_ slot: Int, of milestone: ReportingKey) -> Bool {
-        guard let own = habits[slot]?.spoken[milestone], own > 0 else { return false }
-        let all = habits.reduce(Float(0)) { $0 + ($1?.spoken[milestone] ?? 0) }
-        return 2 * own >= all
+        guard let own = habits[slot]?.spoken[milestone] else { return false }
+        let all = (speakers[milestone] ?? []).reduce(UInt64(0)) {
+            $0 + UInt64(habits[$1]?.spoken[milestone] ?? 0)
+        }
+        return 2 * UInt64(own) > all
+    }
+
+    /// Makes room where all is taken: those that hardly were heard of go after a day, the rest after a
+    /// month of silence.
+    public mutating func sweep(at now: Instant) {
+        for slot in habits.indices {
+            guard let habit = habits[slot] else { continue }
+            let silent = now.minutes(since: habit.last)
+            let isKnown = habit.reports >= Habit.knownReports
+            if silent >= (isKnown ? 30 * 1_440 : 1_440), habit.lookAt == .never { forget(slot) }
+        }
+    }
+
+    /// The latest report of anybody else.
+    public func lastReport(besides slot: Int) -> Instant? {
+        habits.indices.compactMap { $0 == slot ? nil : habits[$0]?.last }.max()
     }
 }
 
@@ -240,7 +261,7 @@ public struct ClockTrail: Sendable, Equatable {
 
     public init() {}
 
-    static let kept = 24
+    public static let kept = 16
     static let known = 12
     static let apartMinutes = 1.0
     /// A clock that is less wrong than this hurts nobody.
@@ -300,6 +321,17 @@ public struct ClockTrail: Sendable, Equatable {
         return nil
     }
 
-    /// The last reports came as those of a right clock do.
-    public var isRight: Bool { delays.count >= ClockTrail.known && flaw == nil }
+    /// The last report came as one of a wrong clock may.
+    public var isLastOdd: Bool {
+        guard let last = delays.last.map(Double.init) else { return false }
+        return last < -ClockTrail.leastSeconds / 2 || last >= 3 * ClockTrail.leastSeconds
+    }
+
+    /// The last reports came as those of a right clock do: soon after what they tell of, and not before.
+    public var isRight: Bool {
+        let soon = delays.suffix(ClockTrail.known).count {
+            Double($0) >= -ClockTrail.leastSeconds / 2 && Double($0) <= 4 * ClockTrail.leastSeconds
+        }
+        return delays.count >= ClockTrail.known && 4 * soon >= 3 * ClockTrail.known
+    }
 }

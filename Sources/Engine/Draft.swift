@@ -55,6 +55,8 @@ struct Draft {
     /// Incidents of which something has changed, and those who have reported.
     var incidents: [IncidentKey] = []
     var reporters: Set<Int> = []
+    /// Posts whose times are to be corrected otherwise than before.
+    var corrected: Set<String> = []
     var timersFired = false
     /// Reports of this round that were old when they came.
     var history = 0

@@ -128,8 +128,7 @@ extension Engine {
                 promised: shipment.plan.promised,
                 isHistory: isHistory(journey, shipment, held: held, context.now), context, &draft)
         }
-        var outlook = outlook(journey, shipment, expected, means, seenFrom, held: held)
-        outlook.isHistory = isHistory(journey, shipment, held: held, context.now)
+        let outlook = outlook(journey, shipment, expected, means, seenFrom, held, context.now)
         setTimers(&journey, shipment, outlook, context, clock)
         noteClosed(journey, outlook, context, &draft)
         if expected.isBeyondAll, !held {
@@ -154,7 +153,7 @@ extension Engine {
 
     private func outlook(
         _ journey: Journey, _ shipment: Shipment, _ expected: Expectation, _ means: [Float],
-        _ seenFrom: Instant, held: Bool
+        _ seenFrom: Instant, _ held: Bool, _ now: Instant
     ) -> Outlook {
         let chain = journey.way.milestones
         let calibrated = forecasting.intervals.calibrated(
@@ -167,6 +166,7 @@ extension Engine {
         let finished = journey.progress.furthest > journey.publication.furthest
         outlook.blamed = finished ? journey.progress.furthest : expected.next
         outlook.means = means
+        outlook.isHistory = isHistory(journey, shipment, held: held, now)
         outlook.calibrated = calibrated
         outlook.graph = shipment.graph
         outlook.isFirst = journey.publication.p50 == .unset

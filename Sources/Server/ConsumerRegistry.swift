@@ -14,6 +14,8 @@ struct TailPermit: Sendable {
     /// "": nobody in particular.
     var consumer = ""
     var rights = TailFilter()
+    /// By what it was let in; nil: by a certificate.
+    var tokenHash: [UInt8]?
     /// Of the reading of the consumers that it follows from.
     var version = 0
 }
@@ -24,6 +26,9 @@ public final class ConsumerRegistry: Sendable {
         var consumers: [String: EnrolledConsumer]?
         var version = 0
         var network: Network
+        var reading: Task<Bool, Never>?
+        /// When a stranger made us look the last time.
+        var lookedFor: ContinuousClock.Instant?
     }
 
     enum Verdict: Sendable {
@@ -49,8 +54,20 @@ public final class ConsumerRegistry: Sendable {
     }
 
     /// Reads the consumers; false where the store is away.
+    /// Many who ask at once share one reading.
     @discardableResult
     public func refresh() async -> Bool {
+        let reading = state.withLockedValue { state in
+            if let under = state.reading { return under }
+            let made = Task { await self.read() }
+            state.reading = made
+            return made
+        }
+        return await reading.value
+    }
+
+    private func read() async -> Bool {
+        defer { state.withLockedValue { $0.reading = nil } }
         guard let read = try? await source.enrolledConsumers() else { return false }
         let named = Dictionary(
             read.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
@@ -69,7 +86,16 @@ public final class ConsumerRegistry: Sendable {
         {
             return .granted(permit)
         }
-        guard await refresh() else {
+        // Not for each of many strangers.
+        let isTime = state.withLockedValue { state in
+            let now = ContinuousClock.now
+            if state.consumers != nil, let last = state.lookedFor, now - last < .seconds(1) {
+                return false
+            }
+            state.lookedFor = now
+            return true
+        }
+        if isTime, await !refresh() {
             return .refused("the database is away, and nobody can be known before it is back")
         }
         return judge(name, token, certified)
@@ -87,11 +113,16 @@ public final class ConsumerRegistry: Sendable {
             guard let hash = known.tokenHash else {
                 return .refused("consumer \(name) shows a certificate, not a token")
             }
-            guard let token, Secrets.areEqual(Secrets.hash(token), hash) else {
+            guard let token else {
+                return .refused("consumer \(name) shows a token, and none came")
+            }
+            guard Secrets.areEqual(Secrets.hash(token), hash) else {
                 return .refused("the token is not that of consumer \(name)")
             }
         }
-        return .granted(ConsumerRegistry.permit(known, version, network))
+        var permit = ConsumerRegistry.permit(known, version, network)
+        permit.tokenHash = certified ? nil : known.tokenHash
+        return .granted(permit)
     }
 
     private static func permit(
@@ -115,7 +146,12 @@ public final class ConsumerRegistry: Sendable {
         guard let known, !known.isRevoked else {
             return .refused("consumer \(given.consumer) has been revoked")
         }
-        return .granted(ConsumerRegistry.permit(known, version, network))
+        if let shown = given.tokenHash, shown != known.tokenHash {
+            return .refused("consumer \(given.consumer) has another token now")
+        }
+        var permit = ConsumerRegistry.permit(known, version, network)
+        permit.tokenHash = given.tokenHash
+        return .granted(permit)
     }
 }
 

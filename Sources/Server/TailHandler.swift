@@ -85,7 +85,10 @@ final class TailHandler: ChannelDuplexHandler {
     func channelActive(context: ChannelHandlerContext) {
         self.context = context
         let bound = bound(context)
-        startTimer = context.eventLoop.scheduleTask(in: .seconds(1)) {
+        // Whoever may read without a word need not say one; others have as long as a feed's first line.
+        startTimer = context.eventLoop.scheduleTask(
+            in: .seconds(access.allowsAnonymous ? 1 : 10)
+        ) {
             bound.value.accept([])
         }
         context.fireChannelActive()
@@ -205,6 +208,9 @@ final class TailHandler: ChannelDuplexHandler {
     /// Finds out who asks, and what they may read.
     private func admit(_ context: ChannelHandlerContext) {
         let shown = certificate?.consumer
+        if shown == nil, request?.token != nil, request?.consumer == nil {
+            return refuse("a token needs the consumer whose it is", .unauthorised)
+        }
         guard let name = shown ?? request?.consumer else {
             guard access.allowsAnonymous else {
                 return refuse(
@@ -239,6 +245,7 @@ final class TailHandler: ChannelDuplexHandler {
                     + allowed.prefix(20).joined(separator: ", "), .unauthorised)
         }
         self.permit = permit
+        self.request?.filter.mayReadParents = permit.rights.isOpen
         let loop = hub.loop(for: context.eventLoop)
         loop.add(self)
         self.loop = loop
@@ -249,7 +256,9 @@ final class TailHandler: ChannelDuplexHandler {
     private func renew() {
         guard let permit, let standing = access.registry.standing(permit) else { return }
         switch standing {
-        case .granted(let renewed): self.permit = renewed
+        case .granted(let renewed):
+            self.permit = renewed
+            request?.filter.mayReadParents = renewed.rights.isOpen
         case .refused(let prose): refuse(prose, .unauthorised)
         }
     }
@@ -271,7 +280,11 @@ final class TailHandler: ChannelDuplexHandler {
                 first = range.first
                 var confirmed: Int?
                 if let cursor {
-                    let consumer = try await source.consumer(cursor)
+                    var consumer = try await source.consumer(cursor)
+                    if consumer.seq == nil, !cursor.consumer.isEmpty {
+                        // It had its place before it had an identity.
+                        consumer.seq = try await source.consumer(CursorName(name: cursor.name)).seq
+                    }
                     confirmed = consumer.seq
                     guard confirmed != nil || consumer.others < names else {
                         return eventLoop.execute { bound.value.refuseName() }
@@ -291,8 +304,9 @@ final class TailHandler: ChannelDuplexHandler {
                     return eventLoop.execute { bound.value.refuseAfter(asked, last: end, log) }
                 }
                 // Its name is known from its first connection on.
+                // Where the database takes nothing just now it is once it confirms.
                 if let cursor, confirmed == nil,
-                    try await !source.confirm(cursor, after, names: names)
+                    (try? await source.confirm(cursor, after, names: names)) == false
                 {
                     return eventLoop.execute { bound.value.refuseName() }
                 }

@@ -148,7 +148,7 @@ public struct Setting: Sendable {
         ),
         Setting(
             "tail.max-names", .integer(1...1_000_000), "1000",
-            "consumers that are known by name, with how far they have confirmed"),
+            "places in the output that are known by name, of each consumer"),
         Setting(
             "tail.heartbeat-seconds", .integer(1...3_600), "15", "between heartbeats of a tail"),
         Setting(

@@ -25,8 +25,8 @@ extension AdminSession {
         }
     }
 
-    /// Enrols a consumer, or changes its rights: without a token it keeps the one that it has.
-    func enrol(_ consumer: EnrolledConsumer) throws(StoreFailure) {
+    /// Enrols a consumer, or changes it. `keepsToken`: it proves itself as before.
+    func enrol(_ consumer: EnrolledConsumer, keepsToken: Bool) throws(StoreFailure) {
         try with { (connection) throws(StoreFailure) in
             _ = try connection.query(
                 """
@@ -36,7 +36,8 @@ extension AdminSession {
                         coalesce(string_to_array(nullif($5, ''), e'\\n'), '{}'),
                         coalesce(string_to_array(nullif($6, ''), e'\\n'), '{}'))
                     on conflict (reader) do update set revoked_at = null,
-                        token_hash = coalesce(excluded.token_hash, reader.token_hash),
+                        token_hash = case when $7::text::boolean then reader.token_hash
+                            else excluded.token_hash end,
                         kinds = excluded.kinds, places = excluded.places,
                         shipments = excluded.shipments, posts = excluded.posts
                 """,
@@ -46,15 +47,20 @@ extension AdminSession {
                     .text(consumer.places.joined(separator: "\n")),
                     .text(consumer.shipments.joined(separator: "\n")),
                     .text(consumer.posts.joined(separator: "\n")),
+                    .text(keepsToken ? "true" : "false"),
                 ], "enrolling \(consumer.name)")
         }
     }
 
-    /// A new token for a consumer that is enrolled; false where there is none of that name.
+    /// A new token for a consumer that is enrolled and proves itself by one; false where there is none
+    /// of that name.
     func changeToken(of consumer: String, _ hash: [UInt8]) throws(StoreFailure) -> Bool {
         try with { (connection) throws(StoreFailure) in
             let answer = try connection.query(
-                "update reader set token_hash = $2, revoked_at = null where reader = $1 returning 1",
+                """
+                update reader set token_hash = $2 where reader = $1 and token_hash is not null
+                    and revoked_at is null returning 1
+                """,
                 [.text(consumer), .bytes(hash)], "changing the token of \(consumer)")
             return answer.rows > 0
         }

@@ -41,9 +41,11 @@ extension PostgresLog {
         try await keeper.enrolledConsumers()
     }
 
-    /// Enrols a consumer, or changes its rights: without a token it keeps the one that it has.
-    public func enrol(_ consumer: EnrolledConsumer) async throws(StoreFailure) {
-        try await keeper.enrol(consumer)
+    /// Enrols a consumer, or changes it. `keepsToken`: it proves itself as before.
+    public func enrol(
+        _ consumer: EnrolledConsumer, keepsToken: Bool
+    ) async throws(StoreFailure) {
+        try await keeper.enrol(consumer, keepsToken: keepsToken)
     }
 
     /// False where no consumer has that name.

@@ -51,7 +51,7 @@ extension ReaderSession {
         try with { (connection) throws(StoreFailure) in
             let answer = try connection.query(
                 """
-                select count(*) filter (where (reader, consumer) <> ($2, $1)),
+                select count(*) filter (where reader = $2 and consumer <> $1),
                     max(seq) filter (where (reader, consumer) = ($2, $1))
                     from consumer
                 """, [.text(cursor.name), .text(cursor.consumer)], "reading a consumer's cursor")
@@ -124,7 +124,7 @@ extension ReaderSession {
                 insert into consumer (consumer, seq, reader)
                     select $1, least($2::int8, (select seq from head)), $4
                     where (select count(*) from consumer
-                        where (reader, consumer) <> ($4, $1)) < $3::int8
+                        where reader = $4 and consumer <> $1) < $3::int8
                     on conflict (reader, consumer) do update
                     set seq = greatest(consumer.seq, excluded.seq), confirmed_at = now()
                     returning seq

@@ -40,6 +40,8 @@ public struct AlertEpisode: Sendable, Equatable {
     public var expected: Instant = .unset
     /// The boxes that it travels with.
     public var convoy: Convoy?
+    /// The closure that it is told by, fixed when it is raised; "": none.
+    public var parent = ""
     /// Somebody sees to it until then; `.unset`: nobody does. What was said, to know it again.
     public var acknowledgedUntil: Instant = .unset
     public var acknowledgement: UInt64 = 0

@@ -212,6 +212,9 @@ public struct AlertEvent: Sendable, Equatable {
     /// Of a parent: how many boxes it concerns, and the first of them.
     public var children: Int?
     public var containers: [ContainerNumber] = []
+    /// Of a closure: its id, and the reason that was given.
+    public var closure: String?
+    public var reason: String?
     /// Of a child: the alert of its parent.
     public var incident: String?
     /// The silence that marks it.

@@ -149,6 +149,8 @@ public struct OutputLine: Sendable, Equatable {
                 out.field("lead", convoy.isLead)
             }
         }
+        out.field("closure", alert.closure)
+        out.field("reason", alert.reason)
         out.field("incident", alert.incident)
         out.field("children", alert.children)
         if !alert.containers.isEmpty {

@@ -181,6 +181,8 @@ public struct TailFilter: Sendable, Equatable {
     public var posts: Set<String> = []
     /// Of an alert that the boxes of one train have, the first one's alone.
     public var isLeadOnly = false
+    /// Whoever reads may read what parents tell.
+    public var mayReadParents = true
 
     public init() {}
 
@@ -200,14 +202,20 @@ public struct TailFilter: Sendable, Equatable {
                 posts.contains(post)
             else { return false }
         }
-        return !(isLeadOnly && line.kind == "alert" && TailFilter.follows(line.bytes))
+        return !(isLeadOnly && line.kind == "alert" && follows(line.bytes))
     }
 
     /// The line says itself that it is of a box that is not the first of its convoy, or that its parent
     /// tells of it.
-    private static func follows(_ bytes: [UInt8]) -> Bool {
+    private func follows(_ bytes: [UInt8]) -> Bool {
+        let tellsParents =
+            mayReadParents && containers.isEmpty && shipments.isEmpty && places.isEmpty
+            && posts.isEmpty
+            && types.isEmpty && severity == nil
         guard let line = FlatObject(bytes) else { return false }
-        return line.object("convoy")?.bool("lead") == false || line.has("incident")
+        if line.object("convoy")?.bool("lead") == false { return true }
+        // Whoever asks for some boxes or places might not be told by the parent.
+        return tellsParents && line.has("incident")
     }
 
     /// The question that both answer, and to which they have no answer in common: then no line matches

@@ -39,7 +39,7 @@ struct AlertsCommand: AsyncParsableCommand {
             out.field("after", "start")
             out.list("kinds", ["alert"])
             filter(&out)
-            try reader.write(to: &out)
+            reader.write(try reader.token(), to: &out)
             out.endLine()
             let socket = try LineSocket(reader.server, tls: tls)
             try socket.send(out.bytes)

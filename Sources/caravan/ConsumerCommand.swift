@@ -31,7 +31,9 @@ struct ConsumerCommand: AsyncParsableCommand {
         @Argument(help: "The consumer's name.") var name: String
         @Option(
             name: .customLong("kind"),
-            help: "A kind of lines that it may read: eta, alert, score; may be given many times.")
+            help: ArgumentHelp(
+                "A kind of lines that it may read: eta, alert, score; may be given many times. Left out, "
+                    + "it stays as it was; '': any."))
         var kinds: [String] = []
         @Option(
             name: .customLong("place"),
@@ -57,16 +59,16 @@ struct ConsumerCommand: AsyncParsableCommand {
                     "a consumer's name is 1 to 128 bytes without spaces and control characters")
             }
             let known = ["eta", "alert", "score"]
-            if let kind = kinds.first(where: { !known.contains($0) }) {
+            if let kind = kinds.first(where: { !$0.isEmpty && !known.contains($0) }) {
                 throw ValidationError(
                     "--kind is '\(Printable.text(kind))'; allowed are \(known.joined(separator: ", "))"
                 )
             }
             if let text = (places + shipments + posts).first(where: {
-                $0.isEmpty || Printable.firstActing($0) != nil
+                Printable.firstActing($0) != nil
             }) {
                 throw ValidationError(
-                    "'\(Printable.text(text))' is empty, or holds a control character")
+                    "'\(Printable.text(text))' holds a control character")
             }
         }
 
@@ -74,8 +76,8 @@ struct ConsumerCommand: AsyncParsableCommand {
             try await Console.failing {
                 let store = try await PostCommand.store(options)
                 let network = try await PostCommand.network(store)
-                let codes = places.map(network.canonical)
-                for code in codes where network.place(meant: code) == nil {
+                let codes = places.map { $0.isEmpty ? $0 : network.canonical($0) }
+                for code in codes where !code.isEmpty && network.place(meant: code) == nil {
                     let near = network.places(near: code)
                     let hint = near.isEmpty ? "" : "; is \(near.joined(separator: " or ")) meant?"
                     Console.error("caravan: \(code) is no place of the network\(hint)")
@@ -84,12 +86,24 @@ struct ConsumerCommand: AsyncParsableCommand {
                 let keeps =
                     known.map { !$0.isRevoked && ($0.tokenHash == nil) == certificate } ?? false
                 let token = certificate || keeps ? nil : try Secrets.token()
-                try await store.enrol(
-                    EnrolledConsumer(
-                        name: name, tokenHash: token.map(Secrets.hash), kinds: kinds, places: codes,
-                        shipments: shipments, posts: posts))
-                Console.error(
-                    "\(name) may read \(ConsumerCommand.rights(kinds, codes, shipments, posts))")
+                // What is not stated stays as it was; '' is none.
+                func list(_ stated: [String], _ before: [String]?) -> [String] {
+                    stated.isEmpty ? before ?? [] : stated.filter { !$0.isEmpty }
+                }
+                let enrolled = EnrolledConsumer(
+                    name: name, tokenHash: token.map(Secrets.hash),
+                    kinds: list(kinds, known?.kinds),
+                    places: list(codes, known?.places),
+                    shipments: list(shipments, known?.shipments),
+                    posts: list(posts, known?.posts))
+                let posts = try await store.roster().map(\.name)
+                for post in enrolled.posts where !posts.contains(post) {
+                    Console.error("caravan: no post \(Printable.text(post)) is enrolled")
+                }
+                try await store.enrol(enrolled, keepsToken: keeps)
+                let rights = ConsumerCommand.rights(
+                    enrolled.kinds, enrolled.places, enrolled.shipments, enrolled.posts)
+                Console.error("\(name) may read \(rights)")
                 if let token {
                     Console.error("its token, shown this once:")
                     print(token)
@@ -123,7 +137,9 @@ struct ConsumerCommand: AsyncParsableCommand {
                 let store = try await PostCommand.store(options)
                 let token = try Secrets.token()
                 guard try await store.changeToken(of: name, Secrets.hash(token)) else {
-                    throw Failure("consumer \(name) is not enrolled; see caravan consumer enrol")
+                    throw Failure(
+                        "no consumer \(name) is enrolled that proves itself by a token; see caravan consumer "
+                            + "list, and enrol")
                 }
                 print(token)
             }
@@ -206,7 +222,7 @@ struct ConsumerCommand: AsyncParsableCommand {
             var out = JSONWriter()
             out.begin()
             out.field("consumer", consumer.name)
-            out.field("proof", proof)
+            if !consumer.isRevoked { out.field("proof", proof) }
             out.field("state", state)
             for (name, list) in [
                 ("kinds", consumer.kinds), ("places", consumer.places),

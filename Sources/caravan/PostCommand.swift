@@ -178,7 +178,10 @@ struct PostCommand: AsyncParsableCommand {
                 let ahead = post.clockAheadSeconds ?? 0
                 let clock =
                     (ahead > 60 ? ", clock \(ahead) s ahead" : "")
-                    + (post.corrections.isEmpty ? "" : ", times corrected")
+                    + post.corrections.map {
+                        let until = $0.until.map { " until \(TimeText.string($0))" } ?? ""
+                        return ", \($0.minutes) min from \(TimeText.string($0.from))\(until)"
+                    }.joined()
                 print(
                     Printable.text(
                         "\(post.name)  \(state) by \(proof), places "

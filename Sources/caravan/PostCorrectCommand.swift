@@ -12,7 +12,8 @@ struct PostCorrectCommand: AsyncParsableCommand {
             "Set right the times of a post whose clock or time zone was wrong by whole hours.",
         discussion: """
             The reports stay as they were sent; the daemon adds the minutes to their times, in journeys
-            under way and in what comes, within five seconds. Taken back, everything is as before.
+            under way and in what comes, within five seconds; caravan show has it within a minute. Where
+            several concern a time, the one that begins last counts. Taken back, everything is as before.
 
             EXAMPLES
               caravan post correct KZHOR-GATE2 --minutes -60 --from 2026-11-01T00:00:00+05:00
@@ -83,8 +84,11 @@ struct PostCorrectCommand: AsyncParsableCommand {
                 throw Failure("post \(name) is not enrolled; see caravan post enrol")
             }
             let amount = (minutes ?? 0) > 0 ? "+\(minutes ?? 0)" : "\(minutes ?? 0)"
+            let end = until.map { "until \($0)" } ?? "from then on"
+            let start = from ?? ""
             Console.error(
-                "the times of \(name) are set right by \(amount) min; take it back with --undo")
+                "what \(name) states from \(start) \(end) is read with \(amount) min; take it back with "
+                    + "--undo --from \(start)")
         }
     }
 }

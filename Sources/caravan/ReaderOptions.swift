@@ -50,9 +50,17 @@ struct ReaderOptions: ParsableArguments {
     @Option(name: .long, help: "File with the consumer's token.")
     var consumerTokenFile: String?
 
+    /// The token, read once.
+    func token() throws -> String? {
+        if consumerTokenFile != nil, consumer == nil {
+            throw Failure("--consumer-token-file needs --consumer")
+        }
+        return try consumerTokenFile.map { try CertificateOptions.token(in: $0) }
+    }
+
     /// As members of a tail's request.
-    func write(to out: inout JSONWriter) throws {
+    func write(_ token: String?, to out: inout JSONWriter) {
         out.field("consumer", consumer)
-        out.field("token", try consumerTokenFile.map { try CertificateOptions.token(in: $0) })
+        out.field("token", token)
     }
 }

@@ -88,12 +88,10 @@ struct Tail: AsyncParsableCommand {
 
     func run() async throws {
         try await Console.failing {
-            // Read once, so that what is wrong with it is said at once.
-            var identity = JSONWriter()
-            try reader.write(to: &identity)
+            let token = try reader.token()
             var follower = TailFollower(
                 server: reader.server, tls: try certificates.context(),
-                request: { request($0) }, name: name,
+                request: { request($0, token) }, name: name,
                 after: after.flatMap { Int($0) }.map { .number($0) } ?? after.map { .word($0) })
             let printer = TailPrinter(terminal: Terminal())
             let plain = json || !Terminal.isTerminal
@@ -112,7 +110,7 @@ struct Tail: AsyncParsableCommand {
         }
     }
 
-    private func request(_ after: TailFollower.Place?) -> [UInt8] {
+    private func request(_ after: TailFollower.Place?, _ token: String?) -> [UInt8] {
         var out = JSONWriter()
         out.begin()
         out.field("tail", "caravan/1")
@@ -121,10 +119,12 @@ struct Tail: AsyncParsableCommand {
         case .word(let word): out.field("after", word)
         case nil: break
         }
-        if !kinds.isEmpty { out.list("kinds", kinds) }
+        // Whoever asks for types of alerts asks for alerts.
+        let wanted = kinds.isEmpty && !filter.types.isEmpty ? ["alert"] : kinds
+        if !wanted.isEmpty { out.list("kinds", wanted) }
         if convoyLeads { out.field("convoys", "lead") }
         filter.write(to: &out)
-        try? reader.write(to: &out)
+        reader.write(token, to: &out)
         out.field("name", name)
         out.endLine()
         return out.bytes

@@ -44,13 +44,21 @@ struct VerifyCommand: AsyncParsableCommand {
 
         func read() throws -> SignedLink? {
             guard let checkpoint, let publicKey else { return nil }
-            let key = try SigningKey(publicPEM: try VerifyCommand.read(publicKey))
-            let signed = try SignedLink(try VerifyCommand.read(checkpoint))
+            let key = try VerifyCommand.parse(publicKey) { try SigningKey(publicPEM: $0) }
+            let signed = try VerifyCommand.parse(checkpoint) { try SignedLink($0) }
             guard key.hasSigned(signed.message, signed.signature) else {
                 throw Failure("\(checkpoint) was not signed with the key in \(publicKey)")
             }
             return signed
         }
+    }
+
+    /// What a file says; what is wrong with it is said with its name.
+    static func parse<T: ~Copyable>(_ path: String, _ parse: ([UInt8]) throws -> T) throws -> T {
+        do { return try parse(try read(path)) } catch let failure as TLSFailure {
+            throw Failure(
+                "\(path) is no such key (PEM, Ed25519, as caravan verify key makes it): \(failure)")
+        } catch let failure as Failure { throw Failure("\(path): \(failure)") }
     }
 
     static func read(_ path: String) throws -> [UInt8] {
@@ -69,6 +77,10 @@ struct VerifyCommand: AsyncParsableCommand {
         @OptionGroup var signed: CheckpointOptions
         @OptionGroup var options: DatabaseOptions
 
+        func validate() throws {
+            if let from, let to, from > to { throw ValidationError("--from lies behind --to") }
+        }
+
         func run() async throws {
             try await Console.failing {
                 let store = try await PostCommand.store(options)
@@ -80,10 +92,13 @@ struct VerifyCommand: AsyncParsableCommand {
                             + "restored to an older state since, or is another one")
                 }
                 let first = try await store.outputRange().first
+                if let beyond = [from, to].compactMap({ $0 }).first(where: { $0 > head.seq }) {
+                    throw Failure("the last line is \(head.seq); there is no line \(beyond)")
+                }
                 var checker = ChainChecker(signed: given)
                 let start = max(from ?? 1, first)
                 var batch = try await store.link(before: start).map { anchor in
-                    checker.begin(anchor)
+                    try checker.begin(anchor)
                     return anchor.batch
                 }
                 var lines: [OutputLine] = []
@@ -100,6 +115,7 @@ struct VerifyCommand: AsyncParsableCommand {
                         }
                         let own = lines.prefix { $0.seq <= link.lastSeq }
                         try checker.check(link, own.filter { $0.seq >= link.firstSeq }.map(\.bytes))
+                        for line in own { try Check.compare(line) }
                         lines.removeFirst(own.count)
                     }
                     batch = links.last?.batch
@@ -107,6 +123,21 @@ struct VerifyCommand: AsyncParsableCommand {
                 }
                 try checker.finish()
                 print(checker.summary)
+            }
+        }
+
+        /// By what stands beside a line, readers of history find it: it says the same.
+        private static func compare(_ line: OutputLine) throws {
+            guard line.kind != "gap", let object = FlatObject(line.bytes) else { return }
+            let isSame =
+                object.text("kind") == line.kind && object.text("type") == line.type
+                && object.text("severity") == line.severity?.code
+                && object.text("container") == line.container
+                && object.text("shipment") == line.shipment && object.text("place") == line.place
+            guard isSame else {
+                throw Failure(
+                    "line \(line.seq) is filed under something else than it says: its kind, type, severity, "
+                        + "container, shipment or place was changed")
             }
         }
     }
@@ -126,7 +157,7 @@ struct VerifyCommand: AsyncParsableCommand {
                 guard let last = try await store.link(before: head.seq + 1) else {
                     throw Failure("nothing has been said yet")
                 }
-                let key = try SigningKey(privatePEM: try VerifyCommand.read(self.key))
+                let key = try VerifyCommand.parse(self.key) { try SigningKey(privatePEM: $0) }
                 var signed = SignedLink(
                     log: head.log, seq: last.lastSeq, hash: last.hash, time: wallNow())
                 signed.signature = try key.sign(signed.message)
@@ -204,26 +235,37 @@ struct VerifyCommand: AsyncParsableCommand {
                                 ? object.integer("seq").map { (seq: $0, bytes: line) } : nil
                         }
                     }
-                guard let first = copy.first?.seq else {
+                guard let first = copy.first?.seq, let end = copy.last?.seq else {
                     throw Failure("there are no lines in \(lines)")
                 }
                 var at = 0
                 for text in try VerifyCommand.read(chain).split(separator: 0x0A) {
-                    let link = try ChainLink(line: Array(text))
-                    // What begins before the copy does cannot be checked; the rest hangs on it.
-                    if link.firstSeq < first {
-                        checker.begin(link)
-                        while at < copy.count, copy[at].seq <= link.lastSeq { at += 1 }
-                        continue
+                    let link = try VerifyCommand.parse(chain) { _ in
+                        try ChainLink(line: Array(text))
                     }
-                    guard at < copy.count else { break }
-                    var end = at
-                    while end < copy.count, copy[end].seq <= link.lastSeq { end += 1 }
-                    try checker.check(link, copy[at..<end].map(\.bytes))
-                    at = end
+                    if link.firstSeq > end { break }
+                    let own = copy[at...].prefix { $0.seq <= link.lastSeq }
+                    at += own.count
+                    // What begins before the copy does, or ends behind it, cannot be checked; what comes
+                    // after the one hangs on it.
+                    if link.firstSeq < first {
+                        try checker.begin(link)
+                    } else if link.lastSeq > end {
+                        Console.error(
+                            "the copy ends within a link: its last \(own.count) lines are not checked"
+                        )
+                    } else {
+                        if own.count < link.lastSeq - link.firstSeq + 1 { checker.isCut = true }
+                        try checker.check(link, own.map(\.bytes))
+                    }
                 }
                 try checker.finish()
                 print(checker.summary)
+                guard at == copy.count else {
+                    throw Failure(
+                        "\(copy.count - at) lines behind that are in no link: the links are older than the "
+                            + "copy, or the lines were never said")
+                }
             }
         }
     }
@@ -236,11 +278,26 @@ struct ChainChecker {
     private var first: Int?
     private var count = 0
     private var isSignedFound = false
+    /// Numbers are missing among the lines that are checked.
+    var isCut = false
 
     init(signed: SignedLink?) { self.signed = signed }
 
     /// The link that the first to be checked hangs on.
-    mutating func begin(_ anchor: ChainLink) { before = anchor }
+    mutating func begin(_ anchor: ChainLink) throws {
+        before = anchor
+        try compare(anchor)
+    }
+
+    private mutating func compare(_ link: ChainLink) throws {
+        guard let signed, signed.seq == link.lastSeq else { return }
+        guard signed.hash == link.hash else {
+            throw Failure(
+                "up to line \(signed.seq) another output was signed on "
+                    + "\(TimeText.string(signed.time)): its link is \(SignedLink.hex(signed.hash))")
+        }
+        isSignedFound = true
+    }
 
     mutating func check(_ link: ChainLink, _ lines: [[UInt8]]) throws {
         if let before, link.firstSeq != before.lastSeq + 1 {
@@ -248,24 +305,26 @@ struct ChainChecker {
                 "the chain has no link for the lines \(before.lastSeq + 1) to \(link.firstSeq - 1)")
         }
         let made = HashChain.link(after: before?.hash ?? HashChain.origin, lines)
+        if made != link.hash, before == nil, link.firstSeq > 1 {
+            // The links before it are not kept: the rest hangs on it.
+            return try begin(link)
+        }
         guard made == link.hash else {
+            if isCut {
+                throw Failure(
+                    "of the lines \(link.firstSeq) to \(link.lastSeq) some are missing here: a copy that was "
+                        + "filtered cannot be checked")
+            }
             throw Failure(
                 "the lines \(link.firstSeq) to \(link.lastSeq) are not those that were said: batch "
                     + "\(link.batch) hashes to \(SignedLink.hex(made)), its link is "
                     + SignedLink.hex(link.hash))
         }
+        isCut = false
         first = first ?? link.firstSeq
         count += 1
         before = link
-        if let signed, signed.seq == link.lastSeq {
-            guard signed.hash == link.hash else {
-                throw Failure(
-                    "up to line \(signed.seq) another output was signed on "
-                        + "\(TimeText.string(signed.time)): its link is \(SignedLink.hex(signed.hash))"
-                )
-            }
-            isSignedFound = true
-        }
+        try compare(link)
     }
 
     func finish() throws {

@@ -74,6 +74,31 @@ import Wire
         corridor.expect("withdrawn", "post-silent", within: 160..<162)
     }
 
+    /// Where nobody reports at all it is one thing, and not as many as there are posts.
+    @Test func whenNobodyReportsThatIsOneAlert() throws {
+        var corridor = Corridor()
+        for post in ["A", "B", "C"] { corridor.silent[post] = 150..<170 }
+        corridor.run(until: 200)
+        corridor.expect("raised", "post-silent", within: 151..<158)
+        corridor.expect("cleared", "post-silent", within: 170..<170.2)
+        let line = try #require(corridor.alerts("post-silent").first?.object)
+        #expect(line.text("text")?.contains("from anybody") == true && line.text("post") == nil)
+        corridor.expectNone("overdue", in: 152..<200)
+        #expect(try corridor.replayed().canonicalState() == corridor.engine.canonicalState())
+    }
+
+    /// That it concerns more and more boxes is told, but not with each of them.
+    @Test func itGrowsInHours() {
+        var corridor = silent(150..<190)
+        corridor.run(until: 189)
+        let told = corridor.alerts("post-silent").map(\.at)
+        #expect(told.count > 3)
+        let levels = corridor.alerts("post-silent").map { $0.object.text("severity") ?? "" }
+        for at in told.indices.dropFirst() where levels[at] == levels[at - 1] {
+            #expect(told[at] - told[at - 1] >= 0.99, "\(told)")
+        }
+    }
+
     @Test func whatOldNewsBringsIsWaitedFor() {
         var corridor = silent(150..<172)
         // After it is back it still sends old news, a line a minute, for forty minutes.
@@ -161,6 +186,37 @@ import Wire
         corridor.expectNone("closure")
     }
 
+    @Test func itSaysWhichItIsAndWhetherAnotherGoesOn() throws {
+        var corridor = Corridor()
+        corridor.run(until: 140)
+        corridor.send([closed().dropLast() + ",\"reason\":\"HOL\"}"])
+        corridor.send([
+            "{\"closure\":\"C-2\",\"place\":\"ZBB\",\"from\":\"2026-01-07T06:00:00Z\"}"
+        ])
+        corridor.run(until: 185)
+        let first = try #require(corridor.alerts("closure", "raised").first?.object)
+        #expect(first.text("closure") == "C-1" && first.text("reason") == "HOL")
+        let open = corridor.alerts("closure", "raised").last?.object
+        #expect(open?.text("closure") == "C-2")
+        #expect(open?.text("text")?.contains("until further notice") == true)
+        let end = try #require(corridor.alerts("closure", "cleared").first?.object)
+        #expect(end.text("text")?.contains("another goes on") == true)
+    }
+
+    /// One that ends when it begins was none.
+    @Test func oneThatWasNoneIsWithdrawn() {
+        var corridor = Corridor()
+        corridor.run(until: 140)
+        corridor.send([closed()])
+        corridor.run(until: 141)
+        corridor.send([
+            closed("2026-01-07T06:00:00Z").dropLast() + ",\"updated\":\"2026-01-06T21:00:00Z\"}"
+        ])
+        corridor.run(until: 170)
+        corridor.expect("withdrawn", "closure", within: 141..<141.1)
+        #expect(corridor.alerts("closure", "cleared").isEmpty)
+    }
+
     @Test func takenBackItIsWithdrawn() {
         var corridor = Corridor()
         corridor.run(until: 140)
@@ -218,6 +274,26 @@ import Wire
         corridor.run(until: 100)
         corridor.expect("raised", "post-clock", within: 8..<60)
         corridor.expect("cleared", "post-clock", within: 70..<100)
+    }
+
+    /// What comes late tells nothing of a clock: neither that it is wrong, nor that it is right again.
+    @Test func lateNewsIsNoSignThatAClockIsRight() {
+        var corridor = Corridor()
+        corridor.skew["B"] = (180, 0)
+        corridor.silent["B"] = 60..<72
+        corridor.run(until: 100)
+        corridor.expect("raised", "post-clock", within: 8..<40)
+        #expect(corridor.alerts("post-clock").count == 1)
+    }
+
+    /// Four reports in five come at once, the others when there is a link: one alert for one wrong clock.
+    @Test func aClockThatStaysWrongIsToldOnce() {
+        var corridor = Corridor()
+        corridor.skew["C"] = (10, 0)
+        corridor.delay = { post, at in post == "C" && at % 5 == 0 ? 240 : 0 }
+        corridor.run(until: 200)
+        #expect(corridor.alerts("post-clock", "raised").count == 1)
+        #expect(corridor.alerts("post-clock", "cleared").isEmpty)
     }
 
     private func post(_ corrections: [ClockCorrection]) -> PostEnrolment {

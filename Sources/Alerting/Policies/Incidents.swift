@@ -44,7 +44,8 @@ public enum IncidentPolicies {
     /// `closure`: a place is closed, or will be, and boxes are on their way there. Begins with the first box
     /// that it delays; ends when the closure does by what was announced, or is taken back.
     public enum ClosureFacts: Sendable {
-        case shut(minutes: Double)
+        /// How long it lasts, or has lasted where nobody said until when.
+        case shut(minutes: Double, isOpenEnded: Bool)
         case over
         case takenBack
         case forgotten
@@ -52,11 +53,10 @@ public enum IncidentPolicies {
 
     public static func closure(_ facts: ClosureFacts, _ rules: AlertRules) -> Finding {
         switch facts {
-        case .shut(let minutes):
+        case .shut(let minutes, let isOpenEnded):
+            let level = rules.severity(delayMinutes: minutes) ?? .info
             return .holds(
-                Condition(
-                    severity: rules.severity(delayMinutes: minutes) ?? .info, delayMinutes: minutes)
-            )
+                Condition(severity: isOpenEnded ? .critical : level, delayMinutes: minutes))
         case .over: return .over(.cleared, nil)
         case .takenBack, .forgotten: return .over(.withdrawn, nil)
         }

@@ -116,10 +116,12 @@ extension Engine {
             ? "; \(end) is expected \(spoken(shift)) later than before" : ""
         switch episode.type {
         case .customsHold:
-            return "\(box) is held by customs at \(place) for \(spoken(silent)), longer than nine in "
+            return
+                "\(box) is held by customs at \(place) for \(spoken(silent)), longer than nine in "
                 + "ten\(moves)"
         case .stuck:
-            return "\(box) stands at \(place) for \(spoken(silent)), while others that came later have "
+            return
+                "\(box) stands at \(place) for \(spoken(silent)), while others that came later have "
                 + "left: waited for is “\(what)”\(moves)"
         default:
             return "\(box) should have been reported by now: \(what); nothing was heard for "
@@ -152,32 +154,47 @@ extension Engine {
 
 /// What parents of alerts say.
 extension Engine {
-    private func boxes(_ count: Int) -> String { count == 1 ? "1 box" : "\(count) boxes" }
+    private func boxes(_ count: Int) -> String {
+        count == 1
+            ? "1 box" : count >= Incident.counted ? "\(count) boxes and more" : "\(count) boxes"
+    }
 
     private func sender(_ incident: Incident) -> String {
         incident.post.isEmpty ? name(incident.place) : "post \(incident.post)"
     }
 
+    /// Hours as they are compared with each other.
+    private func hours(_ minutes: Double) -> String {
+        minutes < 90 ? "\(Int(minutes.rounded())) min" : "\(Int((minutes / 60).rounded())) h"
+    }
+
     func silentText(
         _ facts: IncidentPolicies.SilenceFacts, _ incident: Incident, _ state: AlertState
     ) -> String {
-        let who = sender(incident)
+        let isAll = incident.key == Engine.everybody
+        let who = isAll ? "anybody" : sender(incident)
+        let count = boxes(incident.count)
         switch facts {
         case .silent(let minutes, let usual):
             let held =
                 incident.count == 0
-                ? "boxes are awaited there"
-                : "\(boxes(incident.count)) held back that are awaited there"
+                ? ""
+                : "; \(count) \(incident.count == 1 ? "is" : "are") awaited, of which nothing is told until then"
+            if isAll {
+                return "nothing has come from anybody for \(hours(minutes)), and reports are due"
+                    + "\(held): look at the feed, its network and its certificates"
+            }
+            let advice = incident.post.isEmpty ? "" : ": look at its link, its power, its scanner"
             return
-                "nothing has come from \(who) for \(spoken(minutes)), and its longest pauses last "
-                + "\(spoken(usual)): \(held); look at its link, its power, its scanner"
-        case .catchingUp: return "\(who) reports again, and catches up"
+                "nothing has come from \(who) for \(hours(minutes)), longer than its pauses usually last "
+                + "(\(hours(usual))), and reports are due\(held)\(advice)"
+        case .catchingUp: return "reports come from \(who) again, old ones still"
         case .back:
             let silent = incident.backAt.minutes(since: incident.since)
             let held =
                 incident.count == 0
-                ? "" : "; \(boxes(incident.count)) that were held back are looked at one by one"
-            return "\(who) reports again, after \(spoken(silent))\(held)"
+                ? "" : "; \(count) that were awaited are looked at one by one"
+            return "reports come from \(who) again, after \(hours(silent))\(held)"
         case .revoked: return "\(who) is not enrolled any more"
         case .forgotten:
             return "nothing was heard of \(who) for a year, and it is no longer waited for"
@@ -216,24 +233,29 @@ extension Engine {
     }
 
     func closureText(
-        _ facts: IncidentPolicies.ClosureFacts, _ incident: Incident, _ closure: Closure?
+        _ facts: IncidentPolicies.ClosureFacts, _ incident: Incident, _ closure: Closure?,
+        isShutStill: Bool
     ) -> String {
         let place = name(incident.place)
+        let count = boxes(incident.count)
         switch facts {
-        case .shut:
+        case .shut(_, let isOpenEnded):
             let mode =
                 closure.map { $0.mode == .unknown ? "" : " to \($0.mode.code.lowercased())" } ?? ""
             let zone = network.place(incident.place).map { network.places[$0].zone } ?? .utc
             func local(_ at: Instant) -> String {
                 let text = TimeText.string(at, offsetMinutes: zone.offset(at: at))
-                return "\(text.prefix(10)) \(text.dropFirst(11).prefix(5))"
+                let offset = text.hasSuffix("Z") ? "Z" : String(text.suffix(6))
+                return "\(text.prefix(10)) \(text.dropFirst(11).prefix(5))\(offset)"
             }
-            let until =
-                incident.until == .never ? "until further notice" : "until \(local(incident.until))"
+            let until = isOpenEnded ? "until further notice" : "until \(local(incident.until))"
             return "\(place) is closed\(mode) from \(local(incident.since)) \(until): "
-                + "it delays \(boxes(incident.count))"
+                + "it delays \(count)"
         case .over:
-            return "\(place) is open again, by what was announced; \(boxes(incident.count)) waited"
+            return isShutStill
+                ? "this closure of \(place) has ended, by what was announced, and another goes on; \(count) "
+                    + "had to wait for it"
+                : "\(place) is open again, by what was announced; \(count) had to wait for it"
         case .takenBack: return "\(place): the closure was taken back"
         case .forgotten: return "\(place): nothing was heard of its closure for long"
         }

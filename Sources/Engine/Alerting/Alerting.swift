@@ -85,6 +85,7 @@ extension Engine {
         let state = AlertMachine(rules).advance(&journey.publication.alerts[at], finding, moment)
         if state == .raised {
             joinConvoy(&journey, at, context)
+            noteParent(&journey, at, outlook, context, draft)
             noteFlapping(&journey, at, context.now)
         }
         let episode = journey.publication.alerts[at]
@@ -157,9 +158,7 @@ extension Engine {
             probability: episode.type == .late ? Double(episode.probability) : nil,
             because: because, text: text, event: context.touch?.eventID)
         line.convoy = episode.convoy
-        if episode.type == .late, state == .raised || state == .updated {
-            line.incident = closureIncident(because, context.container, draft)
-        }
+        line.incident = episode.parent.isEmpty ? nil : episode.parent
         line.isFlapping = episode.isFlapping && state == .raised
         besides(&line)
         line.silenced = alertBook.silence(of: line, at: context.now)
@@ -176,6 +175,18 @@ extension Engine {
             journey: register.name(of: journey) ?? "#\(journey.ordinal)",
             milestone: episode.milestoneName(register.symbols[episode.place]),
             type: episode.type, episode: episode.episode)
+    }
+
+    /// What a closure delays names it, from its raise to its end.
+    private func noteParent(
+        _ journey: inout Journey, _ at: Int, _ outlook: Outlook?, _ context: ReviewContext,
+        _ draft: Draft
+    ) {
+        guard journey.publication.alerts[at].type == .late, let outlook else { return }
+        let minutes = Int(journey.publication.alerts[at].delayMinutes)
+        let causes = outlook.isFirst ? [] : causes(outlook, context, minutes: minutes)
+        journey.publication.alerts[at].parent =
+            closureIncident(causes, context.container, draft) ?? ""
     }
 
     /// What comes and goes says so once, and stays open until it has been calm for long.

@@ -6,25 +6,46 @@ extension Engine {
     /// Looks at all that is not about one box: at what news has changed, and at what has become due.
     mutating func judgeIncidents(_ draft: inout Draft) {
         judgePosts(&draft)
-        let closures = draft.delayed.keys.map { IncidentKey(.closure, $0) }
-        let due = alertBook.incidents.values.filter { $0.isOpen && $0.lookAt <= draft.now }
-            .map(\.key)
-        if !due.isEmpty { draft.timersFired = true }
-        for key in Set(closures + due + draft.incidents).sorted() {
-            switch key.type {
-            case .closure: judgeClosure(key, &draft)
-            case .postSilent: judgeSilentPost(key, &draft)
-            case .postClock: judgeClock(key, &draft)
-            default: break
+        if alertBook.nextLook <= draft.now {
+            draft.timersFired = true
+            draft.incidents += alertBook.incidents.values
+                .filter { $0.isOpen && $0.lookAt <= draft.now }.map(\.key)
+        }
+        var judged: Set<IncidentKey> = []
+        while true {
+            // What one of them lets go may concern another.
+            let closures = draft.delayed.keys.map { IncidentKey(.closure, $0) }
+            let next = Set(closures + draft.incidents).subtracting(judged).sorted()
+            if next.isEmpty { break }
+            draft.incidents = []
+            for key in next {
+                judged.insert(key)
+                judge(key, &draft)
             }
         }
+        guard !judged.isEmpty else { return }
+        if alertBook.incidents.count > Engine.incidentsKept {
+            alertBook.forgetIncidents(before: draft.now.advanced(minutes: -366 * 1_440))
+        }
         alertBook.noteLooks()
+    }
+
+    /// Beyond so many those that ended more than a year ago are forgotten.
+    private static let incidentsKept = 1_000
+
+    private mutating func judge(_ key: IncidentKey, _ draft: inout Draft) {
+        switch key.type {
+        case .closure: judgeClosure(key, &draft)
+        case .postSilent: judgeSilentPost(key, &draft)
+        case .postClock: judgeClock(key, &draft)
+        default: break
+        }
     }
 
     /// Shows an incident what was found, and says what comes of it. An open one that has grown says so.
     mutating func look(
         _ incident: inout Incident, _ finding: Finding, _ draft: inout Draft,
-        words: (Engine, AlertState) -> String
+        words: (Engine, AlertState) -> String, besides: (inout AlertEvent) -> Void = { _ in }
     ) {
         let machine = AlertMachine(rules)
         let moment = Moment(now: draft.now)
@@ -37,24 +58,23 @@ extension Engine {
                 let begun = machine.begin(
                     key, incident.nextEpisode, finding, since: draft.now, moment)
             else { return }
-            let children = incident.children
             incident.begin(begun)
-            incident.children = children
         }
         let last = incident.episodes.count - 1
-        let severity = incident.episodes[last].severity
         var state = machine.advance(&incident.episodes[last], finding, moment)
         alertsDirty = true
         if state == .raised {
             incident.episodes[last].isFlapping = machine.flaps(
                 incident.episodes.dropLast(), at: draft.now)
-        } else if state == nil, wasOpen, incident.isOpen, incident.isGrown {
+        } else if state == nil, wasOpen, incident.isOpen, incident.isGrown,
+            draft.now >= incident.nextTelling
+        {
             state = machine.grow(&incident.episodes[last])
         }
-        _ = severity
         guard let state else { return }
-        say(incident, state, words(self, state), &draft)
+        say(incident, state, words(self, state), &draft, besides: besides)
         incident.toldChildren = incident.count
+        incident.toldAt = draft.now
     }
 
     /// Boxes that a line names; it counts them all.
@@ -83,16 +103,24 @@ extension Engine {
         draft.notices.insert(.alert(line), at: state == .raised ? 0 : draft.notices.count)
     }
 
-    /// Boxes whose alerts were held back are looked at, each by itself.
+    /// Boxes whose alerts were held back are looked at, each by itself, a thousand a second.
     mutating func release(_ children: Set<ContainerNumber>, _ draft: inout Draft) {
-        for child in children.sorted() {
+        for (index, child) in children.sorted().enumerated() {
             guard let slot = register.slots[child] else { continue }
-            for at in register.records[slot].journeys.indices
-            where register.records[slot].journeys[at].publication.overdueAt != .never {
-                register.records[slot].journeys[at].publication.overdueAt = draft.now
+            let at = draft.now.advanced(minutes: Double(index / Engine.releasedAtOnce) / 60)
+            for journey in register.records[slot].journeys.indices {
+                if register.records[slot].journeys[journey].publication.overdueAt != .never {
+                    register.records[slot].journeys[journey].publication.overdueAt = at
+                }
+                if register.records[slot].journeys[journey].publication.reviewAt != .never {
+                    register.records[slot].journeys[journey].publication.reviewAt = min(
+                        register.records[slot].journeys[journey].publication.reviewAt, at)
+                }
             }
-            draft.touched[slot] = nil
-            review(slot, &draft)
+            register.dirtyRecords.insert(slot)
+            register.schedule(slot, dueAt: register.records[slot].dueAt)
         }
     }
+
+    private static let releasedAtOnce = 1_000
 }

@@ -17,10 +17,18 @@ extension Engine {
             isTimed: isNew && !record.flags.isVague, isBefore: false)
         report.isBefore = report.isTimed && isContradicted(record, key, slot)
         if let silent = silentPosts[key] { noteReturn(silent, report, &draft) }
-        report.isAfterSilence = silentPosts[key] != nil
-        guard
-            let reporter = reporters.note(report, from: key, limit: rules.maxClosures)
-        else { return }
+        if silentPosts[Engine.anybody] != nil { noteReturn(Engine.everybody, report, &draft) }
+        report.isAfterSilence = silentPosts[key] != nil || silentPosts[Engine.anybody] != nil
+        if reporters.count >= rules.maxClosures, reporters.slot(of: key) == nil,
+            draft.now.minutes(since: alertBook.sweptAt) >= 60
+        {
+            reporters.sweep(at: draft.now)
+            alertBook.sweptAt = draft.now
+            alertsDirty = true
+        }
+        // Places that nobody in particular reports of leave half of the room to posts.
+        let limit = key.post == 0 ? rules.maxClosures / 2 : rules.maxClosures
+        guard let reporter = reporters.note(report, from: key, limit: limit) else { return }
         // Of one that is hardly known silence is no news.
         if let habit = reporters.habits[reporter], habit.lookAt == .never,
             let usual = habit.usualMinutes
@@ -68,6 +76,7 @@ extension Engine {
     /// Posts whose clock is judged anew, and those that may have fallen silent.
     mutating func judgePosts(_ draft: inout Draft) {
         for slot in draft.reporters.sorted() { considerClock(slot, &draft) }
+        draft.reporters = []
         let due = postsDue.popDue(draft.now).sorted()
         if due.isEmpty { return }
         draft.timersFired = true
@@ -94,12 +103,21 @@ extension Engine {
         }
         if candidates.isEmpty { return }
         let awaited = awaited(candidates, draft.now)
+        var unheard = (weight: 0.0, trains: 0, since: Instant.unset)
         for slot in candidates {
             guard let habit = reporters.habits[slot] else { continue }
             let silent = draft.now.minutes(since: habit.last)
             let (weight, trains) = awaited[slot] ?? (0, 0)
-            if weight >= IncidentPolicies.surprise, trains >= IncidentPolicies.leastAwaited {
-                beginSilence(slot, habit, &draft)
+            if !isHeard(besides: slot, since: habit.last, draft.now) {
+                unheard.weight += weight
+                unheard.trains += trains
+                unheard.since = max(unheard.since, habit.last)
+            } else if weight >= IncidentPolicies.surprise,
+                trains >= IncidentPolicies.leastAwaited, silentPosts[Engine.anybody] == nil
+            {
+                beginSilence(
+                    IncidentKey(.postSilent, name(of: habit.key), isPost: habit.key.post != 0),
+                    of: habit.key, at: busiestPlace(habit), since: habit.last, &draft)
             }
             lookAtPost(
                 slot,
@@ -107,6 +125,38 @@ extension Engine {
                     draft.now.advanced(
                         minutes: min(1_440, max(Engine.postLookMinutes, silent / 8)))))
         }
+        considerEverybody(unheard, &draft)
+    }
+
+    /// Nothing comes from anybody: told once, as one thing, and not before a second look, as those who come
+    /// back after we were away ourselves need a moment.
+    private mutating func considerEverybody(
+        _ unheard: (weight: Double, trains: Int, since: Instant), _ draft: inout Draft
+    ) {
+        guard unheard.weight >= IncidentPolicies.surprise,
+            unheard.trains >= IncidentPolicies.leastAwaited, silentPosts[Engine.anybody] == nil
+        else { return }
+        let waited = draft.now.minutes(since: alertBook.unheardAt)
+        if waited >= Engine.postLookMinutes, alertBook.unheardAt > unheard.since {
+            return beginSilence(
+                Engine.everybody, of: Engine.anybody, at: "", since: unheard.since, &draft)
+        }
+        if alertBook.unheardAt <= unheard.since {
+            alertBook.unheardAt = draft.now
+            alertsDirty = true
+        }
+    }
+
+    /// All who report, as one.
+    static let everybody = IncidentKey(.postSilent, "*")
+    static let anybody = Reporters.Key(post: 0, place: 0)
+
+    /// Others report meanwhile: it is not we who were away. Where nobody else ever did, it is taken for so.
+    private func isHeard(besides slot: Int, since last: Instant, _ now: Instant) -> Bool {
+        guard let other = reporters.lastReport(besides: slot),
+            other > last.advanced(minutes: -10_080)
+        else { return true }
+        return other > last && now.minutes(since: other) <= max(60, now.minutes(since: last) / 4)
     }
 
     private func isRevoked(_ key: Reporters.Key) -> Bool {
@@ -163,31 +213,27 @@ extension Engine {
     }
 
     private mutating func beginSilence(
-        _ slot: Int, _ habit: Reporters.Habit, _ draft: inout Draft
+        _ key: IncidentKey, of reporter: Reporters.Key, at place: String, since: Instant,
+        _ draft: inout Draft
     ) {
-        let key = IncidentKey(.postSilent, name(of: habit.key))
-        let place = busiestPlace(habit)
-        var incident =
-            alertBook.incidents[key]
-            ?? Incident(
-                key, post: habit.key.post == 0 ? "" : key.subject, place: place, since: habit.last)
+        var incident = alertBook.incidents[key] ?? Incident(key, place: place, since: since)
         guard !incident.isOpen else { return }
-        incident.since = habit.last
+        incident.since = since
         incident.place = place
         incident.children = []
         incident.backAt = .unset
         incident.quietAt = .unset
         incident.lookAt = Engine.onGrid(draft.now.advanced(minutes: 60))
         alertBook.incidents[key] = incident
-        silentPosts[habit.key] = key
+        silentPosts[reporter] = key
         draft.incidents.append(key)
     }
 
     private func busiestPlace(_ habit: Reporters.Habit) -> String {
         if habit.key.post == 0 { return register.symbols[habit.key.place] }
-        var places: [String: Float] = [:]
+        var places: [String: UInt64] = [:]
         for (milestone, count) in habit.spoken {
-            places[register.symbols[milestone.place], default: 0] += count
+            places[register.symbols[milestone.place], default: 0] += UInt64(count)
         }
         return places.max { ($0.value, $1.key) < ($1.value, $0.key) }?.key ?? ""
     }
@@ -224,13 +270,21 @@ extension Engine {
         guard var incident = alertBook.incidents[key] else { return }
         let now = draft.now
         let reporter = silentPosts.first { $0.value == key }?.key
+        let isAll = key == Engine.everybody
         let habit = reporter.flatMap { reporters.habit($0) }
-        let usual = habit?.usualMinutes ?? 0
+        let usual = isAll ? Engine.catchUpMinutes : habit?.usualMinutes ?? 0
+        if incident.isOpen, incident.backAt != .unset, let habit,
+            now.minutes(since: habit.last) >= max(usual, Engine.catchUpMinutes)
+        {
+            // It fell silent again before it was told that it is back.
+            incident.backAt = .unset
+            incident.since = habit.last
+        }
         let silent = now.minutes(since: incident.since)
         let facts: IncidentPolicies.SilenceFacts =
             reporter.map(isRevoked) == true
             ? .revoked
-            : silent >= IncidentPolicies.giveUpMinutes || habit == nil
+            : silent >= IncidentPolicies.giveUpMinutes || habit == nil && !isAll
                 ? .forgotten
                 : incident.backAt == .unset
                     ? .silent(minutes: silent, usualMinutes: usual)
@@ -255,13 +309,19 @@ extension Engine {
         let children = incident.children
         incident.children = []
         alertBook.incidents[key] = incident
-        if let reporter { silentPosts[reporter] = nil }
+        if let reporter {
+            silentPosts[reporter] = nil
+            if let slot = reporters.slot(of: reporter), let habit {
+                lookAtPost(slot, at: Engine.onGrid(habit.last.advanced(minutes: max(usual, 15))))
+            }
+        }
         release(children, &draft)
     }
 
     /// The silent post that should have reported a milestone.
     func silentPost(of milestone: Milestone) -> IncidentKey? {
         if silentPosts.isEmpty { return nil }
+        if silentPosts[Engine.anybody] != nil { return Engine.everybody }
         let key = ReportingKey(place: milestone.place, code: milestone.code)
         return silentPosts.filter { entry in
             reporters.slot(of: entry.key).map { reporters.isVoice($0, of: key) } == true
@@ -295,18 +355,19 @@ extension Engine {
 
     private mutating func considerClock(_ slot: Int, _ draft: inout Draft) {
         guard let habit = reporters.habits[slot] else { return }
-        let key = IncidentKey(.postClock, name(of: habit.key))
+        let key = IncidentKey(.postClock, name(of: habit.key), isPost: habit.key.post != 0)
+        let isOpen = alertBook.incidents[key]?.isOpen == true
+        // As long as the last one is right there is nothing to look for.
+        guard isOpen || habit.clock.isLastOdd else { return }
         let flaw = habit.clock.flaw
-        if alertBook.incidents[key]?.isOpen == true {
+        if isOpen {
             guard habit.clock.isRight || flaw != nil else { return }
         } else if flaw == nil {
             return
         }
         var incident =
             alertBook.incidents[key]
-            ?? Incident(
-                key, post: habit.key.post == 0 ? "" : key.subject, place: busiestPlace(habit),
-                since: draft.now)
+            ?? Incident(key, place: busiestPlace(habit), since: draft.now)
         // An open one says once how wrong it is, unless it becomes quite another fault.
         if incident.isOpen, let flaw, let told = incident.flaw,
             flaw.isWholeHours == told.isWholeHours, abs(flaw.minutes - told.minutes) < 30
@@ -322,7 +383,8 @@ extension Engine {
     mutating func judgeClock(_ key: IncidentKey, _ draft: inout Draft) {
         guard var incident = alertBook.incidents[key] else { return }
         let isOut = intake.roster[incident.post]?.isRevoked == true
-        let corrected = !incident.post.isEmpty && isCorrected(incident.post, draft.now)
+        // A correction ends it where it has just come: if it was the wrong one, its reports tell.
+        let corrected = draft.corrected.contains(incident.post)
         let last = reporters.habit(reporter(of: incident))?.last ?? .unset
         let isGone = draft.now.minutes(since: last) >= IncidentPolicies.giveUpMinutes
         let facts: IncidentPolicies.ClockFacts =
@@ -349,11 +411,5 @@ extension Engine {
         let subject = register.symbols.known(incident.key.subject) ?? 0
         return Reporters.Key(
             post: incident.post.isEmpty ? 0 : subject, place: incident.post.isEmpty ? subject : 0)
-    }
-
-    private func isCorrected(_ post: String, _ now: Instant) -> Bool {
-        intake.roster[post]?.corrections.contains {
-            $0.from <= now && ($0.until.map { now < $0 } ?? true)
-        } == true
     }
 }

@@ -3,19 +3,30 @@ import Tracking
 
 /// Boxes of which reports are to be set right, in the order of their numbers.
 struct Correcting: Sendable {
-    private(set) var boxes: Set<ContainerNumber> = []
+    /// The next last, once it is sorted.
+    private var boxes: [ContainerNumber] = []
+    private var isSorted = true
     /// At once, by the clock of the step that began it.
     var since = Instant.unset
 
     var dueAt: Instant { boxes.isEmpty ? .never : since }
 
-    mutating func insert(_ box: ContainerNumber) { boxes.insert(box) }
+    mutating func insert(_ box: ContainerNumber) {
+        boxes.append(box)
+        isSorted = false
+    }
 
-    mutating func take(_ limit: Int) -> [ContainerNumber] {
-        if boxes.isEmpty { return [] }
-        let taken = boxes.sorted().prefix(limit)
-        for box in taken { boxes.remove(box) }
-        return Array(taken)
+    mutating func begin(_ all: [ContainerNumber]) {
+        boxes = all
+        isSorted = false
+    }
+
+    mutating func next() -> ContainerNumber? {
+        if !isSorted {
+            boxes.sort(by: >)
+            isSorted = true
+        }
+        return boxes.popLast()
     }
 }
 
@@ -41,16 +52,16 @@ extension Engine {
 
     mutating func beginCorrecting(_ posts: Set<UInt32>, _ draft: inout Draft) {
         if posts.isEmpty { return }
-        for (box, slot) in register.slots
-        where register.records[slot].history.events.contains(where: { posts.contains($0.post) }) {
-            if isMisaligned(register.records[slot]) { correcting.insert(box) }
-        }
+        // All that are not as they should be: also of what was begun before and is meant otherwise now.
+        correcting.begin(
+            register.slots.filter { isMisaligned(register.records[$0.value]) }.map(\.key))
         correcting.since = draft.now
         for post in posts {
             // What its clock showed before says nothing of what is corrected.
             let key = Reporters.Key(post: post, place: 0)
             if let slot = reporters.slot(of: key) { reporters.forgetClock(slot) }
-            let incident = IncidentKey(.postClock, register.symbols[post])
+            let incident = IncidentKey(.postClock, register.symbols[post], isPost: true)
+            draft.corrected.insert(register.symbols[post])
             if alertBook.incidents[incident]?.isOpen == true { draft.incidents.append(incident) }
         }
     }
@@ -61,11 +72,13 @@ extension Engine {
     mutating func correctSome(_ draft: inout Draft) {
         correcting.since = draft.now
         let corrections = corrections
-        for box in correcting.take(Engine.correctedAtOnce) {
+        var left = Engine.correctedAtOnce
+        while left > 0, let box = correcting.next() {
             draft.timersFired = true
             guard let slot = register.slots[box],
                 register.records[slot].history.align(corrections)
             else { continue }
+            left -= 1
             register.dirtyRecords.insert(slot)
             draft.touch(slot) { $0.corrected = true }
         }

@@ -10,7 +10,11 @@ extension Engine {
     ) -> Verdict {
         let read = read(event, chunk)
         let event = read.event
-        if let refusal = untimely(event, draft.now) ?? foreign(event, chunk) { return refusal }
+        // By a clock that is known to be wrong nothing is judged.
+        let time = corrected(event, chunk)
+        if let refusal = untimely(event, at: time, draft.now) ?? foreign(event, chunk) {
+            return refusal
+        }
         let named = identity(of: read, chunk)
         if let refusal = authorize(read, named.identity, chunk) { return refusal }
         let slot = register.slot(of: event.container)
@@ -49,11 +53,11 @@ extension Engine {
                 $0.eventID = event.id ?? $0.eventID
                 $0.reason = event.reason ?? $0.reason
                 $0.corrected = $0.corrected || outcome == .replaced
-                if event.eventClass == .act { $0.newest = max($0.newest, event.time) }
+                if event.eventClass == .act { $0.newest = max($0.newest, time) }
             }
         }
         noteReport(record, of: slot, isNew: isFirst, &draft)
-        if draft.now.minutes(since: event.time) > rules.backlogMinutes { draft.history += 1 }
+        if draft.now.minutes(since: time) > rules.backlogMinutes { draft.history += 1 }
         if event.was != nil { move(read, index, line, chunk, &draft) }
         tellAssumptions(read, line.number, chunk, &reply, &draft)
         return .stored
@@ -194,17 +198,26 @@ extension Engine {
 
     // MARK: When it was
 
+    /// When it happened, where its post's clock was wrong and is corrected.
+    func corrected(_ event: TrackingEvent, _ chunk: FeedChunk) -> Instant {
+        guard intake.roster.hasCorrections, event.eventClass == .act, event.time != .unset else {
+            return event.time
+        }
+        let minutes = intake.roster.correction(chunk.origin.post, of: event.time)
+        return event.time.advanced(minutes: Double(minutes))
+    }
+
     /// An actual event of the future or of long ago: a clock that is wrong.
-    func untimely(_ event: TrackingEvent, _ now: Instant) -> Verdict? {
+    func untimely(_ event: TrackingEvent, at time: Instant, _ now: Instant) -> Verdict? {
         guard event.eventClass == .act, event.time != .unset, !event.retract else { return nil }
-        if event.time > now.advanced(minutes: rules.futureHours * 60) {
+        if time > now.advanced(minutes: rules.futureHours * 60) {
             return .refused(
                 LineReject(
                     .future, field: "time",
                     detail: "\(TimeText.string(event.time)) lies more than "
                         + "\(Int(rules.futureHours)) h ahead; is the clock right?"))
         }
-        if rules.pastDays > 0, event.time < now.advanced(minutes: -rules.pastDays * 1_440) {
+        if rules.pastDays > 0, time < now.advanced(minutes: -rules.pastDays * 1_440) {
             let days = Int(now.minutes(since: event.time) / 1_440)
             return .refused(
                 LineReject(

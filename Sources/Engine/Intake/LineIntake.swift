@@ -116,7 +116,8 @@ extension Engine {
         case .event(let event):
             let read = read(event, chunk)
             let identity = identity(of: read, chunk).identity
-            return untimely(read.event, now) != nil || foreign(read.event, chunk) != nil
+            return untimely(read.event, at: corrected(read.event, chunk), now) != nil
+                || foreign(read.event, chunk) != nil
                 || authorize(read, identity, chunk) != nil
                 || register.slots[event.container].flatMap {
                     exceedsLimit(read.event, identity, $0)

@@ -158,7 +158,11 @@ extension Engine {
             openAlerts[incident.identity] = .incident(incident.key)
             guard incident.key.type == .postSilent else { continue }
             let subject = register.symbols.number(incident.key.subject)
-            let isPost = !incident.post.isEmpty
+            if incident.key == Engine.everybody {
+                silentPosts[Engine.anybody] = incident.key
+                continue
+            }
+            let isPost = incident.key.isPost
             silentPosts[
                 Reporters.Key(post: isPost ? subject : 0, place: isPost ? 0 : subject)] =
                 incident.key

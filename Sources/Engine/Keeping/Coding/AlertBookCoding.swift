@@ -52,6 +52,8 @@ enum AlertBookCoding {
         for incident in book.incidents.values.sorted(by: { $0.key < $1.key }) {
             out.message(4) { encode(incident, &$0) }
         }
+        out.instant(5, book.sweptAt)
+        out.instant(6, book.unheardAt)
         return [mark, version] + out.bytes
     }
 
@@ -93,6 +95,8 @@ enum AlertBookCoding {
             case 4:
                 let incident = try incident(try reader.message(field), &symbols)
                 book.incidents[incident.key] = incident
+            case 5: book.sweptAt = try reader.instant(field)
+            case 6: book.unheardAt = try reader.instant(field)
             default: try reader.skip(field)
             }
         }
@@ -172,14 +176,14 @@ extension AlertBookCoding {
     private static func encode(_ incident: Incident, _ out: inout TaggedEncoder) {
         out.code(1, incident.key.type)
         out.text(2, incident.key.subject)
-        out.text(3, incident.post)
+        out.flag(3, incident.key.isPost)
         out.text(4, incident.place)
         for episode in incident.episodes {
             out.message(5) { RecordCoding.encode(episode, 0, &$0) }
         }
         for child in incident.children.sorted() { out.fixed(6, child.packed) }
-        out.signed(7, incident.uncounted)
         out.signed(8, incident.toldChildren)
+        out.instant(15, incident.toldAt)
         out.instant(9, incident.since)
         out.instant(10, incident.until, default: .never)
         out.instant(11, incident.backAt)
@@ -198,19 +202,19 @@ extension AlertBookCoding {
     ) throws(CodingFlaw) -> Incident {
         var reader = fields
         var incident = Incident(
-            IncidentKey(.closure, ""), post: "", place: "", since: .unset)
+            IncidentKey(.closure, ""), place: "", since: .unset)
         while let field = try reader.next() {
             switch field.number {
             case 1: incident.key.type = try reader.code(field)
             case 2: incident.key.subject = try reader.text(field)
-            case 3: incident.post = try reader.text(field)
+            case 3: incident.key.isPost = try reader.flag(field)
             case 4: incident.place = try reader.text(field)
             case 5:
                 incident.episodes.append(
                     try RecordCoding.alert(try reader.message(field), [0]))
             case 6: incident.children.insert(ContainerNumber(packed: try reader.fixed(field)))
-            case 7: incident.uncounted = Int(try reader.signed(field))
             case 8: incident.toldChildren = Int(try reader.signed(field))
+            case 15: incident.toldAt = try reader.instant(field)
             case 9: incident.since = try reader.instant(field)
             case 10: incident.until = try reader.instant(field)
             case 11: incident.backAt = try reader.instant(field)

@@ -151,6 +151,7 @@ enum RecordCoding {
         out.instant(25, alert.raisedAt)
         out.flag(26, alert.isFlapping)
         out.signed(27, alert.toldMinutes)
+        if !alert.parent.isEmpty { out.text(28, alert.parent) }
         if alert.at != alert.milestone { out.unsigned(15, UInt64(alert.at) + 1) }
     }
 
@@ -344,6 +345,7 @@ enum RecordCoding {
             case 25: alert.raisedAt = try reader.instant(field)
             case 26: alert.isFlapping = try reader.flag(field)
             case 27: alert.toldMinutes = Int32(clamping: try reader.signed(field))
+            case 28: alert.parent = try reader.text(field)
             case 15: at = UInt32(clamping: try reader.unsigned(field) - 1)
             default: try reader.skip(field)
             }

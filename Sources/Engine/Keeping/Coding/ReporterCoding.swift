@@ -36,7 +36,7 @@ enum ReporterCoding {
             out.message(12) { out in
                 out.text(1, place)
                 out.code(2, code)
-                out.float(3, count)
+                out.unsigned(3, count)
             }
         }
         return [mark, version] + out.bytes
@@ -64,7 +64,9 @@ enum ReporterCoding {
                 }
                 for (at, count) in zip(habit.pauses.indices, read) { habit.pauses[at] = count }
             case 7:
-                habit.clock.delays = try reader.list(field).map { Int32(clamping: $0) }
+                habit.clock.delays = try reader.list(field).suffix(ClockTrail.kept).map {
+                    Int32(clamping: $0)
+                }
             case 8: habit.clock.before = try reader.list(field).map { $0 != 0 }
             case 9: habit.clock.lastTime = try reader.instant(field)
             case 10: habit.clock.lastReceived = try reader.instant(field)
@@ -85,15 +87,15 @@ enum ReporterCoding {
 
     private static func spoken(
         _ fields: TaggedReader, _ symbols: inout Symbols
-    ) throws(CodingFlaw) -> (ReportingKey, Float) {
+    ) throws(CodingFlaw) -> (ReportingKey, UInt32) {
         var reader = fields
         var key = ReportingKey(place: 0, code: .arri)
-        var count: Float = 0
+        var count: UInt32 = 0
         while let field = try reader.next() {
             switch field.number {
             case 1: key.place = symbols.number(try reader.text(field))
             case 2: key.code = try reader.code(field)
-            case 3: count = try reader.float(field)
+            case 3: count = try reader.clamped(field)
             default: try reader.skip(field)
             }
         }
