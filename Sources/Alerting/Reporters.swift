@@ -131,7 +131,7 @@ public struct Reporters: Sendable, Equatable {
     public private(set) var habits: [Habit?] = []
     private var slots: [Key: Int] = [:]
     private var free: [Int] = []
-    /// Who has ever spoken of a milestone; some may have forgotten it.
+    /// Who has ever spoken of a milestone; some may have forgotten it, or be another by now.
     private var speakers: [ReportingKey: Set<Int>] = [:]
     /// Of which no checkpoint knows the latest, and those that are forgotten.
     public private(set) var changed: Set<Int> = []
@@ -190,7 +190,7 @@ public struct Reporters: Sendable, Equatable {
         guard let habit = habits[slot] else { return }
         slots[habit.key] = nil
         habits[slot] = nil
-        for milestone in speakers.keys {
+        for milestone in habit.spoken.keys {
             speakers[milestone]?.remove(slot)
             if speakers[milestone]?.isEmpty == true { speakers[milestone] = nil }
         }
@@ -228,9 +228,18 @@ public struct Reporters: Sendable, Equatable {
         }
     }
 
-    /// The latest report of anybody else.
-    public func lastReport(besides slot: Int) -> Instant? {
-        habits.indices.compactMap { $0 == slot ? nil : habits[$0]?.last }.max()
+    /// Who reported last, and when; and when anybody else did.
+    public var latest: (slot: Int, last: Instant, other: Instant) {
+        var found = (slot: -1, last: Instant.unset, other: Instant.unset)
+        for (slot, habit) in habits.enumerated() {
+            guard let last = habit?.last else { continue }
+            if last > found.last {
+                found = (slot, last, found.last)
+            } else if last > found.other {
+                found.other = last
+            }
+        }
+        return found
     }
 }
 

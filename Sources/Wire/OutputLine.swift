@@ -38,7 +38,8 @@ public struct OutputLine: Sendable, Equatable {
             self.init(
                 seq: seq, kind: "alert", type: alert.type.code, severity: alert.severity,
                 container: alert.container?.description, shipment: alert.shipment,
-                place: alert.place, bytes: OutputLine.encode(seq, alert))
+                place: alert.place.isEmpty ? nil : alert.place,
+                bytes: OutputLine.encode(seq, alert))
         case .score(let score):
             self.init(
                 seq: seq, kind: "score", type: nil, severity: nil, container: nil, shipment: nil,
@@ -139,7 +140,7 @@ public struct OutputLine: Sendable, Equatable {
         if let container = alert.container { out.field("container", container) }
         out.field("shipment", alert.shipment)
         out.field("post", alert.post)
-        out.field("place", alert.place)
+        if !alert.place.isEmpty { out.field("place", alert.place) }
         out.field("delayMinutes", alert.delayMinutes)
         out.share("probability", alert.probability)
         if let convoy = alert.convoy {

@@ -103,12 +103,14 @@ extension Engine {
         }
         if candidates.isEmpty { return }
         let awaited = awaited(candidates, draft.now)
+        let latest = reporters.latest
         var unheard = (weight: 0.0, trains: 0, since: Instant.unset)
         for slot in candidates {
             guard let habit = reporters.habits[slot] else { continue }
             let silent = draft.now.minutes(since: habit.last)
             let (weight, trains) = awaited[slot] ?? (0, 0)
-            if !isHeard(besides: slot, since: habit.last, draft.now) {
+            let other = latest.slot == slot ? latest.other : latest.last
+            if !isHeard(other, since: habit.last, draft.now) {
                 unheard.weight += weight
                 unheard.trains += trains
                 unheard.since = max(unheard.since, habit.last)
@@ -148,14 +150,12 @@ extension Engine {
     }
 
     /// All who report, as one.
-    static let everybody = IncidentKey(.postSilent, "*")
+    static let everybody = IncidentKey(.postSilent, "")
     static let anybody = Reporters.Key(post: 0, place: 0)
 
     /// Others report meanwhile: it is not we who were away. Where nobody else ever did, it is taken for so.
-    private func isHeard(besides slot: Int, since last: Instant, _ now: Instant) -> Bool {
-        guard let other = reporters.lastReport(besides: slot),
-            other > last.advanced(minutes: -10_080)
-        else { return true }
+    private func isHeard(_ other: Instant, since last: Instant, _ now: Instant) -> Bool {
+        guard other > last.advanced(minutes: -10_080) else { return true }
         return other > last && now.minutes(since: other) <= max(60, now.minutes(since: last) / 4)
     }
 
