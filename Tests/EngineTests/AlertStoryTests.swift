@@ -46,6 +46,36 @@ import Tracking
             """)
     }
 
+    /// A plan that is sent now so and now so: the third time it is said, and ends once there is calm.
+    @Test func whatComesAndGoesStaysOpenUntilItIsCalm() {
+        tell(
+            """
+            plan CNXIA > DEDUI by RAIL via CNAKL KZDOS promised 20
+            0.5 DEPA CNXIA
+            4 ARRI CNHRS
+            expect raised off-route
+            now 4.02
+            plan CNXIA > DEDUI by RAIL via CNHRS KZHOR promised 20
+            expect none off-route
+            now 4.04
+            plan CNXIA > DEDUI by RAIL via CNAKL KZDOS promised 20
+            expect raised off-route
+            now 4.06
+            plan CNXIA > DEDUI by RAIL via CNHRS KZHOR promised 20
+            expect none off-route
+            now 4.08
+            plan CNXIA > DEDUI by RAIL via CNAKL KZDOS promised 20
+            expect raised off-route
+            now 4.1
+            plan CNXIA > DEDUI by RAIL via CNHRS KZHOR promised 20
+            expect open off-route
+            now 4.16
+            expect open off-route
+            now 4.2
+            expect none off-route
+            """)
+    }
+
     @Test func nobodyReportedOfItForAYear() {
         tell(
             """

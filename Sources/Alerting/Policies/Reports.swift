@@ -9,6 +9,8 @@ public enum ReportPolicies {
         public var isComplete: Bool
         /// Reports or the plan were corrected.
         public var isCorrected: Bool
+        /// What is open of the type that is asked for comes and goes.
+        public var isFlapping = false
 
         public init(isComplete: Bool, isCorrected: Bool) {
             self.isComplete = isComplete
@@ -16,7 +18,11 @@ public enum ReportPolicies {
         }
 
         /// What was so is not so any more: because of what happened, or because it never was.
-        fileprivate var ending: Finding { .over(isCorrected ? .withdrawn : .cleared, nil) }
+        /// What comes and goes has to stay away for a while first.
+        fileprivate var ending: Finding {
+            if isFlapping { return .ceases(Condition(severity: .warning)) }
+            return .over(isCorrected ? .withdrawn : .cleared, nil)
+        }
     }
 
     /// `off-route`: the box was seen where its plan does not lead. Begins with the first such report,

@@ -25,8 +25,15 @@ extension Engine {
         let facts = ReportPolicies.Journey(
             isComplete: journey.progress.isComplete,
             isCorrected: context.touch?.corrected == true || context.touch?.planChanged == true)
-        judgeOffRoute(&journey, isOff: isOff, facts, context, &draft)
-        judgeImpossible(&journey, facts, context, &draft)
+        func flapping(_ type: AlertType) -> ReportPolicies.Journey {
+            var facts = facts
+            facts.isFlapping = journey.publication.alerts.contains {
+                $0.type == type && $0.phase != .closed && $0.isFlapping
+            }
+            return facts
+        }
+        judgeOffRoute(&journey, isOff: isOff, flapping(.offRoute), context, &draft)
+        judgeImpossible(&journey, flapping(.impossible), context, &draft)
         judgeSeal(&journey, history, facts, context, &draft)
     }
 
