@@ -6,6 +6,8 @@ struct Correcting: Sendable {
     /// The next last, once it is sorted.
     private var boxes: [ContainerNumber] = []
     private var isSorted = true
+    /// Symbols of the posts that have a correction.
+    var posts: Set<UInt32> = []
     /// At once, by the clock of the step that began it.
     var since = Instant.unset
 
@@ -43,15 +45,22 @@ extension Engine {
 
     func isMisaligned(_ record: borrowing ContainerRecord) -> Bool {
         for event in record.history.events
-        where event.correctedMinutes != 0 || intake.roster.hasCorrections && event.post != 0 {
+        where event.correctedMinutes != 0 || correcting.posts.contains(event.post) {
             var event = event
             if event.align(corrections) { return true }
         }
         return false
     }
 
+    /// Which posts have a correction, as of the roster.
+    mutating func noteCorrected() {
+        let names = intake.roster.all.filter { !$0.corrections.isEmpty }.map(\.name)
+        correcting.posts = Set(names.map { register.symbols.number($0) })
+    }
+
     mutating func beginCorrecting(_ posts: Set<UInt32>, _ draft: inout Draft) {
         if posts.isEmpty { return }
+        noteCorrected()
         // All that are not as they should be: also of what was begun before and is meant otherwise now.
         correcting.begin(
             register.slots.filter { isMisaligned(register.records[$0.value]) }.map(\.key))

@@ -105,6 +105,7 @@ extension Engine {
             let read = try RosterCoding.decode(bytes)
             for post in read.posts { intake.roster.put(post) }
             intake.knowsUnowned = read.knowsUnowned
+            noteCorrected()
         }
         for line in snapshot.shipments {
             guard case .plan(let plan) = parse(line.line) else {

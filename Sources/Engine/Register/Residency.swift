@@ -184,6 +184,7 @@ extension Engine {
             use(habit.key.place)
             for milestone in habit.spoken.keys { use(milestone.place) }
         }
+        for post in correcting.posts { use(post) }
         for incident in alertBook.incidents.values {
             for episode in incident.episodes { use(episode.place) }
         }
