@@ -160,8 +160,10 @@ public struct Reporters: Sendable, Equatable {
             guard slots.count < limit else { return nil }
             slot = put(Habit(key, at: report.received))
         }
+        let milestone = ReportingKey(place: report.place, code: report.code)
+        let isKnown = habits[slot]?.spoken[milestone] != nil
         habits[slot]?.note(report)
-        speakers[ReportingKey(place: report.place, code: report.code), default: []].insert(slot)
+        if !isKnown { speakers[milestone, default: []].insert(slot) }
         changed.insert(slot)
         return slot
     }

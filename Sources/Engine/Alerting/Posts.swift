@@ -30,7 +30,7 @@ extension Engine {
         let limit = key.post == 0 ? rules.maxClosures / 2 : rules.maxClosures
         guard let reporter = reporters.note(report, from: key, limit: limit) else { return }
         // Of one that is hardly known silence is no news.
-        if let habit = reporters.habits[reporter], habit.lookAt == .never,
+        if reporters.habits[reporter]?.lookAt == .never, let habit = reporters.habits[reporter],
             let usual = habit.usualMinutes
         {
             lookAtPost(reporter, at: Engine.onGrid(habit.last.advanced(minutes: usual)))
