@@ -26,7 +26,6 @@ public final class ConsumerRegistry: Sendable {
         var consumers: [String: EnrolledConsumer]?
         var version = 0
         var network: Network
-        var reading: Task<Bool, Never>?
         /// When a stranger made us look the last time.
         var lookedFor: ContinuousClock.Instant?
     }
@@ -38,6 +37,7 @@ public final class ConsumerRegistry: Sendable {
 
     private let state: NIOLockedValueBox<State>
     private let source: any ConsumerSource
+    private let reading = SharedReading()
 
     /// `network`: by whose names places are understood.
     public init(source: any ConsumerSource, network: Network) {
@@ -57,17 +57,10 @@ public final class ConsumerRegistry: Sendable {
     /// Many who ask at once share one reading.
     @discardableResult
     public func refresh() async -> Bool {
-        let reading = state.withLockedValue { state in
-            if let under = state.reading { return under }
-            let made = Task { await self.read() }
-            state.reading = made
-            return made
-        }
-        return await reading.value
+        await reading.run { await self.read() }
     }
 
     private func read() async -> Bool {
-        defer { state.withLockedValue { $0.reading = nil } }
         guard let read = try? await source.enrolledConsumers() else { return false }
         let named = Dictionary(
             read.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })

@@ -29,7 +29,6 @@ public final class PostRegistry: Sendable {
         var readAt = Instant.unset
         /// Counts the readings that brought something else than before.
         var version = 0
-        var reading: Task<Bool, Never>?
         /// By whose aliases places are compared.
         var network: Network
     }
@@ -42,6 +41,7 @@ public final class PostRegistry: Sendable {
 
     private let state: NIOLockedValueBox<State>
     private let source: any PostSource
+    private let reading = SharedReading()
     private let clock: @Sendable () -> Instant
 
     /// `network`: by whose aliases places are compared.
@@ -64,19 +64,12 @@ public final class PostRegistry: Sendable {
     /// Reads the posts; false where the store is away. Many who ask at once share one reading.
     @discardableResult
     public func refresh() async -> Bool {
-        let reading = state.withLockedValue { state in
-            if let under = state.reading { return under }
-            let made = Task { await self.read() }
-            state.reading = made
-            return made
-        }
-        return await reading.value
+        await reading.run { await self.read() }
     }
 
     private func read() async -> Bool {
         let posts = try? await source.posts()
         return state.withLockedValue { state in
-            state.reading = nil
             guard let posts else { return false }
             let named = Dictionary(
                 posts.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })

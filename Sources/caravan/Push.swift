@@ -151,16 +151,7 @@ struct Push: AsyncParsableCommand {
         } else {
             source = .stream(try input())
         }
-        let token = try tokenFile.map { path in
-            guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
-                throw Failure("the token file \(path) cannot be read")
-            }
-            var entry = stat()
-            if stat(path, &entry) == 0, entry.st_mode & 0o077 != 0 {
-                Console.error("caravan: others may read the token in \(path): chmod 600 it")
-            }
-            return text.trimmed
-        }
+        let token = try tokenFile.map { try CertificateOptions.token(in: $0) }
         var sender = SpoolSender(
             spool: opened, servers: list, intake: SpoolIntake(opened, source), post: post ?? "",
             token: token, patience: patience, follow: follow, quiet: quiet)
