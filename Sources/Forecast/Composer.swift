@@ -241,6 +241,7 @@ public struct Composer: Sendable {
         let from = Float(base)
         let pace = ignoresPace ? .usual : pools.pace(id)
         var longest: Float = 0
+        let lasted = -base
         defer {
             if -base > Double(longest * Composer.beyondTimes) + Composer.beyondMinutes {
                 isBeyondAll = true
@@ -253,8 +254,9 @@ public struct Composer: Sendable {
                     for j in 0..<Curve.count { points[j] = max(from + curve[j], least) }
                     return
                 }
-                let left = Curve(copying: curve).conditioned(elapsed: -base, pace: pace)
-                for j in 0..<Curve.count { points[j] = max(from + left.points[j], least) }
+                guard let base = points.baseAddress else { return }
+                Curve.condition(curve, elapsed: lasted, pace: pace, into: base)
+                for j in 0..<Curve.count { points[j] = max(from + points[j], least) }
             }
             return Composer.review(curve, base: base, now)
         }

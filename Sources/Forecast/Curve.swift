@@ -85,56 +85,76 @@ public struct Curve: Sendable {
     /// the upper part of the curve.
     public func conditioned(elapsed: Double, pace: Pace = .usual) -> Curve {
         if elapsed <= Double(points[0]), pace == .usual { return self }
+        var out = self
+        var kept = points
+        out.withPoints { out in
+            withUnsafePointer(to: &kept) { kept in
+                kept.withMemoryRebound(to: Float.self, capacity: Curve.count) {
+                    Curve.condition($0, elapsed: elapsed, pace: pace, into: out)
+                }
+            }
+        }
+        return out
+    }
+
+    private mutating func withPoints(_ body: (UnsafeMutablePointer<Float>) -> Void) {
+        withUnsafeMutablePointer(to: &points) {
+            $0.withMemoryRebound(to: Float.self, capacity: Curve.count, body)
+        }
+    }
+
+    /// The same of points in memory, as it is made for every event: not where they are to stay as they
+    /// are. `out`: other memory.
+    static func condition(
+        _ points: UnsafePointer<Float>, elapsed: Double, pace: Pace,
+        into out: UnsafeMutablePointer<Float>
+    ) {
         // The share still open: of the whole at the start, less with every point passed.
         var open = 1.0
         if elapsed > Double(points[0]) {
             var passed = 0
             while passed < Curve.count, Double(points[passed]) <= elapsed { passed += 1 }
             if passed >= Curve.count - 1 {
-                return beyond(elapsed, pace)
+                let spread = spread(points)
+                let shares = pace.logarithms
+                for j in 0..<Curve.count { out[j] = Float(elapsed - spread * shares[j]) }
+                return
             }
             let below = Double(points[passed - 1])
             let above = Double(points[passed])
             let part = above > below ? (elapsed - below) / (above - below) : 1
             open = 1 - (Double(passed) - 0.5 + part) / Double(Curve.count)
         }
-        var out = InlineArray<64, Float>(repeating: 0)
-        let shares = pace.shares
-        let floor = Float(elapsed)
-        for j in 0..<Curve.count {
-            let at = (1 - open * shares[j]) * Double(Curve.count) - 0.5
-            let value: Float
-            if at <= 0 {
-                value = points[0]
-            } else if at >= Double(Curve.count - 1) {
-                value = tail(open * shares[j])
-            } else {
-                let low = Int(at)
-                let part = Float(at - Double(low))
-                value = points[low] * (1 - part) + points[low + 1] * part
+        let floor = elapsed > 0 ? Float(elapsed) : -Float.infinity
+        pace.shares.withUnsafeBufferPointer { shares in
+            for j in 0..<Curve.count {
+                let at = (1 - open * shares[j]) * Double(Curve.count) - 0.5
+                let value: Float
+                if at <= 0 {
+                    value = points[0]
+                } else if at >= Double(Curve.count - 1) {
+                    value = tail(points, open * shares[j])
+                } else {
+                    let low = Int(at)
+                    let part = Float(at - Double(low))
+                    value = points[low] * (1 - part) + points[low + 1] * part
+                }
+                out[j] = value < floor ? floor : value
             }
-            out[j] = elapsed > 0 && value < floor ? floor : value
         }
-        return Curve(points: out)
     }
 
     /// Minutes in which what outlasts the curve shrinks to 1/e.
-    private var spread: Double {
+    private static func spread(_ points: UnsafePointer<Float>) -> Double {
         max(Double(points[57]) - Double(points[32]), 0.1 * abs(Double(points[32])), 1)
     }
 
-    private func beyond(_ elapsed: Double, _ pace: Pace) -> Curve {
-        var out = InlineArray<64, Float>(repeating: 0)
-        let shares = pace.logarithms
-        for j in 0..<Curve.count { out[j] = Float(elapsed - spread * shares[j]) }
-        return Curve(points: out)
-    }
-
     /// The value that only `share` of the curve outlasts, less than the last point's own.
-    private func tail(_ share: Double) -> Float {
+    private static func tail(_ points: UnsafePointer<Float>, _ share: Double) -> Float {
         let last = 0.5 / Double(Curve.count)
         if share >= last { return points[Curve.count - 1] }
-        return points[Curve.count - 1] + Float(spread * PortableMath.ln(last / max(share, 1e-9)))
+        return points[Curve.count - 1]
+            + Float(spread(points) * PortableMath.ln(last / max(share, 1e-9)))
     }
 }
 

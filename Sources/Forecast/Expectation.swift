@@ -102,9 +102,13 @@ public struct Expectation: Sendable, Equatable {
     /// The share of possible instants after `promised`.
     public func probability(after promised: Instant) -> Double {
         let bound = promised.minutes(since: origin)
-        var later = 0
-        for j in 0..<Curve.count where Double(points.points[j]) > bound { later += 1 }
-        return Double(later) / Double(Curve.count)
+        var low = 0
+        var high = Curve.count
+        while low < high {
+            let middle = (low + high) / 2
+            if Double(points.points[middle]) > bound { high = middle } else { low = middle + 1 }
+        }
+        return Double(Curve.count - low) / Double(Curve.count)
     }
 
     /// The instant under which `share` of ascending ones lie.

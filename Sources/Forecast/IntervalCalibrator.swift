@@ -169,21 +169,39 @@ public struct IntervalCalibrator: Sendable, Equatable {
         /// what was said earlier than by whoever takes these: a share, 0 where both say the same.
         public func excessLoss(p10: Instant, p50: Instant, p90: Instant) -> Double {
             if expected.hasHappened { return 0 }
-            let told = [p10, p50, p90].map { Float($0.minutes(since: expected.origin)) }
-            let mine = [0.1, 0.5, 0.9].map { Float(quantile($0).minutes(since: expected.origin)) }
-            let centre = Float(middle.minutes(since: expected.origin))
+            let origin = expected.origin
+            func lost(_ low: Instant, _ centre: Instant, _ high: Instant) -> Losses {
+                Losses(
+                    low: Float(low.minutes(since: origin)),
+                    middle: Float(centre.minutes(since: origin)),
+                    high: Float(high.minutes(since: origin)))
+            }
+            var held = lost(p10, p50, p90)
+            var taken = lost(quantile(0.1), quantile(0.5), quantile(0.9))
+            let centre = Float(middle.minutes(since: origin))
             let lower = Float(PortableMath.exp(tally.lower))
             let upper = Float(PortableMath.exp(tally.upper))
-            var (held, taken): (Float, Float) = (0, 0)
             for j in 0..<Curve.count {
                 let gap = expected.points.points[j] - centre
                 let actual = centre + gap * (gap < 0 ? lower : upper)
-                for (at, share) in [Float(0.1), 0.5, 0.9].enumerated() {
-                    held += max(share * (actual - told[at]), (share - 1) * (actual - told[at]))
-                    taken += max(share * (actual - mine[at]), (share - 1) * (actual - mine[at]))
-                }
+                held.add(actual)
+                taken.add(actual)
             }
-            return taken > 0 ? Double(held / taken) - 1 : 0
+            return taken.sum > 0 ? Double(held.sum / taken.sum) - 1 : 0
+        }
+
+        /// What three quantiles lose (pinball).
+        private struct Losses {
+            let low: Float
+            let middle: Float
+            let high: Float
+            var sum: Float = 0
+
+            mutating func add(_ actual: Float) {
+                sum += max(0.1 * (actual - low), (0.1 - 1) * (actual - low))
+                sum += max(0.5 * (actual - middle), (0.5 - 1) * (actual - middle))
+                sum += max(0.9 * (actual - high), (0.9 - 1) * (actual - high))
+            }
         }
 
         /// The probability of an arrival after `promised`, by the same experience.

@@ -84,12 +84,12 @@ public struct Pool: Sendable, Equatable {
     mutating func learn(_ value: Float, limit: Int) {
         if values.count < limit {
             values.append(value)
+            ascending.insert(value, at: ascending.rank(value))
         } else {
-            ascending.remove(at: ascending.rank(values[head]))
+            ascending.exchange(values[head], for: value)
             values[head] = value
             head = head + 1 == limit ? 0 : head + 1
         }
-        ascending.insert(value, at: ascending.rank(value))
         touched()
     }
 

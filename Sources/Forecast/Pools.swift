@@ -350,8 +350,11 @@ public struct Pools: Sendable {
                 if pace == .usual {
                     for j in 0..<Curve.count { shuffled[j] = sorted[Int(order[j])] }
                 } else {
-                    let paced = Curve(copying: sorted).conditioned(elapsed: -.infinity, pace: pace)
-                    for j in 0..<Curve.count { shuffled[j] = paced.points[Int(order[j])] }
+                    withUnsafeTemporaryAllocation(of: Float.self, capacity: Curve.count) { paced in
+                        guard let room = paced.baseAddress else { return }
+                        Curve.condition(sorted, elapsed: -.infinity, pace: pace, into: room)
+                        for j in 0..<Curve.count { shuffled[j] = room[Int(order[j])] }
+                    }
                 }
             }
             body(UnsafePointer(shuffled))

@@ -73,4 +73,21 @@ extension Array {
 extension Array where Element: Comparable {
     /// How many of ascending elements are smaller.
     func rank(_ element: Element) -> Int { firstIndex(notBefore: { $0 < element }) }
+
+    /// Puts one element in the place of another: only what lies between the two moves.
+    mutating func exchange(_ old: Element, for new: Element) {
+        var at = rank(old)
+        let end = rank(new)
+        withUnsafeMutableBufferPointer { all in
+            while at + 1 < end {
+                all[at] = all[at + 1]
+                at += 1
+            }
+            while at > end {
+                all[at] = all[at - 1]
+                at -= 1
+            }
+            all[at] = new
+        }
+    }
 }

@@ -50,6 +50,7 @@ final class TailHandler: ChannelDuplexHandler {
     private var certificate: TLSEstablished?
     /// Who reads, and what; nil: that is not known yet.
     private var permit: TailPermit?
+    private var view: TailView?
     private var cursor = 0
     /// The last number that the consumer has confirmed, and that the store knows of.
     private var confirmed = 0
@@ -105,6 +106,8 @@ final class TailHandler: ChannelDuplexHandler {
         slowTimer?.cancel()
         heartbeat?.cancel()
         loop?.remove(self)
+        if let view { loop?.release(view) }
+        view = nil
         self.context = nil
         context.fireChannelInactive()
     }
@@ -244,12 +247,20 @@ final class TailHandler: ChannelDuplexHandler {
                 "consumer \(permit.consumer) may not read such \(key); it may read "
                     + allowed.prefix(20).joined(separator: ", "), .unauthorised)
         }
-        self.permit = permit
         self.request?.filter.mayReadParents = permit.rights.isOpen
         let loop = hub.loop(for: context.eventLoop)
         loop.add(self)
         self.loop = loop
+        take(permit)
         pump()
+    }
+
+    /// From now on it shows what that permits.
+    private func take(_ permit: TailPermit) {
+        guard let loop, let filter = request?.filter else { return }
+        self.permit = permit
+        if let view { loop.release(view) }
+        view = loop.view(TailView.Key(filter: filter, rights: permit.rights))
     }
 
     /// What has become of its rights since: one that is revoked is cut, others go by what is so now.
@@ -257,8 +268,8 @@ final class TailHandler: ChannelDuplexHandler {
         guard let permit, let standing = access.registry.standing(permit) else { return }
         switch standing {
         case .granted(let renewed):
-            self.permit = renewed
             request?.filter.mayReadParents = renewed.rights.isOpen
+            take(renewed)
         case .refused(let prose): refuse(prose, .unauthorised)
         }
     }
@@ -354,14 +365,14 @@ final class TailHandler: ChannelDuplexHandler {
 
     /// Writes what there is while the socket takes it.
     func pump() {
-        guard let context, !isClosed, request != nil, permit != nil else { return }
+        guard let context, let loop, !isClosed, request != nil, permit != nil else { return }
         guard isRunning else {
             if let log = hub.log { start(context, log: log) }
             return
         }
         while context.channel.isWritable, !isReading {
-            switch hub.look(after: cursor, limit: 512) {
-            case .lines(let lines): write(lines, context)
+            switch loop.look(after: cursor, hub) {
+            case .batch(let batch): write(batch, context)
             case .behind: readStore(context)
             case .upToDate:
                 if !isCaughtUp {
@@ -376,30 +387,11 @@ final class TailHandler: ChannelDuplexHandler {
         }
     }
 
-    private func write(_ lines: [OutputLine], _ context: ChannelHandlerContext) {
-        guard let last = lines.last, let filter = request?.filter, let rights = permit?.rights
-        else {
-            return
-        }
-        var buffer = context.channel.allocator.buffer(capacity: lines.count * 480)
-        let open = filter.isOpen && rights.isOpen
-        for line in lines {
-            if line.seq > cursor + 1 {
-                // Numbers that are not there, for whatever reason: never a silent skip.
-                var out = JSONWriter()
-                TailControl.gap(from: cursor + 1, to: line.seq - 1, to: &out)
-                buffer.writeBytes(out.bytes)
-            }
-            cursor = line.seq
-            guard open || line.kind == "gap" || rights.matches(line) && filter.matches(line) else {
-                continue
-            }
-            buffer.writeBytes(line.bytes)
-            buffer.writeInteger(UInt8(0x0A))
-        }
-        cursor = last.seq
-        if buffer.readableBytes > 0 {
-            context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
+    private func write(_ batch: TailBatch, _ context: ChannelHandlerContext) {
+        guard let view else { return }
+        cursor = batch.last
+        if let text = batch.text(view, context.channel.allocator) {
+            context.writeAndFlush(wrapOutboundOut(text), promise: nil)
         }
     }
 
@@ -424,12 +416,12 @@ final class TailHandler: ChannelDuplexHandler {
     private func took(_ lines: [OutputLine]) {
         isReading = false
         guard let context, !isClosed else { return }
-        write(lines, context)
         if lines.isEmpty {
             // Nothing there yet (the store was away): look again in a moment.
             let bound = bound(context)
             context.eventLoop.scheduleTask(in: .milliseconds(200)) { bound.value.pump() }
         } else {
+            write(TailBatch(after: cursor, lines), context)
             pump()
         }
     }

@@ -168,10 +168,55 @@ final class TailLoop: Sendable {
     private let eventLoop: any EventLoop
     private let handlers: NIOLoopBoundBox<[ObjectIdentifier: TailHandler]>
     private let isAwake = NIOLockedValueBox(false)
+    private let shared: NIOLoopBoundBox<Shared>
+
+    /// What its tails have in common.
+    private struct Shared {
+        var views: [TailView.Key: TailView] = [:]
+        var isRound = false
+        var batches: [Int: TailBatch] = [:]
+    }
 
     init(_ eventLoop: any EventLoop) {
         self.eventLoop = eventLoop
         handlers = NIOLoopBoundBox.makeBoxSendingValue([:], eventLoop: eventLoop)
+        shared = NIOLoopBoundBox.makeBoxSendingValue(Shared(), eventLoop: eventLoop)
+    }
+
+    /// What a tail finds at its place.
+    enum Found {
+        case batch(TailBatch)
+        /// Memory has moved on: read the store.
+        case behind
+        case upToDate
+    }
+
+    /// Lines in one batch.
+    private static let batchLines = 512
+
+    /// The lines after a place. While all are woken, those that stand at one place get one batch.
+    func look(after seq: Int, _ hub: TailHub) -> Found {
+        if let known = shared.value.batches[seq] { return .batch(known) }
+        switch hub.look(after: seq, limit: TailLoop.batchLines) {
+        case .lines(let lines):
+            let batch = TailBatch(after: seq, lines)
+            if shared.value.isRound { shared.value.batches[seq] = batch }
+            return .batch(batch)
+        case .behind: return .behind
+        case .upToDate: return .upToDate
+        }
+    }
+
+    func view(_ key: TailView.Key) -> TailView {
+        let view = shared.value.views[key] ?? TailView(key)
+        view.users += 1
+        shared.value.views[key] = view
+        return view
+    }
+
+    func release(_ view: TailView) {
+        view.users -= 1
+        if view.users == 0 { shared.value.views[view.key] = nil }
     }
 
     /// On the loop only.
@@ -194,7 +239,10 @@ final class TailLoop: Sendable {
         if already { return }
         eventLoop.execute {
             self.isAwake.withLockedValue { $0 = false }
+            self.shared.value.isRound = true
             for handler in self.handlers.value.values { handler.pump() }
+            self.shared.value.isRound = false
+            self.shared.value.batches = [:]
         }
     }
 }

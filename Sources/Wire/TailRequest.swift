@@ -169,7 +169,7 @@ public struct TailRequest: Sendable, Equatable {
 }
 
 /// Which output lines a consumer wants; an empty set leaves that question open.
-public struct TailFilter: Sendable, Equatable {
+public struct TailFilter: Sendable, Hashable {
     public var kinds: Set<String> = []
     public var types: Set<String> = []
     /// Alerts at least this bad; other kinds pass.

@@ -17,7 +17,7 @@ struct Benchmarks: ParsableCommand {
             """)
 
     enum Part: String, CaseIterable, ExpressibleByArgument {
-        case throughput, latency, ways, core, joined, history, standby
+        case throughput, latency, subscribers, ways, core, joined, history, standby
     }
 
     @Option(help: "Events of the throughput part.") var events = 1_000_000
@@ -77,6 +77,12 @@ struct Benchmarks: ParsableCommand {
                         + String(format: "%.1f µs per event", found.daemonMicroseconds))
                 fflush(nil)
             }
+        }
+        if only.contains(.subscribers) {
+            try Subscribers.fanOut(
+                Load(events: min(events, 50_000), seed: seed), count: 100, settings: set)
+            try Subscribers.cost(
+                Load(events: min(events, 300_000), seed: seed), runs: runs, settings: set)
         }
         if only.contains(.core) { try Core.measure(containers: containers, seed: seed) }
         if only.contains(.joined) { Joined.measure() }

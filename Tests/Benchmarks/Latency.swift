@@ -28,7 +28,8 @@ struct Latency {
     }
 
     static func measure(_ load: Load, rate: Int, settings: [String]) throws -> Latency {
-        let rig = try Rig(settings: ["eta.interval-seconds=0"] + settings)
+        let rig = try Rig(
+            settings: ["eta.interval-seconds=0", "alerts.settle-minutes=0"] + settings)
         var run = Run(load: load, feed: try LineSocket(rig.feed), tail: try LineSocket(rig.tail))
         try run.tail.send("{\"tail\":\"caravan/1\",\"after\":\"now\"}\n")
         _ = try run.tail.readLine()
