@@ -13,6 +13,10 @@ public struct Composer: Sendable {
     /// The points of every milestone of a graph, one row each.
     private var rows: [Float] = []
 
+    /// The timetable of the step at hand moved, by so many minutes at each point.
+    private var isMoved = false
+    private var shifts = [Float](repeating: 0, count: Curve.count)
+
     /// Of the last composition: a step under way has lasted longer than anything seen.
     private var isBeyondAll = false
     /// So many times the longest that was seen, and so many minutes more.
@@ -91,7 +95,12 @@ public struct Composer: Sendable {
         }
         let began = progress.furthest >= 0 ? progress.reached[progress.furthest] : start
         isBeyondAll = false
-        guard let reviewAt = begin(steps, first, began: began, now, &pools) else { return nil }
+        isMoved = false
+        guard
+            let reviewAt = begin(
+                steps.milestones[first], steps.ids[first], steps.closures, began: began, now,
+                &pools)
+        else { return nil }
         means[first] = mean()
         let nextP10 = now.advanced(minutes: Double(points[6]))
         let nextP50 = now.advanced(minutes: Double(points[31] + points[32]) / 2)
@@ -100,7 +109,10 @@ public struct Composer: Sendable {
         let nextP99 = now.advanced(minutes: Double(points[63]))
         var index = first + 1
         while index < count {
-            guard add(steps, index, after: means[index - 1], now, &pools)
+            guard
+                add(
+                    steps.milestones[index], steps.ids[index], index, steps.closures,
+                    after: means[index - 1], now, &pools)
             else { return nil }
             means[index] = mean()
             index += 1
@@ -159,20 +171,25 @@ public struct Composer: Sendable {
                 continue
             }
             let before = graph.before[index]
+            let (step, id) = timetabled(steps, graph, index, now, pools)
             let isUnderWay = before.allSatisfy { happened[$0] != .unset }
             if isUnderWay {
                 // How long it has lasted is known.
                 let began = before.reduce(before.isEmpty ? start : .unset) {
                     max($0, happened[$1])
                 }
-                guard let at = begin(steps, index, began: began, now, &pools) else { return nil }
+                guard
+                    let at = begin(step, id, steps.closures, began: began, now, &pools)
+                else { return nil }
                 reviewAt = min(reviewAt, at)
             } else {
                 let after = before.reduce(0) { max($0, means[$1]) }
                 for j in 0..<width {
                     points[j] = before.reduce(-Float.infinity) { max($0, rows[$1 * width + j]) }
                 }
-                guard add(steps, index, after: after, now, &pools) else { return nil }
+                guard add(step, id, index, steps.closures, after: after, now, &pools) else {
+                    return nil
+                }
             }
             means[index] = mean()
             for j in 0..<width { rows[index * width + j] = points[j] }
@@ -227,16 +244,15 @@ public struct Composer: Sendable {
     /// Fills the points with those of a step under way since `began`; returns when silence alone
     /// would change them, nil where nothing is known.
     private mutating func begin(
-        _ steps: borrowing Steps, _ index: Int, began: Instant, _ now: Instant,
-        _ pools: inout Pools
+        _ step: Milestone, _ id: StepID, _ closures: [ClosureWindow], began: Instant,
+        _ now: Instant, _ pools: inout Pools
     ) -> Instant? {
-        let step = steps.milestones[index]
-        let id = steps.ids[index]
         guard let blend = pools.blend(id, step, start: began, lead: 0) else { return nil }
         // The time in which the place was shut does not count.
-        let shut = Composer.shutMinutes(step, steps.closures, from: began, until: now)
+        let shut = Composer.shutMinutes(step, closures, from: began, until: now)
         let start = began.minutes(since: now) + shut
-        let base = StepValue.base(step, start: start, planned: Composer.planned(step, now))
+        let planned = Composer.planned(step, now) + Double(isMoved ? shifts[0] : 0)
+        let base = StepValue.base(step, start: start, planned: planned)
         let least = Float(start)
         let from = Float(base)
         let pace = ignoresPace ? .usual : pools.pace(id)
@@ -260,32 +276,40 @@ public struct Composer: Sendable {
             }
             return Composer.review(curve, base: base, now)
         }
-        hold(step, id, steps.closures, began: began, now, pools)
+        hold(step, id, closures, began: began, now, pools)
         return reviewAt
     }
 
     /// Adds a step that begins when the one in the points is over, about `minutes` from now; false
     /// where nothing is known.
     private mutating func add(
-        _ steps: borrowing Steps, _ index: Int, after minutes: Float, _ now: Instant,
-        _ pools: inout Pools
+        _ step: Milestone, _ id: StepID, _ index: Int, _ closures: [ClosureWindow],
+        after minutes: Float, _ now: Instant, _ pools: inout Pools
     ) -> Bool {
-        let step = steps.milestones[index]
         let lead = HorizonWeights.lead(minutes: Double(minutes))
-        guard let blend = pools.blend(steps.ids[index], step, start: .unset, lead: lead) else {
+        guard let blend = pools.blend(id, step, start: .unset, lead: lead) else {
             return false
         }
         let position = index % Composer.permutations.count
-        if steps.closures.contains(where: { $0.until > now && $0.holds(step) }) {
+        if closures.contains(where: { $0.until > now && $0.holds(step) }) {
             for j in 0..<Curve.count { starts[j] = points[j] }
         }
         let planned = Float(Composer.planned(step, now))
         let late = Float(max(0, step.plannedMinutes))
+        let isMoved = isMoved
+        let shifts = shifts
         let isTimetabled = step.kind == .departure || StepValue.isTimed(step)
-        let pace = lead < Composer.pacedLeads ? pools.pace(steps.ids[index]) : .usual
+        let pace = lead < Composer.pacedLeads ? pools.pace(id) : .usual
         points.withUnsafeMutableBufferPointer { points in
             pools.withShuffled(blend, for: position, pace) { curve in
-                if planned == planned, isTimetabled {
+                if isMoved {
+                    for j in 0..<Curve.count {
+                        let start = points[j]
+                        let moved = planned + shifts[j]
+                        let base = start <= moved ? moved : start + late
+                        points[j] = max(base + curve[j], start)
+                    }
+                } else if planned == planned, isTimetabled {
                     for j in 0..<Curve.count {
                         let start = points[j]
                         let base = start <= planned ? planned : start + late
@@ -300,8 +324,29 @@ public struct Composer: Sendable {
                 }
             }
         }
-        hold(step, steps.ids[index], steps.closures, began: nil, now, pools)
+        hold(step, id, closures, began: nil, now, pools)
         return true
+    }
+
+    /// A step of a graph, as it is to be composed: where its timetable is likelier to have moved with its
+    /// leg's beginning, as that, and by how much at each point (`shifts`).
+    private mutating func timetabled(
+        _ steps: borrowing Steps, _ graph: JoinGraph, _ index: Int, _ now: Instant,
+        _ pools: borrowing Pools
+    ) -> (Milestone, StepID) {
+        isMoved = false
+        let (step, id) = (steps.milestones[index], steps.ids[index])
+        guard graph.legs[index] >= 0, let moved = pools.likelier(id) else { return (step, id) }
+        let entry = graph.before[graph.legs[index]]
+        let planned = entry.reduce(Instant.unset) { max($0, steps.milestones[$1].planned) }
+        guard planned != .unset else { return (step, id) }
+        isMoved = true
+        let stated = Float(planned.minutes(since: now))
+        for j in 0..<Curve.count {
+            shifts[j] =
+                entry.reduce(-Float.infinity) { max($0, rows[$1 * Curve.count + j]) } - stated
+        }
+        return (step, moved)
     }
 
     @inline(__always)

@@ -32,6 +32,14 @@ public struct Curve: Sendable {
         return Double(points[low]) * (1 - part) + Double(points[low + 1]) * part
     }
 
+    /// How far its points lie from its middle, on average; minutes.
+    var meanDistance: Double {
+        let middle = (points[31] + points[32]) / 2
+        var sum: Float = 0
+        for j in 0..<Curve.count { sum += abs(points[j] - middle) }
+        return Double(sum) / Double(Curve.count)
+    }
+
     /// The same of shares of `minutes`.
     func times(_ minutes: Float) -> Curve {
         var out = points

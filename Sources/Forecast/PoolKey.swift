@@ -18,6 +18,11 @@ public struct PoolKey: Hashable, Sendable {
         case weekday
         /// One step at one place, its durations as shares of what was planned for them.
         case share
+        /// One kind of departure on one side of a join or handover.
+        case side
+        /// As `place` and `side`, of departures whose timetable moved as the leg's beginning did.
+        case moved
+        case movedSide
     }
 
     public var level: Level
@@ -97,12 +102,29 @@ public struct PoolKey: Hashable, Sendable {
 
     /// The most specific of the usual keys: what tells steps apart.
     static func first(_ step: Milestone) -> PoolKey {
-        let isPlanned = step.kind == .dwell && plannedClass(step.plannedMinutes) >= 0
+        let isPlanned = StepValue.isStay(step) && plannedClass(step.plannedMinutes) >= 0
         return PoolKey(
             level: isPlanned ? .planned : .place, kind: step.kind, mode: step.mode,
             direction: step.direction, fromCode: step.fromCode, toCode: step.code,
             fromPlace: step.fromPlace, toPlace: step.place,
             plannedClass: isPlanned ? plannedClass(step.plannedMinutes) : -1)
+    }
+
+    /// A departure behind a join or a handover: its timetable may be kept whatever comes, or move with
+    /// what comes.
+    static func hasTwoTimetables(_ step: Milestone) -> Bool {
+        step.kind == .departure && step.direction == .outbound && step.planned != .unset
+    }
+
+    /// The keys of such a departure where its timetable moved.
+    static func moved(_ step: Milestone) -> [PoolKey] {
+        let place = PoolKey(
+            level: .moved, kind: step.kind, mode: step.mode, direction: step.direction,
+            fromCode: step.fromCode, toCode: step.code, fromPlace: step.fromPlace,
+            toPlace: step.place)
+        var side = place
+        (side.level, side.fromPlace, side.toPlace) = (.movedSide, 0, 0)
+        return [place, side]
     }
 
     /// The keys of a step from the most specific to the most general, without the calendar's.
@@ -117,11 +139,13 @@ public struct PoolKey: Hashable, Sendable {
                 fromPlace: places ? step.fromPlace : 0, toPlace: places ? step.place : 0,
                 plannedClass: planned)
         }
-        guard step.kind == .dwell else {
-            return [key(.place, places: true), key(.kind, places: false)]
+        let general = [key(.place, places: true), key(.kind, places: false)]
+        guard StepValue.isStay(step) else {
+            guard hasTwoTimetables(step) else { return general }
+            return [general[0], key(.side, places: false), general[1]]
         }
         let planned = plannedClass(step.plannedMinutes)
-        guard planned >= 0 else { return [key(.place, places: true), key(.kind, places: false)] }
+        guard planned >= 0 else { return general }
         return [
             key(.planned, places: true, planned: planned), key(.place, places: true),
             key(.share, places: true), key(.plannedAnywhere, places: false, planned: planned),

@@ -78,6 +78,8 @@ public struct Pools: Sendable {
         let isBare: Bool
         /// By part of the day, weekday and whether it is soon; -1: not made yet.
         var variants: [Int32]
+        /// The same step where its timetable moved; nil: it has none that could.
+        var moved: StepID?
     }
 
     /// One step under one set of circumstances: what its blend was made of. Its points lie in
@@ -164,7 +166,50 @@ public struct Pools: Sendable {
                 calendar: calendar,
                 prior: StepValue.prior(typical), isBare: Pools.isBare(step),
                 variants: Array(repeating: -1, count: variants * HorizonWeights.leadMinutes.count)))
+        if PoolKey.hasTwoTimetables(step) {
+            let keys = PoolKey.moved(step)
+            models[Int(number)].moved = StepID(number: Int32(models.count))
+            models.append(
+                Model(
+                    keys: keys, slots: Array(repeating: -1, count: keys.count), placeAt: 0,
+                    shareAt: nil, planned: typical.plannedMinutes, calendar: .none,
+                    prior: StepValue.prior(typical), isBare: false,
+                    variants: Array(repeating: -1, count: HorizonWeights.leadMinutes.count)))
+        }
         return StepID(number: number)
+    }
+
+    // MARK: Timetables
+
+    /// The number of a departure's step where its timetable moved as its leg's beginning did; nil where
+    /// it is no such departure.
+    public func moved(_ id: StepID) -> StepID? { models[Int(id.number)].moved }
+
+    /// Departures seen behind joins before it is judged whether their timetables are kept, and as how many
+    /// at one place they count.
+    private static let judgedFrom = 10
+    private static let sideWeight = 20.0
+
+    /// The same, where departures there have kept less to what was stated than to that: by how far they
+    /// lay from the middle of their like, at the place and, as long as little is known of it, anywhere.
+    func likelier(_ id: StepID) -> StepID? {
+        guard let moved = moved(id),
+            let stated = distance(id, at: 1), let other = distance(moved, at: 1)
+        else { return nil }
+        return other < stated ? moved : nil
+    }
+
+    private func distance(_ id: StepID, at side: Int) -> Double? {
+        let model = models[Int(id.number)]
+        guard let slot = slots[model.keys[side]], pools[slot].drawn >= Pools.judgedFrom,
+            let general = pools[slot].curve
+        else { return nil }
+        guard let own = slots[model.keys[0]], let curve = pools[own].curve else {
+            return general.meanDistance
+        }
+        let known = Double(pools[own].drawn)
+        return (known * curve.meanDistance + Pools.sideWeight * general.meanDistance)
+            / (known + Pools.sideWeight)
     }
 
     /// A transit of which only those that went before can tell.
@@ -217,7 +262,7 @@ public struct Pools: Sendable {
             let perDay = level == .kind ? Pools.generalPerDay : Pools.perDay
             guard pools[slot].admits(at: end, perDay: perDay) else { return }
             switch level {
-            case .place:
+            case .place, .moved:
                 let share = shares.flatMap { pools[$0].curve }?.quantile(0.5) ?? 0
                 pools[slot].learn(
                     Float(value), limit: limit, start: start, end: end, planned: planned,
@@ -434,7 +479,7 @@ public struct Pools: Sendable {
             }
             mixIn(
                 existing(id, key), level == .planned ? Pools.specificWeight : Pools.generalWeight,
-                level == .place ? lead : -1, &made, &rest, in: model)
+                level == .place || level == .moved ? lead : -1, &made, &rest, in: model)
         }
         if let prior = models[model].prior { mixer.add(prior, max(rest, 0.01)) }
         if !mixer.isEmpty {

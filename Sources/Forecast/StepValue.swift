@@ -26,6 +26,14 @@ public enum StepValue {
         }
     }
 
+    /// Its values are durations: of a dwell, and of a departure that is planned to come so many minutes
+    /// after what it waits for, with no timetable.
+    static func isStay(_ step: Milestone) -> Bool {
+        if step.kind == .dwell { return true }
+        return step.kind == .departure && step.planned == .unset
+            && step.plannedMinutes == step.plannedMinutes
+    }
+
     /// A milestone of which only the planned time is known, such as the first of a plan that begins with
     /// a gate-in: it counts from that.
     @inlinable public static func isTimed(_ step: Milestone) -> Bool {
@@ -40,9 +48,12 @@ public enum StepValue {
         return 0
     }
 
-    /// The value that a finished step teaches.
-    public static func observed(_ step: Milestone, start: Instant, end: Instant) -> Double {
-        let planned = step.planned == .unset ? .nan : step.planned.minutes(since: start)
+    /// The value that a finished step teaches. `moved`: minutes by which its timetable moved.
+    public static func observed(
+        _ step: Milestone, start: Instant, end: Instant, moved: Double = 0
+    ) -> Double {
+        let planned =
+            step.planned == .unset ? .nan : step.planned.minutes(since: start) + moved
         return end.minutes(since: start) - base(step, start: 0, planned: planned)
     }
 
@@ -53,9 +64,7 @@ public enum StepValue {
         switch step.kind {
         case .dwell:
             if p50 == p50 { return .logNormal(p50: p50, p90: step.priorMinutesP90) }
-            if planned == planned {
-                return .logNormal(p50: max(planned, 5), p90: max(planned, 5) * 2 + 30)
-            }
+            if planned == planned { return stay(planned) }
             if isTimed(step) { return .logNormal(p50: 10, p90: 60, shift: -5) }
         case .transit:
             if planned == planned {
@@ -71,7 +80,12 @@ public enum StepValue {
                 return .logNormal(p50: 10, p90: wide, shift: -5)
             }
             if p50 == p50 { return .logNormal(p50: p50, p90: step.priorMinutesP90) }
+            if planned == planned { return stay(planned) }
         }
         return nil
+    }
+
+    private static func stay(_ planned: Double) -> Curve {
+        .logNormal(p50: max(planned, 5), p90: max(planned, 5) * 2 + 30)
     }
 }

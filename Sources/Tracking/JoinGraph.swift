@@ -8,6 +8,15 @@ public struct JoinGraph: Sendable, Equatable {
     public var ends: [Int]
     /// Whose each milestone is; nil: it is passed by whatever the shipment has become by then.
     public var owners: [ContainerNumber?]
+    /// For each milestone the first of its leg: what comes after a join or a handover, up to the next; -1
+    /// where its leg begins with the plan.
+    public private(set) var legs: [Int] = []
+
+    init(before: [[Int]] = [], ends: [Int] = [], owners: [ContainerNumber?] = []) {
+        self.before = before
+        self.ends = ends
+        self.owners = owners
+    }
 
     /// The plan's milestones in an order in which each comes after those it waits for, and what
     /// each waits for (as indices of the plan's list). nil where they wait for each other in a ring.
@@ -96,18 +105,31 @@ public struct JoinGraph: Sendable, Equatable {
         return found
     }
 
-    /// Milestones before a join are on the way in, those behind it on the way out.
+    /// Whether a leg begins with a milestone: several ways join before it, or the goods go on in another
+    /// container, which is a handover like any other.
+    private func parts(_ index: Int) -> Bool {
+        before[index].count > 1 || before[index].contains { owners[$0] != owners[index] }
+    }
+
+    mutating func findLegs() {
+        legs = []
+        for index in before.indices {
+            legs.append(parts(index) ? index : before[index].first.map { legs[$0] } ?? -1)
+        }
+    }
+
+    /// Milestones before a join or a handover are on the way in, those behind it on the way out.
     func directions() -> [StepDirection] {
         var isInbound = [Bool](repeating: false, count: before.count)
         var isJoined = [Bool](repeating: false, count: before.count)
         for index in before.indices.reversed() {
-            if before[index].count > 1 || isInbound[index] {
+            if parts(index) || isInbound[index] {
                 for earlier in before[index] { isInbound[earlier] = true }
             }
         }
         for index in before.indices {
             isJoined[index] =
-                before[index].count > 1 || before[index].contains { isJoined[$0] }
+                parts(index) || before[index].contains { isJoined[$0] }
         }
         return before.indices.map {
             isInbound[$0] ? .inbound : isJoined[$0] ? .outbound : .straight
@@ -137,7 +159,7 @@ extension ChainBuilder {
         var position = [Int](repeating: 0, count: stated.count)
         for (at, index) in order.enumerated() { position[index] = at }
         var followed = [Bool](repeating: false, count: stated.count)
-        var graph = JoinGraph(before: [], ends: [], owners: [])
+        var graph = JoinGraph()
         var milestones: [Milestone] = []
         for index in order {
             let before = waits[index].map { position[$0] }.sorted()
@@ -151,6 +173,7 @@ extension ChainBuilder {
             graph.owners.append(stated[index].container)
         }
         graph.ends = milestones.indices.filter { !followed[$0] }
+        graph.findLegs()
         for (index, direction) in graph.directions().enumerated() {
             milestones[index].direction = direction
         }

@@ -203,6 +203,7 @@ public struct ChainBuilder: Sendable {
         let began = last.map(\.planned) ?? plan.start ?? .unset
         var minutes = Double.nan
         if began != .unset, let time = stated.time { minutes = time.minutes(since: began) }
+        if let own = stated.minutes { minutes = Double(own) }
         let prior = priorMinutes(kind, from: last?.place ?? place, to: place, plan.mode, symbols)
         return Milestone(
             place: place, code: stated.event, planned: stated.time ?? .unset, kind: kind,
@@ -278,10 +279,11 @@ public struct ChainBuilder: Sendable {
     ) -> [Milestone] {
         var chain = chain
         for planned in own {
-            guard let time = planned.time else { continue }
+            guard planned.time != nil || planned.minutes != nil else { continue }
             let place = symbol(planned.place, &symbols)
             if let at = chain.firstIndex(where: { $0.place == place && $0.code == planned.event }) {
-                chain[at].planned = time
+                if let time = planned.time { chain[at].planned = time }
+                if let minutes = planned.minutes { chain[at].plannedMinutes = Double(minutes) }
             }
         }
         return chain

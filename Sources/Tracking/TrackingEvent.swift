@@ -69,6 +69,9 @@ public struct PlannedMilestone: Sendable, Hashable {
     public var place: String
     public var event: EventCode
     public var time: Instant?
+    /// How long its step is planned to last, after what it waits for: instead of a timetable, or where that
+    /// is missed.
+    public var minutes: Int?
     /// Names this milestone within the plan, for `after`.
     public var id: String?
     /// Only this container of the plan passes it; nil: all do.
@@ -79,12 +82,13 @@ public struct PlannedMilestone: Sendable, Hashable {
     public var isCivil = false
 
     public init(
-        place: String, event: EventCode, time: Instant? = nil, id: String? = nil,
-        container: ContainerNumber? = nil, after: [String]? = nil
+        place: String, event: EventCode, time: Instant? = nil, minutes: Int? = nil,
+        id: String? = nil, container: ContainerNumber? = nil, after: [String]? = nil
     ) {
         self.place = place
         self.event = event
         self.time = time
+        self.minutes = minutes
         self.id = id
         self.container = container
         self.after = after

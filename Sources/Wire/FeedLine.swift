@@ -78,13 +78,13 @@ public struct FeedLimits: Sendable, Equatable {
 enum FeedKey: UInt8 {
     case container, event, place, time, id, seq, `class`, mode, vehicle, seals, shipment
     case reason, remark, updated, retract
-    case plan, containers, from, to, via, promised, milestones, start
+    case plan, containers, from, to, via, promised, milestones, start, minutes
     case closure, until
     case hello, post, stream, token, ping, bye
     case acknowledge, rev, note, silence, types, shipments, places, acknowledged
     case source, was
 
-    static let count = 41
+    static let count = 42
 
     /// The key that these bytes spell, nil for keys that are only kept.
     static func named(_ b: UnsafeBufferPointer<UInt8>, _ range: Range<Int>) -> FeedKey? {
@@ -111,6 +111,7 @@ enum FeedKey: UInt8 {
         case 0x69: return matches("id") ? .id : nil
         case 0x6D:
             if matches("mode") { return .mode }
+            if matches("minutes") { return .minutes }
             return matches("milestones") ? .milestones : nil
         case 0x6E: return matches("note") ? .note : nil
         case 0x70: return p(matches)
@@ -256,7 +257,7 @@ public struct FeedParser: Sendable {
 struct Fields {
     let bytes: UnsafeBufferPointer<UInt8>
     let limits: FeedLimits
-    var slots: InlineArray<41, JSONSlot> = .init(repeating: JSONSlot())
+    var slots: InlineArray<42, JSONSlot> = .init(repeating: JSONSlot())
 
     init(bytes: UnsafeBufferPointer<UInt8>, limits: FeedLimits) {
         self.bytes = bytes

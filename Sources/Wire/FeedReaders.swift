@@ -342,7 +342,12 @@ struct PlanReader {
         .source, .id, .remark,
     ]
 
-    static let milestoneKeys: Set<FeedKey> = [.place, .event, .time, .id, .container]
+    static let milestoneKeys: Set<FeedKey> = [
+        .place, .event, .time, .minutes, .id, .container,
+    ]
+
+    /// Minutes that a step may be planned to last: a year.
+    static let mostMinutes: Int64 = 527_040
 
     private func optionalPlace(_ key: FeedKey, _ name: String) throws(LineReject) -> String? {
         guard fields.has(key) else { return nil }
@@ -435,6 +440,15 @@ struct PlanReader {
             place: try inner.place(inner.slot(.place), "place"), event: event,
             time: time?.instant, id: try inner.text(.id, "id"))
         planned.isCivil = time != nil && time?.offsetMinutes == nil
+        if let minutes = try inner.integer(.minutes, "minutes") {
+            guard (0...PlanReader.mostMinutes).contains(minutes) else {
+                throw LineReject(
+                    .type, field: "minutes",
+                    detail: "minutes is how long a step is planned to last, 0 to "
+                        + "\(PlanReader.mostMinutes)")
+            }
+            planned.minutes = Int(minutes)
+        }
         if inner.has(.container) {
             planned.container = try inner.container(inner.slot(.container), "container")
         }
@@ -464,6 +478,7 @@ struct PlanReader {
             hash.combine(milestone.place)
             hash.combine(UInt64(milestone.event.rawValue))
             hash.combine(UInt64(bitPattern: milestone.time?.microseconds ?? -1))
+            if let minutes = milestone.minutes { hash.combine(UInt64(minutes) | 1 << 62) }
             hash.combine(milestone.id)
             hash.combine(milestone.container?.packed ?? 0)
             if let after = milestone.after {

@@ -23,7 +23,7 @@ extension Forecasting {
             if journey.progress.vague.isEmpty { journey.progress.reached = known }
             return
         }
-        func lesson(_ at: Int, _ reached: [Instant], _ elsewhere: [UInt32]) -> QueuePace.Passage? {
+        func lesson(_ at: Int, _ reached: [Instant], _ elsewhere: [UInt32]) -> Lesson? {
             elsewhere.contains(UInt32(at)) ? nil : shipment.lesson(at, reached)
         }
         // A step's lesson changes where its end did or its beginning: of a chain, the end before.
@@ -52,11 +52,7 @@ extension Forecasting {
             guard let new = lesson(at, reached, elsewhere),
                 lesson(at, known, wasElsewhere) != new
             else { continue }
-            let step = way.milestones[at]
-            pools.learn(
-                way.ids[at], step,
-                value: StepValue.observed(step, start: new.start, end: new.end),
-                start: new.start, end: new.end)
+            pools.learn(way.ids[at], way.milestones[at], new)
         }
         journey.publication.taught = reached
         journey.publication.taughtElsewhere = elsewhere
@@ -78,12 +74,8 @@ extension Forecasting {
         return elsewhere
     }
 
-    private mutating func unlearn(_ at: Int, _ way: Way, _ lesson: QueuePace.Passage) {
-        let step = way.milestones[at]
-        pools.unlearn(
-            way.ids[at], step,
-            value: StepValue.observed(step, start: lesson.start, end: lesson.end),
-            start: lesson.start, end: lesson.end)
+    private mutating func unlearn(_ at: Int, _ way: Way, _ lesson: Lesson) {
+        pools.unlearn(way.ids[at], way.milestones[at], lesson)
     }
 
     mutating func forgetLessons(

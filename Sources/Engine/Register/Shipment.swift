@@ -83,11 +83,25 @@ final class Shipment: Sendable {
     }
 
     /// What a finished step taught, or would teach: when it began and ended.
-    func lesson(_ index: Int, _ reached: [Instant]) -> QueuePace.Passage? {
+    func lesson(_ index: Int, _ reached: [Instant]) -> Lesson? {
         guard index < reached.count, reached[index] != .unset,
             let began = began(index, reached), began <= reached[index]
         else { return nil }
-        return QueuePace.Passage(start: began, end: reached[index])
+        return Lesson(
+            start: began, end: reached[index], movedMinutes: movedMinutes(index, reached))
+    }
+
+    /// By how much later than planned the leg of a milestone began; nil where that is not known, or it is
+    /// the plan's beginning.
+    private func movedMinutes(_ index: Int, _ reached: [Instant]) -> Double? {
+        guard let graph, graph.legs[index] >= 0 else { return nil }
+        var (planned, actual) = (Instant.unset, Instant.unset)
+        for entry in graph.before[graph.legs[index]] {
+            guard reached[entry] != .unset else { return nil }
+            actual = max(actual, reached[entry])
+            planned = max(planned, chain[entry].planned)
+        }
+        return planned == .unset ? nil : actual.minutes(since: planned)
     }
 
     /// The step that a container waits in, as far as its own reports tell: its index and when it
