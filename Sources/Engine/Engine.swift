@@ -58,6 +58,12 @@ public struct Engine: Sendable {
         ways = Ways(network: Network())
     }
 
+    /// Views that do not count in its forecasts: to see what they are worth.
+    public var without: Views {
+        get { forecasting.pools.without }
+        set { forecasting.pools.without = newValue }
+    }
+
     /// The earliest moment at which `step` has something to do without any line.
     public var nextDue: Instant {
         mutating get {

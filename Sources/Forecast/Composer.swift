@@ -16,6 +16,10 @@ public struct Composer: Sendable {
     /// The timetable of the step at hand moved, by so many minutes at each point.
     private var isMoved = false
     private var shifts = [Float](repeating: 0, count: Curve.count)
+    /// When the step at hand is planned to begin, in minutes from `now`; NaN: nobody says.
+    private var entry = Float.nan
+    /// Its curve, as its beginning has it.
+    private var bent = [Float](repeating: 0, count: Curve.count)
 
     /// Of the last composition: a step under way has lasted longer than anything seen.
     private var isBeyondAll = false
@@ -41,8 +45,14 @@ public struct Composer: Sendable {
     /// making anew. Between them lies the moment at which it becomes overdue.
     static let reviewPoints = [60]
 
+    /// Places in the chain before permutations recur.
+    private static let positions = 61
+    /// The position of what is a guess: as it is, so that guesses add up and do not even out.
+    private static let together = positions
+
     /// Permutations of 0…63 for a step's place in the chain, made once by a fixed generator.
-    static let permutations: [[UInt8]] = (0..<61).map { step in
+    static let permutations: [[UInt8]] = (0...positions).map { step in
+        if step == together { return (0..<UInt8(Curve.count)).map { $0 } }
         var state = UInt64(step) &* 0x9E37_79B9_7F4A_7C15 &+ 0x1234_5678_9ABC_DEF1
         var order = (0..<UInt8(Curve.count)).map { $0 }
         for index in stride(from: Curve.count - 1, to: 0, by: -1) {
@@ -96,6 +106,7 @@ public struct Composer: Sendable {
         let began = progress.furthest >= 0 ? progress.reached[progress.furthest] : start
         isBeyondAll = false
         isMoved = false
+        entry = first > 0 ? Float(Composer.planned(steps.milestones[first - 1], now)) : .nan
         guard
             let reviewAt = begin(
                 steps.milestones[first], steps.ids[first], steps.closures, began: began, now,
@@ -109,6 +120,7 @@ public struct Composer: Sendable {
         let nextP99 = now.advanced(minutes: Double(points[63]))
         var index = first + 1
         while index < count {
+            entry = Float(Composer.planned(steps.milestones[index - 1], now))
             guard
                 add(
                     steps.milestones[index], steps.ids[index], index, steps.closures,
@@ -255,7 +267,7 @@ public struct Composer: Sendable {
         let base = StepValue.base(step, start: start, planned: planned)
         let least = Float(start)
         let from = Float(base)
-        let pace = ignoresPace ? .usual : pools.pace(id)
+        let pace = ignoresPace ? .usual : pools.pace(id, lead: 0)
         var longest: Float = 0
         let lasted = -base
         defer {
@@ -263,15 +275,25 @@ public struct Composer: Sendable {
                 isBeyondAll = true
             }
         }
-        let reviewAt = pools.withCurve(blend) { curve -> Instant in
+        let told = entry == entry ? pools.tendency(id) : nil
+        let late = Float(began.minutes(since: now)) - entry
+        let reviewAt = pools.withCurve(blend) { sorted -> Instant in
+            var curve = sorted
+            if let told {
+                bent.withUnsafeMutableBufferPointer { room in
+                    guard let room = room.baseAddress else { return }
+                    told.bend(sorted, nil, late: { _ in late }, into: room)
+                    curve = UnsafePointer(room)
+                }
+            }
             longest = max(0, curve[Curve.count - 1])
             points.withUnsafeMutableBufferPointer { points in
                 if pace == .usual, -base <= Double(curve[0]) {
                     for j in 0..<Curve.count { points[j] = max(from + curve[j], least) }
                     return
                 }
-                guard let base = points.baseAddress else { return }
-                Curve.condition(curve, elapsed: lasted, pace: pace, into: base)
+                guard let room = points.baseAddress else { return }
+                Curve.condition(curve, elapsed: lasted, pace: pace, into: room)
                 for j in 0..<Curve.count { points[j] = max(from + points[j], least) }
             }
             return Composer.review(curve, base: base, now)
@@ -290,7 +312,8 @@ public struct Composer: Sendable {
         guard let blend = pools.blend(id, step, start: .unset, lead: lead) else {
             return false
         }
-        let position = index % Composer.permutations.count
+        let position =
+            pools.isGuess(blend) ? Composer.together : index % Composer.positions
         if closures.contains(where: { $0.until > now && $0.holds(step) }) {
             for j in 0..<Curve.count { starts[j] = points[j] }
         }
@@ -299,33 +322,58 @@ public struct Composer: Sendable {
         let isMoved = isMoved
         let shifts = shifts
         let isTimetabled = step.kind == .departure || StepValue.isTimed(step)
-        let pace = lead < Composer.pacedLeads ? pools.pace(id) : .usual
-        points.withUnsafeMutableBufferPointer { points in
-            pools.withShuffled(blend, for: position, pace) { curve in
-                if isMoved {
-                    for j in 0..<Curve.count {
-                        let start = points[j]
-                        let moved = planned + shifts[j]
-                        let base = start <= moved ? moved : start + late
-                        points[j] = max(base + curve[j], start)
-                    }
-                } else if planned == planned, isTimetabled {
-                    for j in 0..<Curve.count {
-                        let start = points[j]
-                        let base = start <= planned ? planned : start + late
-                        points[j] = max(base + curve[j], start)
-                    }
-                } else {
-                    let usual = Float(step.kind == .transit ? StepValue.transitMinutes(step) : 0)
-                    for j in 0..<Curve.count {
-                        let start = points[j]
-                        points[j] = max(start + usual + curve[j], start)
-                    }
+        let pace = pools.pace(id, lead: lead)
+        let place = { (points: UnsafeMutableBufferPointer<Float>, curve: UnsafePointer<Float>) in
+            if isMoved {
+                for j in 0..<Curve.count {
+                    let start = points[j]
+                    let moved = planned + shifts[j]
+                    let base = start <= moved ? moved : start + late
+                    points[j] = max(base + curve[j], start)
                 }
+            } else if planned == planned, isTimetabled {
+                for j in 0..<Curve.count {
+                    let start = points[j]
+                    let base = start <= planned ? planned : start + late
+                    points[j] = max(base + curve[j], start)
+                }
+            } else {
+                let usual = Float(step.kind == .transit ? StepValue.transitMinutes(step) : 0)
+                for j in 0..<Curve.count {
+                    let start = points[j]
+                    points[j] = max(start + usual + curve[j], start)
+                }
+            }
+        }
+        if entry == entry, pace == .usual, let told = pools.tendency(id) {
+            bend(blend, told, position, pools)
+            points.withUnsafeMutableBufferPointer { points in
+                bent.withUnsafeBufferPointer { place(points, $0.baseAddress.unsafelyUnwrapped) }
+            }
+        } else {
+            points.withUnsafeMutableBufferPointer { points in
+                pools.withShuffled(blend, for: position, pace) { place(points, $0) }
             }
         }
         hold(step, id, closures, began: nil, now, pools)
         return true
+    }
+
+    /// The curve of the step at hand as the beginnings in the points have it.
+    private mutating func bend(
+        _ blend: Int, _ told: Tendency, _ position: Int, _ pools: borrowing Pools
+    ) {
+        let entry = entry
+        points.withUnsafeBufferPointer { points in
+            bent.withUnsafeMutableBufferPointer { room in
+                guard let room = room.baseAddress else { return }
+                pools.withCurve(blend) { curve in
+                    told.bend(
+                        curve, Composer.permutations[position], late: { points[$0] - entry },
+                        into: room)
+                }
+            }
+        }
     }
 
     /// A step of a graph, as it is to be composed: where its timetable is likelier to have moved with its
@@ -335,16 +383,22 @@ public struct Composer: Sendable {
         _ pools: borrowing Pools
     ) -> (Milestone, StepID) {
         isMoved = false
+        let begins = graph.before[index].reduce(Instant.unset) {
+            max($0, steps.milestones[$1].planned)
+        }
+        entry = begins == .unset ? .nan : Float(begins.minutes(since: now))
         let (step, id) = (steps.milestones[index], steps.ids[index])
         guard graph.legs[index] >= 0, let moved = pools.likelier(id) else { return (step, id) }
-        let entry = graph.before[graph.legs[index]]
-        let planned = entry.reduce(Instant.unset) { max($0, steps.milestones[$1].planned) }
+        let first = graph.before[graph.legs[index]]
+        let planned = first.reduce(Instant.unset) { max($0, steps.milestones[$1].planned) }
         guard planned != .unset else { return (step, id) }
         isMoved = true
+        // Late by what is stated it may be in time by what became of that.
+        entry = .nan
         let stated = Float(planned.minutes(since: now))
         for j in 0..<Curve.count {
             shifts[j] =
-                entry.reduce(-Float.infinity) { max($0, rows[$1 * Curve.count + j]) } - stated
+                first.reduce(-Float.infinity) { max($0, rows[$1 * Curve.count + j]) } - stated
         }
         return (step, moved)
     }

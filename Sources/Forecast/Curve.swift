@@ -32,6 +32,17 @@ public struct Curve: Sendable {
         return Double(points[low]) * (1 - part) + Double(points[low + 1]) * part
     }
 
+    /// What its deciles lose where `value` comes true (pinball), minutes.
+    func loss(_ value: Float) -> Float {
+        var sum = 0.0
+        for decile in 1...9 {
+            let share = Double(decile) / 10
+            let gap = Double(value) - quantile(share)
+            sum += max(share * gap, (share - 1) * gap)
+        }
+        return Float(sum / 9)
+    }
+
     /// How far its points lie from its middle, on average; minutes.
     var meanDistance: Double {
         let middle = (points[31] + points[32]) / 2

@@ -89,6 +89,23 @@ public struct HorizonWeights: Sendable, Equatable {
         }
     }
 
+    /// What the spans count for a class of lead, where some views do not: their part goes to the span of
+    /// late.
+    func weights(_ lead: Int, without: Views) -> SIMD4<Float> {
+        var found = weights[lead]
+        if without.isDisjoint(with: [.spans, .shares]) { return found }
+        func pass(_ from: Int, to: Int) {
+            found[to] += found[from]
+            found[from] = 0
+        }
+        if without.contains(.spans) {
+            pass(0, to: HorizonWeights.late)
+            pass(2, to: HorizonWeights.late)
+        }
+        if without.contains(.shares) { pass(HorizonWeights.lateShare, to: HorizonWeights.late) }
+        return found
+    }
+
     /// Keeps the medians as they are at `now`, where the last ones are old enough.
     mutating func keep(_ minutes: SIMD4<Float>, at now: Instant) {
         if let last = past.last, now.minutes(since: last.at) < HorizonWeights.snapshotMinutes {

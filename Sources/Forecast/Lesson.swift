@@ -1,13 +1,17 @@
 import Tracking
 
-/// What a finished step teaches: when it began and ended, and by how many minutes its leg began later
-/// than planned (nil: that says nothing).
+/// What a finished step teaches: when it began and ended, and by how many minutes it and its leg began
+/// later than planned (nil: that is not known, or they began with the plan).
 public struct Lesson: Sendable, Equatable {
     public var start: Instant
     public var end: Instant
+    public var lateMinutes: Double?
     public var movedMinutes: Double?
 
-    public init(start: Instant, end: Instant, movedMinutes: Double? = nil) {
+    public init(
+        start: Instant, end: Instant, lateMinutes: Double? = nil, movedMinutes: Double? = nil
+    ) {
+        self.lateMinutes = lateMinutes
         self.start = start
         self.end = end
         self.movedMinutes = movedMinutes
@@ -17,6 +21,7 @@ public struct Lesson: Sendable, Equatable {
 extension Pools {
     /// Learns a finished step, on each basis on which it can be told.
     public mutating func learn(_ id: StepID, _ step: Milestone, _ lesson: Lesson) {
+        learnBeginning(id, step, lesson)
         each(id, step, lesson) { pools, id, value in
             pools.learn(id, step, value: value, start: lesson.start, end: lesson.end)
         }

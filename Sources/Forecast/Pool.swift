@@ -30,6 +30,8 @@ public struct Pool: Sendable, Equatable {
     /// How many more observations are kept at once, as of the latest end.
     public private(set) var credit = 0.0
     public private(set) var admittedAt = Instant.unset
+    /// What beginnings tell: of a kind of step anywhere.
+    public internal(set) var tendency = Tendency()
 
     public init() {
         values = []
@@ -45,8 +47,10 @@ public struct Pool: Sendable, Equatable {
     public init(
         values: [Float], head: Int, curve: Curve?, recent: Curve?, longValues: [Float],
         long: Curve?, skipped: Int, memories: HorizonWeights, pending: Int, version: UInt32,
-        drawn: Int, credit: Double = 0, admittedAt: Instant = .unset
+        drawn: Int, credit: Double = 0, admittedAt: Instant = .unset,
+        tendency: Tendency = Tendency()
     ) {
+        self.tendency = tendency
         self.credit = credit
         self.admittedAt = admittedAt
         self.recent = recent
@@ -122,9 +126,12 @@ public struct Pool: Sendable, Equatable {
 
     /// Adds the curves of the spans, as far as they are known, to a mixture in which they count
     /// `weight` together. `planned`: what the plan makes of the step, where there is one.
-    func mix(_ lead: Int, _ weight: Double, planned: Curve?, into mixer: inout Mixer) {
+    /// `without`: views that do not count.
+    func mix(
+        _ lead: Int, _ weight: Double, planned: Curve?, without: Views, into mixer: inout Mixer
+    ) {
         guard let curve, lead < memories.weights.count else { return }
-        let weights = memories.weights[lead]
+        let weights = memories.weights(lead, without: without)
         mixer.add(recent ?? curve, weight * Double(weights[0]))
         mixer.add(curve, weight * Double(weights[HorizonWeights.late]))
         mixer.add(long ?? curve, weight * Double(weights[2]))

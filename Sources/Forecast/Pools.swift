@@ -76,6 +76,8 @@ public struct Pools: Sendable {
         /// Neither plan nor network says anything of how long it takes: what others of its kind deviate by
         /// says nothing either.
         let isBare: Bool
+        /// What is known of it beforehand is what its plan says, and nothing else.
+        let isPlanOnly: Bool
         /// By part of the day, weekday and whether it is soon; -1: not made yet.
         var variants: [Int32]
         /// The same step where its timetable moved; nil: it has none that could.
@@ -88,6 +90,8 @@ public struct Pools: Sendable {
         var shuffledFor: Int32 = -1
         /// False where nothing at all is known.
         var isKnown = false
+        /// More than half of it is the plan's word.
+        var isGuess = false
         /// Every key had a pool; where one had none, it may have one since.
         var isComplete = false
         var used: Int32 = 0
@@ -96,6 +100,9 @@ public struct Pools: Sendable {
         var slots = SIMD8<Int32>(repeating: 0)
         var versions = SIMD8<UInt32>(repeating: 0)
     }
+
+    /// Views that do not count: to see what they are worth.
+    public var without: Views = []
 
     public init() {}
 
@@ -165,6 +172,7 @@ public struct Pools: Sendable {
                 shareAt: keys.firstIndex { $0.level == .share }, planned: typical.plannedMinutes,
                 calendar: calendar,
                 prior: StepValue.prior(typical), isBare: Pools.isBare(step),
+                isPlanOnly: Pools.isPlanOnly(step),
                 variants: Array(repeating: -1, count: variants * HorizonWeights.leadMinutes.count)))
         if PoolKey.hasTwoTimetables(step) {
             let keys = PoolKey.moved(step)
@@ -173,7 +181,7 @@ public struct Pools: Sendable {
                 Model(
                     keys: keys, slots: Array(repeating: -1, count: keys.count), placeAt: 0,
                     shareAt: nil, planned: typical.plannedMinutes, calendar: .none,
-                    prior: StepValue.prior(typical), isBare: false,
+                    prior: StepValue.prior(typical), isBare: false, isPlanOnly: false,
                     variants: Array(repeating: -1, count: HorizonWeights.leadMinutes.count)))
         }
         return StepID(number: number)
@@ -193,7 +201,7 @@ public struct Pools: Sendable {
     /// The same, where departures there have kept less to what was stated than to that: by how far they
     /// lay from the middle of their like, at the place and, as long as little is known of it, anywhere.
     func likelier(_ id: StepID) -> StepID? {
-        guard let moved = moved(id),
+        guard !without.contains(.timetables), let moved = moved(id),
             let stated = distance(id, at: 1), let other = distance(moved, at: 1)
         else { return nil }
         return other < stated ? moved : nil
@@ -217,6 +225,14 @@ public struct Pools: Sendable {
         step.kind == .transit && step.plannedMinutes.isNaN && step.priorMinutesP50.isNaN
             && !StepValue.isTimed(step)
     }
+
+    private static func isPlanOnly(_ step: Milestone) -> Bool {
+        step.kind != .departure && step.plannedMinutes == step.plannedMinutes
+            && step.priorMinutesP50 != step.priorMinutesP50
+    }
+
+    /// Whether a blend is mostly what the plan says: that is wrong for one step as it is for the next.
+    func isGuess(_ blend: Int) -> Bool { blends[blend].isGuess }
 
     /// Observations from which on such a transit is known.
     private static let bareCount = 5
@@ -246,6 +262,28 @@ public struct Pools: Sendable {
                     place.at(.weekday, PoolKey.weekday(start)),
                 ]
         }
+    }
+
+    // MARK: Beginnings
+
+    /// What the beginning of a step tells, where that has been worth it.
+    func tendency(_ id: StepID) -> Tendency? {
+        guard !without.contains(.deviation), let slot = models[Int(id.number)].slots.last, slot >= 0
+        else { return nil }
+        let known = pools[Int(slot)].tendency
+        return known.isWorthwhile ? known : nil
+    }
+
+    /// Before a step itself is learned: what its beginning has told of it.
+    mutating func learnBeginning(_ id: StepID, _ step: Milestone, _ lesson: Lesson) {
+        guard let late = lesson.lateMinutes,
+            let blend = blend(id, step, start: lesson.start, lead: 0)
+        else { return }
+        let value = StepValue.observed(step, start: lesson.start, end: lesson.end)
+        let expected = curve(blend)
+        let general = slot(id, models[Int(id.number)].keys.count - 1)
+        pools[general].tendency.learn(Float(value), after: Float(late), expected)
+        changed.insert(general)
     }
 
     // MARK: Learning
@@ -330,11 +368,12 @@ public struct Pools: Sendable {
         flows[slot(id, models[Int(id.number)].placeAt)].leave(start)
     }
 
-    /// How fast a step goes now.
-    func pace(_ id: StepID) -> Pace {
-        let model = models[Int(id.number)]
-        let slot = model.slots[model.placeAt]
-        return slot < 0 ? .usual : flows[Int(slot)].pace
+    /// How fast a step goes now, as far as that tells of one that begins so far ahead.
+    func pace(_ id: StepID, lead: Int) -> Pace {
+        if without.contains(.pace) || lead >= Composer.pacedLeads { return .usual }
+        let at = Int(id.number)
+        let slot = Int(models[at].slots[models[at].placeAt])
+        return slot < 0 ? .usual : flows[slot].pace
     }
 
     /// Of those that came to a step's place after `start`: how many have left of late, and how many wait.
@@ -465,7 +504,7 @@ public struct Pools: Sendable {
         made.slotCount = Int32(pools.count)
         mixer.clear()
         var rest = 1.0
-        if models[model].calendar != .none {
+        if models[model].calendar != .none, !without.contains(.calendar) {
             for key in calendarKeys(id, step, start) {
                 mixIn(slots[key], Pools.generalWeight, -1, &made, &rest, in: model)
             }
@@ -482,6 +521,7 @@ public struct Pools: Sendable {
                 level == .place || level == .moved ? lead : -1, &made, &rest, in: model)
         }
         if let prior = models[model].prior { mixer.add(prior, max(rest, 0.01)) }
+        made.isGuess = models[model].isPlanOnly && rest > 0.5
         if !mixer.isEmpty {
             let curve = mixer.mixed()
             blendPoints.withUnsafeMutableBufferPointer { all in
@@ -521,7 +561,8 @@ public struct Pools: Sendable {
         guard n > 0 else { return }
         let weight = rest * n / (n + k)
         if lead >= 0 {
-            pools[slot].mix(lead, weight, planned: byPlan(model), into: &mixer)
+            pools[slot].mix(
+                lead, weight, planned: byPlan(model), without: without, into: &mixer)
         } else if let curve = pools[slot].curve {
             mixer.add(curve, weight)
         }

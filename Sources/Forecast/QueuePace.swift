@@ -24,6 +24,8 @@ public struct QueuePace: Sendable, Equatable {
     static let window = 10
     /// Open steps looked at, evenly spread over all of them.
     static let sampled = 12
+    /// For so long a pace has to last to count in full.
+    static let memoryMinutes = 720.0
     /// As how many ends the usual pace counts.
     static let usualCounts = 20.0
     /// What has lasted this many times as long as nine in ten do is lost, and no evidence.
@@ -35,6 +37,8 @@ public struct QueuePace: Sendable, Equatable {
     /// The last report of the place.
     public internal(set) var frontier: Instant = .unset
     public internal(set) var pace = Pace.usual
+    /// The same, finer: in its steps.
+    public internal(set) var level: Float = 0
     /// Reports since the pace was taken, and when that was.
     public internal(set) var pending = 0
     public internal(set) var takenAt: Instant = .unset
@@ -43,16 +47,15 @@ public struct QueuePace: Sendable, Equatable {
 
     /// As a snapshot kept it; those that wait come with their journeys.
     public init(
-        ended: [Passage], frontier: Instant, paceStep: Int, pending: Int, takenAt: Instant
+        ended: [Passage], frontier: Instant, level: Float, pending: Int, takenAt: Instant
     ) {
         self.ended = ended
         self.frontier = frontier
         self.pending = pending
         self.takenAt = takenAt
-        pace = Pace(step: paceStep)
+        self.level = level.isFinite ? min(max(level, -100), 100) : 0
+        pace = Pace(step: Int(self.level.rounded()))
     }
-
-    public var paceStep: Int { pace.step }
 
     mutating func wait(from start: Instant) { open.insert(start) }
 
@@ -81,12 +84,17 @@ public struct QueuePace: Sendable, Equatable {
         guard pending >= 4 || since >= 30 else { return }
         pending = 0
         takenAt = frontier
-        pace = measured(curve)
+        // The last ten have left within days at a quiet place, and within the hour at a busy one, of which a
+        // pace is mostly chance: it counts by the time that it has lasted.
+        let weight = Float(min(1, since / QueuePace.memoryMinutes))
+        level += (measured(curve) - level) * weight
+        pace = Pace(step: Int(level.rounded()))
     }
 
-    private func measured(_ curve: Curve) -> Pace {
+    /// In steps of pace.
+    private func measured(_ curve: Curve) -> Float {
         let count = min(ended.count, QueuePace.window)
-        guard count + open.count >= 6 else { return .usual }
+        guard count + open.count >= 6 else { return 0 }
         let first = ended.count - count
         let from = count > 0 ? ended[first].end : .unset
         var ends = 0.0
@@ -107,7 +115,8 @@ public struct QueuePace: Sendable, Equatable {
             }
             at += stride
         }
-        return Pace(factor: (ends + QueuePace.usualCounts) / (hazard + QueuePace.usualCounts))
+        let factor = (ends + QueuePace.usualCounts) / (hazard + QueuePace.usualCounts)
+        return Float(PortableMath.ln(factor) * 10)
     }
 
     /// The integrated hazard of a step between `from` and `until`.

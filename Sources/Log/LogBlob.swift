@@ -18,8 +18,11 @@ public enum Meaning: UInt8, Sendable, Comparable, CaseIterable {
     case attention = 5
     /// Posts that fall silent, clocks that are wrong and closures are alerts of their own.
     case incidents = 6
+    /// A handover parts legs as a join does; what timetables, beginnings and paces tell counts as far as it
+    /// was found to.
+    case views = 7
 
-    public static let current = Meaning.incidents
+    public static let current = Meaning.views
 
     public static func < (a: Meaning, b: Meaning) -> Bool { a.rawValue < b.rawValue }
 }

@@ -55,11 +55,12 @@ public struct Backtest {
     private let sink: (([OutputLine]) -> Void)?
 
     public init(
-        network: LoadedNetwork = .shipped, rules: AlertRules = AlertRules(),
+        network: LoadedNetwork = .shipped, rules: AlertRules = AlertRules(), without: Views = [],
         output: (([OutputLine]) -> Void)? = nil
     ) {
         sink = output
         engine = Engine()
+        engine.without = without
         self.network = network.network
         _ = engine.step([], changes: [.rules(rules), .network(network)], now: .unset)
     }

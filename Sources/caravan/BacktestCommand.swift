@@ -20,6 +20,7 @@ struct BacktestCommand: AsyncParsableCommand {
               caravan backtest --lines lines.ndjson --truth truth.csv
               zcat lines.ndjson.gz | caravan backtest --lines - --forecasts forecasts.ndjson
               caravan backtest --lines lines.ndjson --compare strict.yaml
+              caravan backtest --lines lines.ndjson --truth truth.csv --without each
             """)
 
     @Option(name: .long, help: "Feed lines in the order of time; - for standard input.")
@@ -46,16 +47,34 @@ struct BacktestCommand: AsyncParsableCommand {
         name: .long, help: "The configuration (YAML) whose rules count; the defaults otherwise.")
     var config: String?
 
+    @Option(
+        name: .long, parsing: .upToNextOption,
+        help: ArgumentHelp(
+            "Replay without a view, and print what it is worth: "
+                + Views.all.map(\.name).joined(separator: ", ") + "; each: one after the other.",
+            valueName: "view"))
+    var without: [String] = []
+
+    func validate() throws {
+        for name in without where name != "each" && !Views.all.contains(where: { $0.name == name })
+        {
+            throw ValidationError(
+                "there is no view \(name); there are "
+                    + Views.all.map(\.name).joined(separator: ", "))
+        }
+    }
+
     func run() async throws {
         try await Console.failing {
             let input: [UInt8] = try read()
             let truth = try truth.map { try readTruth($0) } ?? (delivered: [:], held: [])
-            let first = try await replay(input, config, forecasts, output)
+            let first = try await replay(input, config, forecasts, output, without: [])
             let scores = first.backtest.scores(truth: truth.delivered)
             report(first.backtest, scores, first.seconds)
             report(first.backtest.attention(truth: truth.delivered, held: truth.held))
+            try await leaveOut(input, truth.delivered, scores)
             guard let compare else { return }
-            let second = try await replay(input, compare, nil, nil)
+            let second = try await replay(input, compare, nil, nil, without: [])
             let others = second.backtest.scores(truth: truth.delivered)
             print("\nunder \(compare)")
             report(second.backtest, others, second.seconds)
@@ -72,7 +91,8 @@ struct BacktestCommand: AsyncParsableCommand {
     }
 
     private func replay(
-        _ input: [UInt8], _ config: String?, _ forecasts: String?, _ output: String?
+        _ input: [UInt8], _ config: String?, _ forecasts: String?, _ output: String?,
+        without: Views
     ) async throws -> (backtest: Backtest, seconds: Double) {
         let settings = try await Settings.load(
             file: config, overrides: network.map { ["network.file=\($0)"] } ?? [], environment: [:])
@@ -88,7 +108,7 @@ struct BacktestCommand: AsyncParsableCommand {
         let file = try output.map { try ByteFile(writing: $0) }
         var said: [UInt8] = []
         var backtest = Backtest(
-            network: network, rules: try settings.rules(),
+            network: network, rules: try settings.rules(), without: without,
             output: file == nil
                 ? nil
                 : { lines in for line in lines { said += line.bytes + [0x0A] } })
@@ -114,6 +134,27 @@ struct BacktestCommand: AsyncParsableCommand {
         try file?.write(said)
         progress.end()
         return (backtest, Date().timeIntervalSince(started))
+    }
+
+    /// What each view is worth: how much worse the same forecasts are without it.
+    private func leaveOut(
+        _ input: [UInt8], _ delivered: [String: Instant], _ all: BacktestScores
+    ) async throws {
+        guard !without.isEmpty, let with = all.rows.last else { return }
+        let isEach = without.contains("each")
+        print("\nwithout              MAE           pinball    coverage    MCC")
+        for (name, view) in Views.all where isEach || without.contains(name) {
+            let other = try await replay(input, config, nil, nil, without: view)
+            guard let row = other.backtest.scores(truth: delivered).rows.last else { continue }
+            func share(_ a: Double, _ b: Double) -> Double { b == 0 ? 1 : a / b }
+            print(
+                Terminal.padded(name, 12)
+                    + String(
+                        format: "%10.1f (%.3f) %10.1f (%.3f) %8.3f %8.3f", row.maeMinutes,
+                        share(row.maeMinutes, with.maeMinutes), row.pinballMinutes,
+                        share(row.pinballMinutes, with.pinballMinutes), row.coverage, row.mcc))
+        }
+        print("in brackets: times what it is with all; above 1 the view is worth that much")
     }
 
     private func difference(_ a: BacktestScores, _ b: BacktestScores) {

@@ -23,7 +23,7 @@ import Wire
             out += Array(repeating: 0, count: 10) + [0]
             for _ in HorizonWeights.leadMinutes { out += Array(repeating: 0, count: spans * 4 + 1) }
             var pace = ByteEncoder()
-            pace.signed(Int64(QueuePace().paceStep))
+            pace.signed(0)
             return out + [0, 0, 0] + pace.bytes + [0, 0]
         }
         var symbols = Symbols()
@@ -49,14 +49,18 @@ import Wire
                 errors: HorizonWeights.leadMinutes.map { SIMD4(Float($0), 0, 1, 2) },
                 counts: HorizonWeights.leadMinutes.map { Int($0) },
                 weights: [SIMD4(0.25, 0.25, 0.25, 0.25)]),
-            pending: 2, version: 9, drawn: 3)
+            pending: 2, version: 9, drawn: 3,
+            tendency: Tendency(
+                scores: SIMD8(0.5, 0, 0, 0, 0, -1, 0, 0), counts: SIMD8(1, 2, 3, 4, 5, 6, 0, 0),
+                lossWithout: 0.5, lossWith: 0.25, judged: 21))
         let flow = QueuePace(
             ended: [QueuePace.Passage(start: Instant(seconds: 1), end: Instant(seconds: 2))],
-            frontier: Instant(seconds: 3), paceStep: QueuePace().paceStep + 1, pending: 3,
+            frontier: Instant(seconds: 3), level: 1.25, pending: 3,
             takenAt: Instant(seconds: 4))
         let read = try PoolCoding.decode(
             PoolCoding.encode(key, pool, flow, symbols.texts), &symbols)
         #expect(read.0 == key && read.1 == pool)
+        #expect(read.2 == flow && read.2.pace == Pace(factor: 1.1))
         #expect(read.2.ended == flow.ended && read.2.frontier == flow.frontier)
         #expect(read.2.pace == flow.pace && read.2.pending == 3 && read.2.takenAt == flow.takenAt)
     }

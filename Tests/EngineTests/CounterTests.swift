@@ -109,7 +109,7 @@ private func plan(_ promised: String, version: Int) -> String {
                     values: [1], head: 0, curve: nil, recent: nil, longValues: [1], long: nil,
                     skipped: .max, memories: memories, pending: .max, version: .max, drawn: .max),
                 QueuePace(
-                    ended: [], frontier: .unset, paceStep: QueuePace().paceStep, pending: .max,
+                    ended: [], frontier: .unset, level: 0, pending: .max,
                     takenAt: .unset))
         }
         for round in 0..<40 {

@@ -170,7 +170,13 @@ import Wire
         let id = try #require(raised.text("alert"))
         #expect(raised.text("place") == "ZBB" && raised.integer("children") ?? 0 > 0)
         let late = corridor.alerts("late", "raised")
-        #expect(!late.isEmpty && late.allSatisfy { $0.object.text("incident") == id })
+        let children = late.filter { $0.object.text("incident") == id }
+        #expect(children.count >= 10)
+        #expect(children.allSatisfy { $0.object.text("text")?.hasSuffix("ZBB is closed") == true })
+        // What is late for another reason says which.
+        for other in late where other.object.text("incident") != id {
+            #expect(other.object.text("text")?.contains("closed") == false)
+        }
         // The parent comes first.
         #expect(
             (raised.integer("seq") ?? .max) < (late.first?.object.integer("seq") ?? 0))

@@ -36,21 +36,21 @@ private let border = Milestone(
         var pools = Pools()
         usual(&pools, hours: 60)
         let id = pools.id(border)
-        let before = pools.pace(id).factor
+        let before = pools.pace(id, lead: 0).factor
         #expect(abs(before - 1) < 0.35, "\(before)")
         // They go on coming, and none leaves.
         for hour in 60..<90 { pools.wait(id, from: at(Double(hour) * 60), isNews: true) }
-        #expect(pools.pace(id).factor < 0.6 * before)
+        #expect(pools.pace(id, lead: 0).factor < 0.6 * before)
     }
 
     @Test func aPostThatIsCutOffIsNoCongestion() {
         var pools = Pools()
         usual(&pools, hours: 60)
         let id = pools.id(border)
-        let before = pools.pace(id)
+        let before = pools.pace(id, lead: 0)
         // Nothing is heard of the place at all; what is known comes from elsewhere.
         for hour in 60..<90 { pools.wait(id, from: at(Double(hour) * 60), isNews: false) }
-        #expect(pools.pace(id) == before)
+        #expect(pools.pace(id, lead: 0) == before)
     }
 
     @Test func whatIsClosedStopsTheClockAndDrainsOneAfterTheOther() throws {

@@ -108,6 +108,52 @@ import Tracking
     }
 }
 
+@Suite struct GuessTests {
+    /// A voyage of which nothing is known but what its plan says.
+    private func voyage(_ legs: Int, _ mode: TransportMode) -> [Milestone] {
+        (0..<legs).map { leg in
+            Milestone(
+                place: UInt32(leg + 2), code: .arri, kind: .transit, fromPlace: UInt32(leg + 1),
+                fromCode: .depa, mode: mode, plannedMinutes: 10 * 1_440)
+        }
+    }
+
+    private func width(_ chain: [Milestone], _ pools: inout Pools) throws -> Double {
+        var composer = Composer()
+        var progress = Journey.Progress()
+        progress.reached = Array(repeating: .unset, count: chain.count)
+        let start = Instant(seconds: 1_767_225_600)
+        let steps = Composer.Steps(chain, &pools)
+        let expected = try #require(
+            composer.expect(steps, progress, start: start, now: start, &pools))
+        return expected.quantile(0.9).minutes(since: expected.quantile(0.1)) / 1_440
+    }
+
+    /// What a plan says may be wrong for all of its steps alike: guesses add up. What was learned evens
+    /// out.
+    @Test func guessesAddUpUntilSomethingIsKnown() throws {
+        var pools = Pools()
+        let one = try width(voyage(1, .sea), &pools)
+        let four = try width(voyage(4, .sea), &pools)
+        #expect((3.9...4.1).contains(four / one))
+        // Ocean carriers' words were off by some five days in five weeks: nine in ten within eight.
+        #expect((6...10).contains(one))
+        #expect(try width(voyage(1, .rail), &pools) < one)
+        for step in voyage(4, .sea) {
+            let id = pools.id(step)
+            for day in 0..<40 {
+                let start = Instant(seconds: 1_767_225_600 + Int64(day) * 86_400)
+                let late = Double((day * 7 + Int(step.place) * 3) % 11 - 5) * 400
+                pools.learn(
+                    id, step, value: late, start: start,
+                    end: start.advanced(minutes: 14_400 + late))
+            }
+        }
+        let learned = try width(voyage(4, .sea), &pools) / width(voyage(1, .sea), &pools)
+        #expect((1.7...3).contains(learned))
+    }
+}
+
 @Suite struct ComposerTests {
     private let chain = [
         Milestone(

@@ -126,7 +126,8 @@ import Wire
         #expect(count == said.count)
         #expect((0.75...0.85).contains(all.coverage))
         #expect(all.errorMinutes < watched.errorMinutes * 1.05)
-        #expect(abs(all.precision - watched.precision) < 0.05)
+        // Some sixty and ninety alerts: twice the standard error of the difference.
+        #expect(abs(all.precision - watched.precision) < 0.076)
         for object in said.values {
             guard let p10 = object.instant("p10"), let time = object.instant("time") else {
                 continue

@@ -29,6 +29,7 @@ import Wire
         Golden(schema: 5, meaning: .evidence, name: "-evidence"),
         Golden(schema: 6, meaning: .evidence),
         Golden(schema: 7, meaning: .attention), Golden(schema: 8, meaning: .incidents),
+        Golden(schema: 8, meaning: .views, name: "-views"),
     ]
 
     private func open(_ golden: Golden) throws -> TestCluster {
@@ -97,6 +98,7 @@ import Wire
         if golden.meaning >= .meant { again += try lines("meant") }
         if golden.meaning >= .evidence { again += try lines("detour") }
         if golden.meaning >= .attention { again += try lines("attention") }
+        if golden.meaning >= .views { again += try lines("handover") }
         let text = Array(again.joined(separator: "\n").utf8)
         let chunk = FeedChunk(source: 1, origin: Origin(), text: text, parser: parser)
         try engine.admit(try await log.load(engine.missing([chunk])))

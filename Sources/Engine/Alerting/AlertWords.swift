@@ -44,7 +44,10 @@ extension Engine {
             "\(context.container) is likely to reach \(placeName(outlook)) "
             + "\(spoken(delay)) late"
         if outlook.isFirst {
-            text += ": its way usually takes longer than was promised"
+            // Of a first look nothing is to be compared: a place that is shut says why by itself.
+            text +=
+                shutAhead(outlook, context.now).map { ": \(name($0)) is closed" }
+                ?? ": its way usually takes longer than was promised"
         } else if let cause = causes(outlook, context, minutes: Int(delay)).first {
             let place = register.symbols.known(cause.place).map { placeName($0) } ?? cause.place
             switch cause.kind {
@@ -59,6 +62,14 @@ extension Engine {
             }
         }
         return text
+    }
+
+    /// A place ahead that is shut, or will be; nil: none is known.
+    private func shutAhead(_ outlook: Outlook, _ now: Instant) -> String? {
+        let ahead = outlook.chain[(outlook.expected.next ?? outlook.chain.count)...]
+        return ahead.first { closureBook.isShut($0, after: now) }.map {
+            register.symbols[$0.place]
+        }
     }
 
     func silenceText(

@@ -24,7 +24,7 @@ extension Forecasting {
             return
         }
         func lesson(_ at: Int, _ reached: [Instant], _ elsewhere: [UInt32]) -> Lesson? {
-            elsewhere.contains(UInt32(at)) ? nil : shipment.lesson(at, reached)
+            elsewhere.contains(UInt32(at)) ? nil : shipment.lesson(at, way, reached)
         }
         // A step's lesson changes where its end did or its beginning: of a chain, the end before.
         let isComparable =
@@ -66,7 +66,7 @@ extension Forecasting {
     ) -> [UInt32] {
         var elsewhere: [UInt32] = []
         for at in way.milestones.indices where shipment.teaches(container, at) {
-            guard let lesson = shipment.lesson(at, reached) else { continue }
+            guard let lesson = shipment.lesson(at, way, reached) else { continue }
             let claim = Claim(
                 step: way.ids[at], start: lesson.start, end: lesson.end)
             if !claims.insert(claim).inserted { elsewhere.append(UInt32(at)) }
@@ -86,7 +86,7 @@ extension Forecasting {
         where shipment.teaches(container, at)
             && !journey.publication.taughtElsewhere.contains(UInt32(at))
         {
-            if let lesson = shipment.lesson(at, journey.publication.taught) {
+            if let lesson = shipment.lesson(at, way, journey.publication.taught) {
                 unlearn(at, way, lesson)
             }
         }

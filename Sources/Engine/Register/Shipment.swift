@@ -83,12 +83,20 @@ final class Shipment: Sendable {
     }
 
     /// What a finished step taught, or would teach: when it began and ended.
-    func lesson(_ index: Int, _ reached: [Instant]) -> Lesson? {
+    func lesson(_ index: Int, _ way: Way, _ reached: [Instant]) -> Lesson? {
         guard index < reached.count, reached[index] != .unset,
             let began = began(index, reached), began <= reached[index]
         else { return nil }
         return Lesson(
-            start: began, end: reached[index], movedMinutes: movedMinutes(index, reached))
+            start: began, end: reached[index], lateMinutes: lateMinutes(index, way, began),
+            movedMinutes: movedMinutes(index, reached))
+    }
+
+    /// By how much later than planned the step to a milestone began; nil where that is not known, or it
+    /// began with the plan.
+    private func lateMinutes(_ index: Int, _ way: Way, _ began: Instant) -> Double? {
+        let planned = way.plannedStart(index, graph)
+        return planned == .unset ? nil : began.minutes(since: planned)
     }
 
     /// By how much later than planned the leg of a milestone began; nil where that is not known, or it is

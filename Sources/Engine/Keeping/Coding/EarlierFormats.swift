@@ -183,7 +183,7 @@ enum EarlierPool {
         }
         let flow = QueuePace(
             ended: ended, frontier: try decoder.instant(),
-            paceStep: Int(try decoder.signed()), pending: Int(try decoder.unsigned()),
+            level: Float(try decoder.signed()), pending: Int(try decoder.unsigned()),
             takenAt: try decoder.instant())
         guard head <= values.count, decoder.isAtEnd else { throw CodingFlaw("a pool is damaged") }
         let pool = Pool(

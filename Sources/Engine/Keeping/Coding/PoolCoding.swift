@@ -50,11 +50,12 @@ enum PoolCoding {
         encode(pool.memories, &out)
         out.list(16, flow.ended.flatMap { [$0.start.microseconds, $0.end.microseconds] })
         out.instant(17, flow.frontier)
-        out.signed(18, flow.paceStep, default: Int64(QueuePace().paceStep))
         out.unsigned(19, UInt64(flow.pending))
         out.instant(20, flow.takenAt)
         out.double(22, pool.credit)
         out.instant(23, pool.admittedAt)
+        encode(pool.tendency, &out)
+        if flow.level != 0 { out.floats(25, [flow.level]) }
         return [version] + out.bytes
     }
 
@@ -70,6 +71,30 @@ enum PoolCoding {
             out.list(15, memories.counts.map(Int64.init))
         }
         out.floats(21, flat(memories.weights))
+    }
+
+    private static func encode(_ tendency: Tendency, _ out: inout TaggedEncoder) {
+        guard tendency != Tendency() else { return }
+        let classes = 0..<Tendency.classes
+        out.floats(
+            24,
+            classes.map { tendency.scores[$0] } + classes.map { tendency.counts[$0] }
+                + [tendency.lossWithout, tendency.lossWith, tendency.judged])
+    }
+
+    private static func tendency(_ floats: [Float]) throws(CodingFlaw) -> Tendency {
+        let count = Tendency.classes
+        guard floats.count == 2 * count + 3, floats.allSatisfy(\.isFinite) else {
+            throw CodingFlaw("a pool is damaged")
+        }
+        var (scores, counts) = (SIMD8<Float>.zero, SIMD8<Float>.zero)
+        for index in 0..<count {
+            scores[index] = floats[index]
+            counts[index] = floats[count + index]
+        }
+        return Tendency(
+            scores: scores, counts: counts, lossWithout: floats[2 * count],
+            lossWith: floats[2 * count + 1], judged: floats[2 * count + 2])
     }
 
     static func decode(
@@ -102,12 +127,15 @@ enum PoolCoding {
             case 15: parts.counts = try reader.list(field)
             case 16: parts.ended = try reader.list(field)
             case 17: parts.frontier = try reader.instant(field)
-            case 18: parts.paceStep = Int(clamping: try reader.signed(field))
+            // Until meaning 7 whole steps.
+            case 18: parts.level = Float(try reader.signed(field))
             case 19: parts.flowPending = try reader.clamped(field)
             case 20: parts.takenAt = try reader.instant(field)
             case 21: parts.weights = try reader.floats(field)
             case 22: parts.credit = try reader.double(field)
             case 23: parts.admittedAt = try reader.instant(field)
+            case 25: parts.level = try reader.floats(field).first ?? 0
+            case 24: parts.tendency = try tendency(try reader.floats(field))
             default: try reader.skip(field)
             }
         }
@@ -166,11 +194,12 @@ enum PoolCoding {
         var weights: [Float] = []
         var ended: [Int64] = []
         var frontier = Instant.unset
-        var paceStep = QueuePace().paceStep
+        var level: Float = 0
         var flowPending = 0
         var takenAt = Instant.unset
         var credit = 0.0
         var admittedAt = Instant.unset
+        var tendency = Tendency()
 
         private func vectors(_ flat: [Float]) -> [SIMD4<Float>] {
             stride(
@@ -197,7 +226,8 @@ enum PoolCoding {
             return Pool(
                 values: values, head: head, curve: curve, recent: recent, longValues: longValues,
                 long: long, skipped: skipped, memories: memories, pending: pending,
-                version: version, drawn: drawn, credit: credit, admittedAt: admittedAt)
+                version: version, drawn: drawn, credit: credit, admittedAt: admittedAt,
+                tendency: tendency)
         }
 
         func flow() -> QueuePace {
@@ -207,7 +237,7 @@ enum PoolCoding {
                     end: Instant(microseconds: ended[$0 + 1]))
             }
             return QueuePace(
-                ended: passages, frontier: frontier, paceStep: paceStep, pending: flowPending,
+                ended: passages, frontier: frontier, level: level, pending: flowPending,
                 takenAt: takenAt)
         }
     }
