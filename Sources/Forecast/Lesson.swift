@@ -20,8 +20,11 @@ public struct Lesson: Sendable, Equatable {
 
 extension Pools {
     /// Learns a finished step, on each basis on which it can be told.
-    public mutating func learn(_ id: StepID, _ step: Milestone, _ lesson: Lesson) {
-        learnBeginning(id, step, lesson)
+    /// `isNews`: it has not been taught before, and taken back for a while.
+    public mutating func learn(
+        _ id: StepID, _ step: Milestone, _ lesson: Lesson, isNews: Bool = true
+    ) {
+        if isNews { learnBeginning(id, step, lesson) }
         each(id, step, lesson) { pools, id, value in
             pools.learn(id, step, value: value, start: lesson.start, end: lesson.end)
         }

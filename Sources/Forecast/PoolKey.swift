@@ -112,8 +112,8 @@ public struct PoolKey: Hashable, Sendable {
 
     /// A departure behind a join or a handover: its timetable may be kept whatever comes, or move with
     /// what comes.
-    static func hasTwoTimetables(_ step: Milestone) -> Bool {
-        step.kind == .departure && step.direction == .outbound && step.planned != .unset
+    public static func hasTwoTimetables(_ step: Milestone) -> Bool {
+        step.kind == .departure && step.isOnward && step.planned != .unset
     }
 
     /// The keys of such a departure where its timetable moved.

@@ -40,6 +40,8 @@ public struct Pools: Sendable {
         var p90: Double
         /// Held to a timetable: the prior is another one.
         var isTimed: Bool
+        /// Its timetable may have moved with its leg.
+        var isOnward: Bool
 
         /// Planned durations in classes of 2 %: near enough for a prior, few enough to keep.
         init(_ step: Milestone) {
@@ -51,6 +53,7 @@ public struct Pools: Sendable {
             p50 = step.priorMinutesP50 == step.priorMinutesP50 ? step.priorMinutesP50 : -1
             p90 = step.priorMinutesP90 == step.priorMinutesP90 ? step.priorMinutesP90 : -1
             isTimed = step.planned != .unset
+            isOnward = PoolKey.hasTwoTimetables(step)
         }
 
         private static let classes = 50.0

@@ -87,7 +87,7 @@ public struct QueuePace: Sendable, Equatable {
         // The last ten have left within days at a quiet place, and within the hour at a busy one, of which a
         // pace is mostly chance: it counts by the time that it has lasted.
         let weight = Float(min(1, since / QueuePace.memoryMinutes))
-        level += (measured(curve) - level) * weight
+        level = min(max(level + (measured(curve) - level) * weight, -100), 100)
         pace = Pace(step: Int(level.rounded()))
     }
 

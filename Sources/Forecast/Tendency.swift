@@ -111,7 +111,8 @@ enum NormalShift {
     }
 
     static func table(_ shift: Float) -> Int {
-        min(max(Int((shift * steps).rounded()), -most), most) + most
+        let step = (shift * steps).rounded()
+        return Int(min(max(step, Float(-most)), Float(most))) + most
     }
 
     static func withTables<R>(_ body: (UnsafePointer<Float>) -> R) -> R {

@@ -41,7 +41,8 @@ final class TailBatch {
     private let isWhole: Bool
     /// Which lines are about a shipment or a container; made for the first who asks.
     private lazy var about = index()
-    private var texts: [ObjectIdentifier: ByteBuffer] = [:]
+    /// The views are held as long, so that none takes the place of another.
+    private var texts: [ObjectIdentifier: (view: TailView, text: ByteBuffer)] = [:]
 
     /// Views whose text is kept while others may ask for the same.
     private static let textsKept = 32
@@ -56,10 +57,12 @@ final class TailBatch {
 
     /// The bytes that a view shows of it; nil: none.
     func text(_ view: TailView, _ allocator: ByteBufferAllocator) -> ByteBuffer? {
-        if let known = texts[ObjectIdentifier(view)] { return known }
+        if let known = texts[ObjectIdentifier(view)]?.text {
+            return known.readableBytes > 0 ? known : nil
+        }
         let made = make(view, allocator)
         if view.users > 1, texts.count < TailBatch.textsKept {
-            texts[ObjectIdentifier(view)] = made
+            texts[ObjectIdentifier(view)] = (view, made)
         }
         return made.readableBytes > 0 ? made : nil
     }

@@ -370,7 +370,8 @@ final class TailHandler: ChannelDuplexHandler {
             if let log = hub.log { start(context, log: log) }
             return
         }
-        while context.channel.isWritable, !isReading {
+        // What is written may end the connection, and with it this.
+        while !isClosed, context.channel.isWritable, !isReading {
             switch loop.look(after: cursor, hub) {
             case .batch(let batch): write(batch, context)
             case .behind: readStore(context)
@@ -388,8 +389,8 @@ final class TailHandler: ChannelDuplexHandler {
     }
 
     private func write(_ batch: TailBatch, _ context: ChannelHandlerContext) {
-        guard let view else { return }
         cursor = batch.last
+        guard let view else { return }
         if let text = batch.text(view, context.channel.allocator) {
             context.writeAndFlush(wrapOutboundOut(text), promise: nil)
         }

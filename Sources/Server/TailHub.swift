@@ -148,7 +148,7 @@ public final class TailHub: Sendable {
             for number in (seq + 1)...end {
                 if let line = state.ring[number % capacity] { found.append(line) }
             }
-            return .lines(found)
+            return found.isEmpty ? .behind : .lines(found)
         }
     }
 
@@ -193,6 +193,8 @@ final class TailLoop: Sendable {
 
     /// Lines in one batch.
     private static let batchLines = 512
+    /// Batches kept for those that come to the same place; who is further back reads by itself.
+    private static let batchesKept = 16
 
     /// The lines after a place. While all are woken, those that stand at one place get one batch.
     func look(after seq: Int, _ hub: TailHub) -> Found {
@@ -200,7 +202,9 @@ final class TailLoop: Sendable {
         switch hub.look(after: seq, limit: TailLoop.batchLines) {
         case .lines(let lines):
             let batch = TailBatch(after: seq, lines)
-            if shared.value.isRound { shared.value.batches[seq] = batch }
+            if shared.value.isRound, shared.value.batches.count < TailLoop.batchesKept {
+                shared.value.batches[seq] = batch
+            }
             return .batch(batch)
         case .behind: return .behind
         case .upToDate: return .upToDate

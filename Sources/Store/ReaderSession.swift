@@ -98,25 +98,51 @@ actor ReaderSession {
                     ContainerNumber(ContainerNumber.plain($0))?.description
                 }
             }
-            let journeys = try connection.query(
-                "select state from journey where container = any ($1::text::text[])",
-                [.list(containers)], operation)
-            var plans = [name]
-            for row in 0..<journeys.rows {
-                let state = Array(journeys.bytes(row, 0))
-                snapshot.journeys.append(state)
-                plans += (try? EncodedRecord.plans(state)) ?? []
-            }
-            let lines = try connection.query(
-                """
-                select shipment, received_at, line, reading from plan_line
-                    where shipment = any ($1::text::text[])
-                """, [.list(plans)], operation)
-            for row in 0..<lines.rows { snapshot.shipments.append(ReaderSession.line(lines, row)) }
+            let companions = try ReaderSession.add(
+                containers, [name], to: &snapshot, connection, operation)
+            // What another box of the shipment has done counts for this one, too.
+            _ = try ReaderSession.add(companions, [], to: &snapshot, connection, operation)
+            snapshot.closures = try ReaderSession.lines(connection, "closure")
+            snapshot.closures += try ReaderSession.lines(connection, "kept closure")
             let pools = try connection.query("select state from pool", [], operation)
             for row in 0..<pools.rows { snapshot.pools.append(Array(pools.bytes(row, 0))) }
             return snapshot
         }
+    }
+
+    /// Adds some containers and the plans that name them, as far as they are not there; returns the other
+    /// containers of these plans.
+    private static func add(
+        _ containers: [String], _ plans: [String], to snapshot: inout Snapshot,
+        _ connection: borrowing Connection, _ operation: String
+    ) throws(StoreFailure) -> [String] {
+        if containers.isEmpty { return [] }
+        let journeys = try connection.query(
+            "select state from journey where container = any ($1::text::text[])",
+            [.list(containers)], operation)
+        var plans = plans
+        for row in 0..<journeys.rows {
+            let state = Array(journeys.bytes(row, 0))
+            snapshot.journeys.append(state)
+            plans += (try? EncodedRecord.plans(state)) ?? []
+        }
+        let known = Set(snapshot.shipments.map(\.key))
+        let lines = try connection.query(
+            """
+            select shipment, received_at, line, reading from plan_line
+                where shipment = any ($1::text::text[])
+            """, [.list(plans.filter { !known.contains($0) })], operation)
+        var others: Set<String> = []
+        for row in 0..<lines.rows {
+            let line = ReaderSession.line(lines, row)
+            snapshot.shipments.append(line)
+            for text in FlatObject(line.line)?.texts("containers") ?? [] {
+                if let number = ContainerNumber(ContainerNumber.plain(text)) {
+                    others.insert(number.description)
+                }
+            }
+        }
+        return others.subtracting(containers).sorted()
     }
 
     private static func lines(

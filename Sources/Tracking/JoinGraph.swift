@@ -11,8 +11,14 @@ public struct JoinGraph: Sendable, Equatable {
     /// For each milestone the first of its leg: what comes after a join or a handover, up to the next; -1
     /// where its leg begins with the plan.
     public private(set) var legs: [Int] = []
+    /// Several boxes belong to the plan: where the owner changes the goods go on in another one.
+    private let isOfSeveral: Bool
 
-    init(before: [[Int]] = [], ends: [Int] = [], owners: [ContainerNumber?] = []) {
+    init(
+        before: [[Int]] = [], ends: [Int] = [], owners: [ContainerNumber?] = [],
+        isOfSeveral: Bool = true
+    ) {
+        self.isOfSeveral = isOfSeveral
         self.before = before
         self.ends = ends
         self.owners = owners
@@ -108,7 +114,8 @@ public struct JoinGraph: Sendable, Equatable {
     /// Whether a leg begins with a milestone: several ways join before it, or the goods go on in another
     /// container, which is a handover like any other.
     private func parts(_ index: Int) -> Bool {
-        before[index].count > 1 || before[index].contains { owners[$0] != owners[index] }
+        before[index].count > 1
+            || isOfSeveral && before[index].contains { owners[$0] != owners[index] }
     }
 
     mutating func findLegs() {
@@ -159,7 +166,7 @@ extension ChainBuilder {
         var position = [Int](repeating: 0, count: stated.count)
         for (at, index) in order.enumerated() { position[index] = at }
         var followed = [Bool](repeating: false, count: stated.count)
-        var graph = JoinGraph()
+        var graph = JoinGraph(isOfSeveral: plan.containers.count > 1)
         var milestones: [Milestone] = []
         for index in order {
             let before = waits[index].map { position[$0] }.sorted()
@@ -176,6 +183,7 @@ extension ChainBuilder {
         graph.findLegs()
         for (index, direction) in graph.directions().enumerated() {
             milestones[index].direction = direction
+            milestones[index].isOnward = graph.legs[index] >= 0
         }
         return (milestones, graph)
     }

@@ -61,6 +61,8 @@ public struct Milestone: Sendable, Equatable {
     public var kind: StepKind
     public var mode: TransportMode
     public var direction: StepDirection = .straight
+    /// Behind a join or a handover.
+    public var isOnward = false
     /// By the plan; NaN where it does not say.
     public var plannedMinutes: Double {
         get { Double(plannedFloat) }
@@ -103,6 +105,7 @@ public struct Milestone: Sendable, Equatable {
             fromPlace: place, fromCode: code, mode: mode, priorMinutesP50: priorMinutesP50,
             priorMinutesP90: priorMinutesP90)
         made.direction = direction
+        made.isOnward = isOnward
         return made
     }
 
@@ -278,12 +281,17 @@ public struct ChainBuilder: Sendable {
         _ own: [PlannedMilestone], on chain: [Milestone], _ symbols: inout Symbols
     ) -> [Milestone] {
         var chain = chain
+        var last = -1
         for planned in own {
-            guard planned.time != nil || planned.minutes != nil else { continue }
             let place = symbol(planned.place, &symbols)
             if let at = chain.firstIndex(where: { $0.place == place && $0.code == planned.event }) {
                 if let time = planned.time { chain[at].planned = time }
-                if let minutes = planned.minutes { chain[at].plannedMinutes = Double(minutes) }
+                // Between two that the plan names there may be more on the way: its minutes are not those of
+                // the last of these.
+                if let minutes = planned.minutes, at == last + 1 {
+                    chain[at].plannedMinutes = Double(minutes)
+                }
+                last = at
             }
         }
         return chain

@@ -440,15 +440,7 @@ struct PlanReader {
             place: try inner.place(inner.slot(.place), "place"), event: event,
             time: time?.instant, id: try inner.text(.id, "id"))
         planned.isCivil = time != nil && time?.offsetMinutes == nil
-        if let minutes = try inner.integer(.minutes, "minutes") {
-            guard (0...PlanReader.mostMinutes).contains(minutes) else {
-                throw LineReject(
-                    .type, field: "minutes",
-                    detail: "minutes is how long a step is planned to last, 0 to "
-                        + "\(PlanReader.mostMinutes)")
-            }
-            planned.minutes = Int(minutes)
-        }
+        planned.minutes = try minutes(inner, of: planned)
         if inner.has(.container) {
             planned.container = try inner.container(inner.slot(.container), "container")
         }
@@ -463,6 +455,21 @@ struct PlanReader {
             throw LineReject(.type, field: "after", detail: "after is a list of milestone ids")
         }
         return planned
+    }
+
+    /// A log that was written before milestones had minutes may hold anything under that name.
+    private func minutes(
+        _ inner: Fields, of milestone: PlannedMilestone
+    ) throws(LineReject) -> Int? {
+        guard inner.has(.minutes) else { return nil }
+        let stated = try? inner.integer(.minutes, "minutes")
+        if let stated, (0...PlanReader.mostMinutes).contains(stated) { return Int(stated) }
+        guard fields.limits.refusesNonsense else { return nil }
+        throw LineReject(
+            .type, field: "minutes",
+            detail: "minutes of \(milestone.event.code) \(milestone.place) is how long that is "
+                + "planned to take after what it waits for: a whole number from 0 to "
+                + "\(PlanReader.mostMinutes)")
     }
 
     private func content(_ plan: ShipmentPlan) -> UInt64 {

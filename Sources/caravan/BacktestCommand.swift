@@ -142,7 +142,12 @@ struct BacktestCommand: AsyncParsableCommand {
     ) async throws {
         guard !without.isEmpty, let with = all.rows.last else { return }
         let isEach = without.contains("each")
-        print("\nwithout              MAE           pinball    coverage    MCC")
+        print("\nwithout              MAE           pinball    coverage    MCC  the view")
+        print(
+            Terminal.padded("(nothing)", 12)
+                + String(
+                    format: "%10.1f         %10.1f         %8.3f %8.3f", with.maeMinutes,
+                    with.pinballMinutes, with.coverage, with.mcc))
         for (name, view) in Views.all where isEach || without.contains(name) {
             let other = try await replay(input, config, nil, nil, without: view)
             guard let row = other.backtest.scores(truth: delivered).rows.last else { continue }
@@ -152,9 +157,20 @@ struct BacktestCommand: AsyncParsableCommand {
                     + String(
                         format: "%10.1f (%.3f) %10.1f (%.3f) %8.3f %8.3f", row.maeMinutes,
                         share(row.maeMinutes, with.maeMinutes), row.pinballMinutes,
-                        share(row.pinballMinutes, with.pinballMinutes), row.coverage, row.mcc))
+                        share(row.pinballMinutes, with.pinballMinutes), row.coverage, row.mcc)
+                    + "  "
+                    + BacktestCommand.verdict(share(row.pinballMinutes, with.pinballMinutes)))
         }
-        print("in brackets: times what it is with all; above 1 the view is worth that much")
+        print(
+            "one view at a time; minutes, and in brackets how many times what it is with all of them; "
+                + "a few weeks of an empty daemon, or less than half a percent, say little")
+    }
+
+    /// `ratio`: of the pinball without the view to that with it.
+    private static func verdict(_ ratio: Double) -> String {
+        if ratio == 1 { return "is not used by these lines" }
+        if abs(ratio - 1) < 0.005 { return "makes no difference" }
+        return ratio > 1 ? "helps" : "harms here"
     }
 
     private func difference(_ a: BacktestScores, _ b: BacktestScores) {

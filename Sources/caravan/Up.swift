@@ -83,7 +83,7 @@ struct Up: AsyncParsableCommand {
         try cluster.start()
         defer { try? cluster.stop() }
         for name in try Migrator.migrate(cluster.conninfo) { Console.error("applied \(name)") }
-        var settings = set
+        var settings = set.map(Up.withSocket)
         var clock: DemoClock?
         if demo {
             let made = try await DemoClock(
@@ -222,20 +222,30 @@ struct Up: AsyncParsableCommand {
         if !stop.isSet { throw Failure("the daemon was not ready within 60 s") }
     }
 
+    /// The sockets in the folder are always there, whatever else listens: the tool speaks through them.
+    private static func withSocket(_ setting: String) -> String {
+        for kind in ["feed", "tail"] where setting.hasPrefix("\(kind).listen=") {
+            return setting.contains("\(kind).sock") ? setting : setting + ",unix:\(kind).sock"
+        }
+        return setting
+    }
+
     private func greet(_ folder: UpFolder, _ settings: [String]) {
         let feed = setting("feed.listen", settings) ?? "127.0.0.1:7601"
         let tail = setting("tail.listen", settings) ?? "127.0.0.1:7611"
         print(
             """
-            Caravan is up. Feed \(feed) and \(folder.run)/feed.sock, tail \(tail) and \
-            \(folder.run)/tail.sock.
+            Caravan is up. Feed \(feed), tail \(tail); its sockets are in \(folder.run).
             Ctrl-C stops it.
             """)
         fflush(nil)
     }
 
     private func setting(_ key: String, _ settings: [String]) -> String? {
-        settings.last { $0.hasPrefix(key + "=") }.map { String($0.dropFirst(key.count + 1)) }
+        settings.last { $0.hasPrefix(key + "=") }.map {
+            $0.dropFirst(key.count + 1).split(separator: ",").filter { !$0.hasSuffix(".sock") }
+                .joined(separator: " and ")
+        }
     }
 }
 

@@ -3,6 +3,7 @@ import Foundation
 import Store
 import TestKit
 import Testing
+import Tracking
 import Wire
 
 /// What the parties to a log can hold each other to: who reads what, what was said when, whose clock it was.
@@ -198,5 +199,53 @@ import Wire
         _ = try caravan(["post", "correct", "GATE", "--undo"] + database)
         let back = try wait(for: "2026-11-25T12:00:00Z")
         #expect(back.contains("2026-11-25T12:00:00Z") && !back.contains("clock-corrected"))
+    }
+
+    /// A box that goes on with what others brought is shown with what they did, and with what is shut.
+    @Test func whatIsShownIsWhatIsForecast() throws {
+        let cluster = try TestCluster()
+        let daemon = try DaemonProcess(cluster: cluster)
+        let boxes = (1...2).map { ContainerNumber(owner: "SHTU", serial: $0)?.description ?? "" }
+        func time(_ hours: Double) -> String {
+            TimeText.string(wallNow().advanced(minutes: hours * 60))
+        }
+        func milestone(_ box: Int, _ id: String, _ place: String, _ hours: Double, _ after: String)
+            -> String
+        {
+            "{\"id\":\"\(id)\",\"container\":\"\(boxes[box])\",\"place\":\"\(place)\",\"event\":\""
+                + "\(id.hasPrefix("a") ? "ARRI" : "DEPA")\",\"time\":\"\(time(hours))\",\"after\":[\(after)]}"
+        }
+        let milestones = [
+            milestone(0, "d1", "ZSA", -5, ""), milestone(0, "a1", "ZSB", 5, "\"d1\""),
+            milestone(1, "d2", "ZSB", 20, "\"a1\""), milestone(1, "a2", "ZSC", 40, "\"d2\""),
+        ].joined(separator: ",")
+        let lines = [
+            "{\"plan\":\"SH-1\",\"containers\":[\"\(boxes[0])\",\"\(boxes[1])\"],\"start\":\""
+                + "\(time(-6))\",\"promised\":\"\(time(44))\",\"milestones\":[\(milestones)]}",
+            "{\"id\":\"sh1\",\"container\":\"\(boxes[0])\",\"event\":\"DEPA\",\"place\":\"ZSA\","
+                + "\"time\":\"\(time(-4.9))\",\"shipment\":\"SH-1\"}",
+            "{\"closure\":\"SHUT-1\",\"place\":\"ZSB\",\"from\":\"\(time(8))\",\"until\":\"\(time(140))\"}",
+        ]
+        let socket = try LineSocket(daemon.feed)
+        try socket.send(lines.map { $0 + "\n" }.joined())
+        #expect(try replies(socket, upTo: 3).isEmpty)
+        let said = try #require(
+            try daemon.output().compactMap { FlatObject($0) }.last { $0.text("kind") == "eta" })
+        for name in [boxes[1], "SH-1"] {
+            let text = try Shell.run([
+                DaemonProcess.program("caravan"), "show", name, "--database", cluster.conninfo,
+            ])
+            let shown = text.split(separator: "\n").compactMap { FlatObject(String($0)) }
+            let view = try #require(shown.first { $0.text("container") == boxes[1] })
+            let journey = try #require(view.objects("journeys").first)
+            let first = try #require(journey.objects("milestones").first)
+            #expect(first.has("actual"), "\(name): \(text)")
+            let p50 = try #require(journey.objects("milestones").last?.instant("p50"))
+            // Behind the closure, as the output has it.
+            #expect(p50 > wallNow().advanced(minutes: 140 * 60))
+            let told = try #require(said.instant("p50"))
+            #expect(abs(p50.minutes(since: told)) < 120)
+        }
+        #expect(daemon.stop() == 0)
     }
 }

@@ -38,6 +38,26 @@ import Wire
         }
     }
 
+    /// What a damaged row says of beginnings is refused, whatever it is.
+    @Test(arguments: [Float.nan, .infinity, -20, 1e30])
+    func aDamagedTendencyIsFound(_ value: Float) throws {
+        var symbols = Symbols()
+        _ = symbols.number("KZHOR")
+        for isScore in [true, false] {
+            let vector = SIMD8<Float>(value, 0, 0, 0, 0, 0, 0, 0)
+            if !isScore, value == 1e30 { continue }
+            let pool = Pool(
+                values: [1], head: 0, curve: nil, recent: nil, longValues: [], long: nil,
+                skipped: 0,
+                memories: HorizonWeights(), pending: 0, version: 1, drawn: 1,
+                tendency: Tendency(
+                    scores: isScore ? vector : .zero, counts: isScore ? .zero : vector,
+                    lossWithout: 1, lossWith: 1, judged: 1))
+            let bytes = PoolCoding.encode(key, pool, QueuePace(), symbols.texts)
+            #expect(throws: CodingFlaw.self) { try PoolCoding.decode(bytes, &symbols) }
+        }
+    }
+
     @Test func whatIsWrittenIsReadBack() throws {
         var symbols = Symbols()
         _ = symbols.number("KZHOR")

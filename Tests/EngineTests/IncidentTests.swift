@@ -172,7 +172,8 @@ import Wire
         let late = corridor.alerts("late", "raised")
         let children = late.filter { $0.object.text("incident") == id }
         #expect(children.count >= 10)
-        #expect(children.allSatisfy { $0.object.text("text")?.hasSuffix("ZBB is closed") == true })
+        #expect(
+            children.allSatisfy { $0.object.text("text")?.hasSuffix("ZBB will be closed") == true })
         // What is late for another reason says which.
         for other in late where other.object.text("incident") != id {
             #expect(other.object.text("text")?.contains("closed") == false)

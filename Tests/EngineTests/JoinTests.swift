@@ -1,5 +1,6 @@
 import Engine
 import Forecast
+import Log
 import Simulation
 import TestKit
 import Testing
@@ -44,6 +45,108 @@ private func event(
 ) -> String {
     "{\"id\":\"\(id)\",\"container\":\"\(box)\",\"event\":\"\(code)\",\"place\":\"\(place)\","
         + "\"time\":\"\(TimeText.string(at(hours)))\",\"shipment\":\"\(shipment)\"\(extra)}"
+}
+
+@Suite struct HandoverTests {
+    private let symbolsBefore = Symbols()
+
+    private func made(_ line: String) throws -> (milestones: [Milestone], graph: JoinGraph) {
+        let bytes = Array(line.utf8)
+        guard case .plan(let plan) = bytes.withUnsafeBufferPointer({ FeedParser().parse($0) })
+        else { throw CodingFlaw("no plan") }
+        var symbols = symbolsBefore
+        return try #require(ChainBuilder(network: Network()).graph(plan, &symbols))
+    }
+
+    private func milestone(
+        _ id: String, _ box: String?, _ place: String, _ event: String, after: [String]
+    ) -> String {
+        let owner = box.map { "\"container\":\"\($0)\"," } ?? ""
+        return "{\"id\":\"\(id)\",\(owner)\"place\":\"\(place)\",\"event\":\"\(event)\",\"time\":\""
+            + "\(TimeText.string(at(Double(id.utf8.last ?? 48) - 48)))\",\"after\":["
+            + after.map { "\"\($0)\"" }.joined(separator: ",") + "]}"
+    }
+
+    private func plan(_ boxes: [String], _ milestones: [String]) -> String {
+        "{\"plan\":\"H1\",\"containers\":[\(boxes.map { "\"\($0)\"" }.joined(separator: ","))],"
+            + "\"milestones\":[\(milestones.joined(separator: ","))]}"
+    }
+
+    /// From one box into the next, and from that into a third: two handovers, three legs.
+    @Test func eachHandoverBeginsALeg() throws {
+        let boxes = [box(1), box(2), box(3)]
+        let (milestones, graph) = try made(
+            plan(
+                boxes,
+                [
+                    milestone("m1", boxes[0], "A", "DEPA", after: []),
+                    milestone("m2", boxes[0], "B", "ARRI", after: ["m1"]),
+                    milestone("m3", boxes[1], "B", "DEPA", after: ["m2"]),
+                    milestone("m4", boxes[1], "C", "ARRI", after: ["m3"]),
+                    milestone("m5", boxes[2], "C", "DEPA", after: ["m4"]),
+                    milestone("m6", boxes[2], "D", "ARRI", after: ["m5"]),
+                ]))
+        #expect(graph.legs == [-1, -1, 2, 2, 4, 4])
+        #expect(
+            milestones.map(\.direction)
+                == [.inbound, .inbound, .inbound, .inbound, .outbound, .outbound])
+        // The one in the middle may move with its leg as the last one may.
+        #expect(
+            milestones.map { PoolKey.hasTwoTimetables($0) }
+                == [false, false, true, false, true, false])
+    }
+
+    /// A plan of one box hands nothing over, whichever of its milestones name it.
+    @Test func oneBoxHandsNothingOver() throws {
+        let (milestones, graph) = try made(
+            plan(
+                [box(1)],
+                [
+                    milestone("m1", box(1), "A", "GTIN", after: []),
+                    milestone("m2", nil, "A", "DEPA", after: ["m1"]),
+                    milestone("m3", box(1), "B", "GTOT", after: ["m2"]),
+                ]))
+        #expect(graph.legs == [-1, -1, -1])
+        #expect(milestones.allSatisfy { $0.direction == .straight && !$0.isOnward })
+    }
+
+    /// A plan that changes nothing but its minutes is another one.
+    @Test func minutesAreAPartOfThePlan() throws {
+        var engine = freshEngine(now: start)
+        func send(_ minutes: String) -> Int {
+            let line =
+                "{\"plan\":\"M1\",\"containers\":[\"\(box(9))\"],\"start\":\"\(TimeText.string(at(0)))\","
+                + "\"milestones\":[{\"place\":\"A1\",\"event\":\"DEPA\"\(minutes)},"
+                + "{\"place\":\"B1\",\"event\":\"ARRI\",\"minutes\":600}]}"
+            return engine.step([chunk([line])], now: at(0)).counts.stored
+        }
+        func p50() -> Double {
+            engine.outlook(ContainerNumber(box(9))!, shipment: "M1", now: at(0))?.shares[4]
+                .minutes(since: at(0)) ?? .nan
+        }
+        #expect(send(",\"minutes\":600") == 1)
+        let first = p50()
+        #expect((1_000...1_600).contains(first))
+        #expect(send(",\"minutes\":600") == 0)
+        #expect(send(",\"minutes\":2400") == 1)
+        #expect(p50() > first + 1_500)
+    }
+
+    /// On a way through the network there may be more between two milestones than the plan names.
+    @Test func minutesOfARouteAreNotThoseOfItsLastHop() throws {
+        var engine = freshEngine(now: start)
+        func p50(_ name: String, _ milestones: String) -> Double {
+            let line =
+                "{\"plan\":\"\(name)\",\"containers\":[\"\(box(9))\"],\"from\":\"CNXIA\",\"to\":\"DEDUI\","
+                + "\"mode\":\"RAIL\",\"start\":\"\(TimeText.string(at(0)))\",\"milestones\":[\(milestones)]}"
+            _ = engine.step([chunk([line])], now: at(0))
+            return engine.outlook(ContainerNumber(box(9))!, shipment: name, now: at(0))?.shares[4]
+                .minutes(since: at(0)) ?? .nan
+        }
+        let bare = p50("R1", "")
+        let stated = p50("R2", "{\"place\":\"PLMAA\",\"event\":\"ARRI\",\"minutes\":14400}")
+        #expect(abs(stated - bare) < 0.02 * bare)
+    }
 }
 
 @Suite struct JoinTests {

@@ -214,6 +214,65 @@ func plan(_ number: Int) -> String {
         #expect(last < sent)
     }
 
+    /// Whoever hangs up while it is sent much takes nobody with it.
+    @Test func consumersThatHangUpInTheMiddleDisturbNobody() async throws {
+        let server = try await TestServer()
+        let feed = try server.feed()
+        let sent = 6_000
+        for round in 0..<60 {
+            try feed.send((0..<100).map { plan(round * 100 + $0) }.joined())
+        }
+        while try await feed.next() != "{\"ack\":\(sent)}" {}
+        for _ in 0..<64 {
+            let tail = try server.tail()
+            try tail.send("{\"tail\":\"caravan/1\",\"after\":\"start\"}\n")
+            _ = try await tail.next()
+        }
+        // On each of the threads somebody reads all of it.
+        for _ in 0..<8 {
+            let other = try server.tail()
+            try other.send("{\"tail\":\"caravan/1\",\"after\":\"start\"}\n")
+            var count = 0
+            while let line = try await other.next(), !line.contains("caught-up") { count += 1 }
+            #expect(count == sent + 1)
+        }
+    }
+
+    /// Tails that stand at one place share what they are shown, each by its own filter.
+    @Test func tailsOfOneLoopGetWhatTheyAskForAndNothingElse() async throws {
+        let server = try await TestServer()
+        let filters = [
+            "", "\"shipments\":[\"S7\"]", "\"shipments\":[\"S7\",\"S11\"]",
+            "\"shipments\":[\"S7\"]",
+            "\"kinds\":[\"alert\"]", "\"shipments\":[\"S7\"],\"kinds\":[\"alert\"]",
+        ]
+        var tails: [LineSocket] = []
+        for filter in filters + filters {
+            let tail = try server.tail()
+            try tail.send(
+                "{\"tail\":\"caravan/1\",\"after\":\"now\"\(filter.isEmpty ? "" : ",")\(filter)}\n")
+            _ = try await tail.next()
+            #expect(try #require(try await tail.next()).contains("caught-up"))
+            tails.append(tail)
+        }
+        let feed = try server.feed()
+        try feed.send((0..<40).map { plan($0) }.joined())
+        while try await feed.next() != "{\"ack\":40}" {}
+        let expected = [40, 1, 2, 1, 0, 0]
+        for (index, tail) in tails.enumerated() {
+            var found: [String] = []
+            while found.count < expected[index % filters.count] {
+                let text = try #require(try await tail.next())
+                if let shipment = FlatObject(text)?.text("shipment") { found.append(shipment) }
+            }
+            let wanted: Set<String>? =
+                index % filters.count == 0
+                ? nil : index % filters.count == 2 ? ["S7", "S11"] : ["S7"]
+            #expect(wanted.map { Set(found).isSubset(of: $0) } ?? true)
+            if wanted != nil { #expect(!tail.wait(write: false, milliseconds: 20).canRead) }
+        }
+    }
+
     @Test func aRequestThatIsNoneIsRefusedWithTheReason() async throws {
         let server = try await TestServer()
         let tail = try server.tail()

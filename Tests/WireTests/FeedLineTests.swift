@@ -511,4 +511,25 @@ import Wire
             Set([content(""), content(",\"source\":\"A\""), content(",\"source\":\"B\"")]).count
                 == 3)
     }
+
+    /// What is no number of minutes is refused with the milestone that has it; a log that took it before
+    /// milestones had minutes keeps its line.
+    @Test(arguments: ["-1", "\"90\"", "90.5", "527041", "1e30"])
+    func minutesThatAreNone(_ value: String) throws {
+        let line = Array(
+            ("{\"plan\":\"P1\",\"containers\":[\"MSKU0308961\"],\"milestones\":[{\"place\":\"KZHOR\","
+                + "\"event\":\"DEPA\",\"minutes\":\(value)}]}").utf8)
+        let live = line.withUnsafeBufferPointer { FeedParser().parse($0) }
+        guard case .reject(let reject) = live else {
+            Issue.record("taken: \(value)")
+            return
+        }
+        #expect(reject.field == "minutes" && reject.detail.contains("DEPA KZHOR"))
+        let logged = line.withUnsafeBufferPointer { FeedParser(limits: .largest).parse($0) }
+        guard case .plan(let plan) = logged else {
+            Issue.record("a log refuses \(value)")
+            return
+        }
+        #expect(plan.milestones.first?.minutes == nil)
+    }
 }

@@ -46,14 +46,16 @@ extension Engine {
         if outlook.isFirst {
             // Of a first look nothing is to be compared: a place that is shut says why by itself.
             text +=
-                shutAhead(outlook, context.now).map { ": \(name($0)) is closed" }
+                shutAhead(outlook).map { words(of: $0, context.now) }
                 ?? ": its way usually takes longer than was promised"
         } else if let cause = causes(outlook, context, minutes: Int(delay)).first {
             let place = register.symbols.known(cause.place).map { placeName($0) } ?? cause.place
             switch cause.kind {
             case .dwell, .departure: text += ": held at \(place)"
             case .transit: text += ": slow on the way to \(place)"
-            case .closure: text += ": \(place) is closed"
+            case .closure:
+                text +=
+                    shutAhead(outlook).map { words(of: $0, context.now) } ?? ": \(place) is closed"
             case .correction: text += ": a report about \(place) was corrected"
             case .plan: text += ": by its changed plan"
             case .congestion: text += ": \(place) is congested"
@@ -64,12 +66,9 @@ extension Engine {
         return text
     }
 
-    /// A place ahead that is shut, or will be; nil: none is known.
-    private func shutAhead(_ outlook: Outlook, _ now: Instant) -> String? {
-        let ahead = outlook.chain[(outlook.expected.next ?? outlook.chain.count)...]
-        return ahead.first { closureBook.isShut($0, after: now) }.map {
-            register.symbols[$0.place]
-        }
+    private func words(of window: ClosureWindow, _ now: Instant) -> String {
+        let place = placeName(window.place)
+        return window.from > now ? ": \(place) will be closed" : ": \(place) is closed"
     }
 
     func silenceText(

@@ -208,9 +208,10 @@ extension Engine {
         let episode = journey.publication.alerts[at]
         // What customs or seals are about is one box.
         guard episode.type.isOfTrains else { return }
-        // Of boxes that nobody has seen yet those that set out from one place, told of at one time.
+        // Boxes that nobody has seen yet are no train, but for those of one shipment.
         let isSeen = journey.progress.lastTime != .unset
-        let place = isSeen ? journey.progress.lastPlace : journey.way.milestones.first?.place ?? 0
+        let place = isSeen ? journey.progress.lastPlace : journey.shipment
+        guard place != 0 else { return }
         var hash = StableHasher()
         hash.combine(identity(of: episode, journey, context.container))
         alertsDirty = true

@@ -52,7 +52,8 @@ extension Forecasting {
             guard let new = lesson(at, reached, elsewhere),
                 lesson(at, known, wasElsewhere) != new
             else { continue }
-            pools.learn(way.ids[at], way.milestones[at], new)
+            // Another version of its plan teaches all of it anew.
+            pools.learn(way.ids[at], way.milestones[at], new, isNews: !known.isEmpty)
         }
         journey.publication.taught = reached
         journey.publication.taughtElsewhere = elsewhere

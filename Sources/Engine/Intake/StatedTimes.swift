@@ -32,6 +32,7 @@ struct PlanVersion: Sendable, Equatable {
             hash.combine(network.canonical(milestone.place))
             hash.combine(UInt64(milestone.event.rawValue))
             hash.combine(UInt64(bitPattern: milestone.time?.microseconds ?? -1))
+            if let minutes = milestone.minutes { hash.combine(UInt64(minutes) | 1 << 62) }
             hash.combine(milestone.id)
             hash.combine(milestone.container?.packed ?? 0)
             for earlier in milestone.after ?? ["\u{1F}"] { hash.combine(earlier) }

@@ -68,7 +68,37 @@ extension Engine {
         guard minutes != 0, let at = outlook.blamed, at >= 0, at < outlook.chain.count else {
             return []
         }
-        return [cause(innocent(at, minutes, outlook) ?? at, minutes, outlook, context)]
+        let own = cause(innocent(at, minutes, outlook) ?? at, minutes, outlook, context)
+        // Where it waits is not to blame for a place ahead that is shut.
+        if own.kind != .closure, minutes > 0, at >= outlook.expected.next ?? 0,
+            context.touch?.hasNewPlan != true, let window = shutAhead(outlook)
+        {
+            return [
+                Cause(
+                    place: register.symbols[window.place], minutes: minutes, kind: .closure,
+                    reason: nil)
+            ]
+        }
+        return [own]
+    }
+
+    /// A closure that the box will meet, by when it is expected where; nil: none is known.
+    func shutAhead(_ outlook: Outlook) -> ClosureWindow? {
+        guard let next = outlook.expected.next, !closureBook.windows.isEmpty,
+            outlook.means.count == outlook.chain.count
+        else { return nil }
+        let windows = closureBook.windows(along: outlook.chain)
+        for at in next..<outlook.chain.count where !outlook.means[at].isNaN {
+            let ends = outlook.seenFrom.advanced(minutes: Double(outlook.means[at]))
+            let began = at > next && !outlook.means[at - 1].isNaN ? outlook.means[at - 1] : 0
+            let begins = outlook.seenFrom.advanced(minutes: Double(began))
+            if let found = windows.first(where: {
+                $0.holds(outlook.chain[at]) && $0.from <= ends && $0.until > begins
+            }) {
+                return found
+            }
+        }
+        return nil
     }
 
     /// Where a step that is over ended as planned, the one that lasts is to blame.

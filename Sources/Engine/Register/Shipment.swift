@@ -102,7 +102,7 @@ final class Shipment: Sendable {
     /// By how much later than planned the leg of a milestone began; nil where that is not known, or it is
     /// the plan's beginning.
     private func movedMinutes(_ index: Int, _ reached: [Instant]) -> Double? {
-        guard let graph, graph.legs[index] >= 0 else { return nil }
+        guard let graph, PoolKey.hasTwoTimetables(chain[index]) else { return nil }
         var (planned, actual) = (Instant.unset, Instant.unset)
         for entry in graph.before[graph.legs[index]] {
             guard reached[entry] != .unset else { return nil }

@@ -84,9 +84,10 @@ enum PoolCoding {
 
     private static func tendency(_ floats: [Float]) throws(CodingFlaw) -> Tendency {
         let count = Tendency.classes
-        guard floats.count == 2 * count + 3, floats.allSatisfy(\.isFinite) else {
-            throw CodingFlaw("a pool is damaged")
-        }
+        guard floats.count == 2 * count + 3, floats.allSatisfy(\.isFinite),
+            floats[..<count].allSatisfy({ abs($0) < 5 }),
+            floats[count...].allSatisfy({ $0 >= 0 })
+        else { throw CodingFlaw("a pool is damaged") }
         var (scores, counts) = (SIMD8<Float>.zero, SIMD8<Float>.zero)
         for index in 0..<count {
             scores[index] = floats[index]
@@ -139,7 +140,7 @@ enum PoolCoding {
             default: try reader.skip(field)
             }
         }
-        guard parts.head <= parts.values.count else { throw CodingFlaw("a pool is damaged") }
+        guard parts.head < max(1, parts.values.count) else { throw CodingFlaw("a pool is damaged") }
         return (key, parts.pool(), parts.flow())
     }
 
