@@ -80,6 +80,7 @@ actor ReaderSession {
     func snapshot(about name: String) throws(StoreFailure) -> Snapshot {
         try with { (connection) throws(StoreFailure) in
             let operation = "reading the snapshots"
+            try connection.run("begin isolation level repeatable read read only", operation)
             var snapshot = Snapshot()
             let checkpoint = try connection.query(
                 "select batch, network, rules, posts from checkpoint", [], operation)
@@ -106,6 +107,7 @@ actor ReaderSession {
             snapshot.closures += try ReaderSession.lines(connection, "kept closure")
             let pools = try connection.query("select state from pool", [], operation)
             for row in 0..<pools.rows { snapshot.pools.append(Array(pools.bytes(row, 0))) }
+            try connection.run("commit", operation)
             return snapshot
         }
     }
