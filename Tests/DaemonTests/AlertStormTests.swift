@@ -11,6 +11,7 @@ import Wire
 @Suite(.serialized) struct AlertStormTests {
     /// Boxes with an alert each; a soak has a hundred thousand.
     private var boxes: Int { isSoak ? 100_000 : 4_000 }
+    private var seconds: Double { isSoak ? 1_200 : 300 }
 
     /// Each box is seen with a seal, then with another one, and every second one's is taken off.
     private func lines() -> [String] {
@@ -30,7 +31,7 @@ import Wire
     /// Sends until all is acknowledged, over whatever happens: what was not is sent again.
     private func send(_ lines: [String], to address: String, _ acked: borrowing Atomic<Int>) throws
     {
-        let deadline = LineSocket.now() + 300
+        let deadline = LineSocket.now() + seconds
         while acked.load(ordering: .acquiring) < lines.count {
             guard LineSocket.now() < deadline else { throw Shell.Failed("no ack for long") }
             do {
@@ -52,7 +53,7 @@ import Wire
     }
 
     private func waitFor(_ condition: () -> Bool) throws -> Bool {
-        let deadline = LineSocket.now() + 300
+        let deadline = LineSocket.now() + seconds
         while LineSocket.now() < deadline {
             if condition() { return true }
             usleep(2_000)
@@ -86,11 +87,13 @@ import Wire
                 try cluster.cluster.startServer()
             } else {
                 daemon.kill9()
-                try daemon.start()
+                // With a hundred thousand boxes it takes a while; the sender waits.
+                try daemon.start(waiting: false)
             }
         }
         #expect(try waitFor { state.isDone.load(ordering: .acquiring) })
         #expect(state.failure == nil)
+        try daemon.waitUntilReady()
         let told = try daemon.output().compactMap { FlatObject($0) }
             .filter { $0.text("kind") == "alert" && $0.text("type") == "seal" }
         var byAlert: [String: [String]] = [:]
