@@ -6,16 +6,22 @@ import TestKit
 
 /// What many subscribers get, and what they cost those who send.
 enum Subscribers {
-    /// What there is to say is said at once, so that there is much.
-    private static let told = ["alerts.settle-minutes=0"]
+    /// A daemon that knows the plans. What there is to say is said at once, so that there is much.
+    private static func planned(
+        _ load: Load, _ settings: [String]
+    ) throws -> (rig: Rig, feed: LineSocket) {
+        let rig = try Rig(settings: ["alerts.settle-minutes=0"] + settings)
+        let feed = try LineSocket(rig.feed)
+        _ = try Throughput.flood(load, feed, bytes: 0..<load.planBytes, lines: load.plans)
+        try rig.waitForCheckpoint()
+        return (rig, feed)
+    }
 
     /// Everything that is recalculated, to a hundred at once: while it is written, and once more from
     /// the first line on.
     static func fanOut(_ load: Load, count: Int, settings: [String]) throws {
-        let rig = try Rig(settings: ["eta.every=true", "eta.interval-seconds=0"] + told + settings)
-        let feed = try LineSocket(rig.feed)
-        _ = try Throughput.flood(load, feed, bytes: 0..<load.planBytes, lines: load.plans)
-        try rig.waitForCheckpoint()
+        let (rig, feed) = try planned(
+            load, ["eta.every=true", "eta.interval-seconds=0"] + settings)
         let first = try lines(rig)
         let audience = try Audience(rig.tail, count: count) { _ in "\"after\":\(first)" }
         let cpu = ProcessMeter.cpuSeconds(rig.daemon.pid)
@@ -79,10 +85,7 @@ enum Subscribers {
     private static func flood(
         _ load: Load, reading: Int, stopped: Int, settings: [String]
     ) throws -> Double {
-        let rig = try Rig(settings: told + settings)
-        let feed = try LineSocket(rig.feed)
-        _ = try Throughput.flood(load, feed, bytes: 0..<load.planBytes, lines: load.plans)
-        try rig.waitForCheckpoint()
+        let (rig, feed) = try planned(load, settings)
         let readers = try Audience(rig.tail, count: reading) { index in
             "\"after\":\"now\",\"shipments\":[\"S-\(index)\"]"
         }
