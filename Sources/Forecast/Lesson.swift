@@ -24,7 +24,10 @@ extension Pools {
     public mutating func learn(
         _ id: StepID, _ step: Milestone, _ lesson: Lesson, isNews: Bool = true
     ) {
-        if isNews { learnBeginning(id, step, lesson) }
+        if isNews {
+            learnBeginning(id, step, lesson)
+            learnCalendar(id, step, lesson)
+        }
         each(id, step, lesson) { pools, id, value in
             pools.learn(id, step, value: value, start: lesson.start, end: lesson.end)
         }

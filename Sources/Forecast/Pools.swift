@@ -18,14 +18,14 @@ public struct Pools: Sendable {
 
     public private(set) var slots: [PoolKey: Int] = [:]
     public private(set) var keys: [PoolKey] = []
-    public private(set) var pools: [Pool] = []
+    public internal(set) var pools: [Pool] = []
     /// Beside each pool of one step at one place; elsewhere empty.
     public private(set) var flows: [QueuePace] = []
     /// Slots changed since `drainChanged`.
-    private var changed: Set<Int> = []
+    var changed: Set<Int> = []
 
     private var numbers: [Identity: Int32] = [:]
-    private var models: [Model] = []
+    var models: [Model] = []
     private var blends: [Blend] = []
     private var blendPoints: [Float] = []
     private var mixer = Mixer()
@@ -65,7 +65,7 @@ public struct Pools: Sendable {
     }
 
     /// One step: where its observations go, and the blends made of them so far.
-    private struct Model {
+    struct Model {
         let keys: [PoolKey]
         /// The pool of each key; -1: not there yet.
         var slots: [Int32]
@@ -190,39 +190,6 @@ public struct Pools: Sendable {
         return StepID(number: number)
     }
 
-    // MARK: Timetables
-
-    /// The number of a departure's step where its timetable moved as its leg's beginning did; nil where
-    /// it is no such departure.
-    public func moved(_ id: StepID) -> StepID? { models[Int(id.number)].moved }
-
-    /// Departures seen behind joins before it is judged whether their timetables are kept, and as how many
-    /// at one place they count.
-    private static let judgedFrom = 10
-    private static let sideWeight = 20.0
-
-    /// The same, where departures there have kept less to what was stated than to that: by how far they
-    /// lay from the middle of their like, at the place and, as long as little is known of it, anywhere.
-    func likelier(_ id: StepID) -> StepID? {
-        guard !without.contains(.timetables), let moved = moved(id),
-            let stated = distance(id, at: 1), let other = distance(moved, at: 1)
-        else { return nil }
-        return other < stated ? moved : nil
-    }
-
-    private func distance(_ id: StepID, at side: Int) -> Double? {
-        let model = models[Int(id.number)]
-        guard let slot = slots[model.keys[side]], pools[slot].drawn >= Pools.judgedFrom,
-            let general = pools[slot].curve
-        else { return nil }
-        guard let own = slots[model.keys[0]], let curve = pools[own].curve else {
-            return general.meanDistance
-        }
-        let known = Double(pools[own].drawn)
-        return (known * curve.meanDistance + Pools.sideWeight * general.meanDistance)
-            / (known + Pools.sideWeight)
-    }
-
     /// A transit of which only those that went before can tell.
     private static func isBare(_ step: Milestone) -> Bool {
         step.kind == .transit && step.plannedMinutes.isNaN && step.priorMinutesP50.isNaN
@@ -241,52 +208,12 @@ public struct Pools: Sendable {
     private static let bareCount = 5
 
     /// The pool of one of a step's keys, made where there is none.
-    private mutating func slot(_ id: StepID, _ at: Int) -> Int {
+    mutating func slot(_ id: StepID, _ at: Int) -> Int {
         let known = models[Int(id.number)].slots[at]
         if known >= 0 { return Int(known) }
         let made = slot(models[Int(id.number)].keys[at])
         models[Int(id.number)].slots[at] = Int32(made)
         return made
-    }
-
-    /// The calendar's keys of a step that began at `start`, or leaves by its timetable.
-    private func calendarKeys(_ id: StepID, _ step: Milestone, _ start: Instant) -> [PoolKey] {
-        let model = models[Int(id.number)]
-        let place = model.keys[model.placeAt]
-        switch model.calendar {
-        case .none: return []
-        case .timetable:
-            return step.planned == .unset ? [] : [place.at(.hour, PoolKey.part(step.planned))]
-        case .border:
-            return start == .unset
-                ? []
-                : [
-                    place.at(.hour, PoolKey.part(start)),
-                    place.at(.weekday, PoolKey.weekday(start)),
-                ]
-        }
-    }
-
-    // MARK: Beginnings
-
-    /// What the beginning of a step tells, where that has been worth it.
-    func tendency(_ id: StepID) -> Tendency? {
-        guard !without.contains(.deviation), let slot = models[Int(id.number)].slots.last, slot >= 0
-        else { return nil }
-        let known = pools[Int(slot)].tendency
-        return known.isWorthwhile ? known : nil
-    }
-
-    /// Before a step itself is learned: what its beginning has told of it.
-    mutating func learnBeginning(_ id: StepID, _ step: Milestone, _ lesson: Lesson) {
-        guard let late = lesson.lateMinutes,
-            let blend = blend(id, step, start: lesson.start, lead: 0)
-        else { return }
-        let value = StepValue.observed(step, start: lesson.start, end: lesson.end)
-        let expected = curve(blend)
-        let general = slot(id, models[Int(id.number)].keys.count - 1)
-        pools[general].tendency.learn(Float(value), after: Float(late), expected)
-        changed.insert(general)
     }
 
     // MARK: Learning
@@ -449,11 +376,15 @@ public struct Pools: Sendable {
     }
 
     /// The number of the blend for a step, brought up to date; nil where nothing is known.
-    mutating func blend(_ id: StepID, _ step: Milestone, start: Instant, lead: Int) -> Int? {
+    /// `calendar`: whether hour and weekday count; nil: where they have been worth it.
+    mutating func blend(
+        _ id: StepID, _ step: Milestone, start: Instant, lead: Int, calendar: Bool? = nil
+    ) -> Int? {
         let model = Int(id.number)
         let leads = HorizonWeights.leadMinutes.count
         var variant = lead
-        switch models[model].calendar {
+        let counts = calendar ?? countsCalendar(id)
+        switch counts ? models[model].calendar : .none {
         case .none: break
         case .timetable:
             if step.planned != .unset { variant += leads * (Int(PoolKey.part(step.planned)) + 1) }
@@ -476,7 +407,7 @@ public struct Pools: Sendable {
             blendPoints.append(contentsOf: repeatElement(0, count: 2 * Curve.count))
             models[model].variants[variant] = Int32(at)
         }
-        make(at, id, step, start, lead)
+        make(at, id, step, start, lead, counts)
         return blends[at].isKnown ? at : nil
     }
 
@@ -499,7 +430,8 @@ public struct Pools: Sendable {
     }
 
     private mutating func make(
-        _ at: Int, _ id: StepID, _ step: Milestone, _ start: Instant, _ lead: Int
+        _ at: Int, _ id: StepID, _ step: Milestone, _ start: Instant, _ lead: Int,
+        _ countsCalendar: Bool
     ) {
         let model = Int(id.number)
         var made = Blend()
@@ -507,7 +439,7 @@ public struct Pools: Sendable {
         made.slotCount = Int32(pools.count)
         mixer.clear()
         var rest = 1.0
-        if models[model].calendar != .none, !without.contains(.calendar) {
+        if countsCalendar {
             for key in calendarKeys(id, step, start) {
                 mixIn(slots[key], Pools.generalWeight, -1, &made, &rest, in: model)
             }
@@ -580,7 +512,7 @@ public struct Pools: Sendable {
         return pools[slot].curve?.times(Float(models[model].planned))
     }
 
-    private mutating func existing(_ id: StepID, _ at: Int) -> Int? {
+    mutating func existing(_ id: StepID, _ at: Int) -> Int? {
         let model = Int(id.number)
         let known = models[model].slots[at]
         if known >= 0 { return Int(known) }

@@ -12,33 +12,18 @@ public struct Tendency: Sendable, Equatable {
     private static let halfKnown: Float = 20
     /// How much a new observation counts at least.
     private static let rate: Float = 0.004
-    /// Observations before it counts, and what share of the loss it has to save.
-    private static let judgedFrom: Float = 50
-    private static let worthwhile: Float = 0.995
 
     /// By class: mean normal score, and observations.
     public internal(set) var scores = SIMD8<Float>.zero
     public internal(set) var counts = SIMD8<Float>.zero
-    /// Mean pinball of forecasts without it and with it, and how many were judged.
-    public internal(set) var lossWithout: Float = 0
-    public internal(set) var lossWith: Float = 0
-    public internal(set) var judged: Float = 0
+    public internal(set) var worth = Worth()
 
     public init() {}
 
-    public init(
-        scores: SIMD8<Float>, counts: SIMD8<Float>, lossWithout: Float, lossWith: Float,
-        judged: Float
-    ) {
+    public init(scores: SIMD8<Float>, counts: SIMD8<Float>, worth: Worth) {
         self.scores = scores
         self.counts = counts
-        self.lossWithout = lossWithout
-        self.lossWith = lossWith
-        self.judged = judged
-    }
-
-    public var isWorthwhile: Bool {
-        judged >= Tendency.judgedFrom && lossWith < Tendency.worthwhile * lossWithout
+        self.worth = worth
     }
 
     /// The width by which deviations are classed.
@@ -84,12 +69,7 @@ public struct Tendency: Sendable, Equatable {
         let table = NormalShift.table(shift(number))
         var moved = Curve(points: InlineArray(repeating: 0))
         for j in 0..<Curve.count { moved.points[j] = NormalShift.value(curve, table, j) }
-        let (without, with) = (curve.loss(value), moved.loss(value))
-        // Long steps would drown the others.
-        let step = max(1 / (judged + 1), Tendency.rate)
-        lossWithout += (without / width - lossWithout) * step
-        lossWith += (with / width - lossWith) * step
-        judged += 1
+        worth.learn(without: curve.loss(value), with: moved.loss(value), width: width)
         let gain = max(1 / (counts[number] + 1), Tendency.rate)
         scores[number] += (NormalShift.score(value, curve) - scores[number]) * gain
         counts[number] += 1

@@ -56,6 +56,7 @@ enum PoolCoding {
         out.instant(23, pool.admittedAt)
         encode(pool.tendency, &out)
         if flow.level != 0 { out.floats(25, [flow.level]) }
+        if pool.calendar != Worth() { out.floats(26, floats(pool.calendar)) }
         return [version] + out.bytes
     }
 
@@ -79,7 +80,18 @@ enum PoolCoding {
         out.floats(
             24,
             classes.map { tendency.scores[$0] } + classes.map { tendency.counts[$0] }
-                + [tendency.lossWithout, tendency.lossWith, tendency.judged])
+                + floats(tendency.worth))
+    }
+
+    private static func floats(_ worth: Worth) -> [Float] {
+        [worth.without, worth.with, worth.judged]
+    }
+
+    private static func worth(_ floats: [Float]) throws(CodingFlaw) -> Worth {
+        guard floats.count == 3, floats.allSatisfy({ $0.isFinite && $0 >= 0 }) else {
+            throw CodingFlaw("a pool is damaged")
+        }
+        return Worth(without: floats[0], with: floats[1], judged: floats[2])
     }
 
     private static func tendency(_ floats: [Float]) throws(CodingFlaw) -> Tendency {
@@ -94,8 +106,7 @@ enum PoolCoding {
             counts[index] = floats[count + index]
         }
         return Tendency(
-            scores: scores, counts: counts, lossWithout: floats[2 * count],
-            lossWith: floats[2 * count + 1], judged: floats[2 * count + 2])
+            scores: scores, counts: counts, worth: try worth(Array(floats[(2 * count)...])))
     }
 
     static func decode(
@@ -137,6 +148,7 @@ enum PoolCoding {
             case 23: parts.admittedAt = try reader.instant(field)
             case 25: parts.level = try reader.floats(field).first ?? 0
             case 24: parts.tendency = try tendency(try reader.floats(field))
+            case 26: parts.calendar = try worth(try reader.floats(field))
             default: try reader.skip(field)
             }
         }
@@ -201,6 +213,7 @@ enum PoolCoding {
         var credit = 0.0
         var admittedAt = Instant.unset
         var tendency = Tendency()
+        var calendar = Worth()
 
         private func vectors(_ flat: [Float]) -> [SIMD4<Float>] {
             stride(
@@ -228,7 +241,7 @@ enum PoolCoding {
                 values: values, head: head, curve: curve, recent: recent, longValues: longValues,
                 long: long, skipped: skipped, memories: memories, pending: pending,
                 version: version, drawn: drawn, credit: credit, admittedAt: admittedAt,
-                tendency: tendency)
+                tendency: tendency, calendar: calendar)
         }
 
         func flow() -> QueuePace {
