@@ -20,8 +20,12 @@ struct Change: Sendable {
     /// A plan names it that did not before.
     var planIsNew = false
     var closed = false
+    /// The last of the news says what somebody expects.
+    var isEstimate = false
+    /// Some milestone is planned for another time.
+    var planMoved = false
     /// Its plan says something else than before; a first plan does not.
-    var hasNewPlan: Bool { planChanged && !planIsNew }
+    var hasNewPlan: Bool { planChanged && !planIsNew || planMoved }
     /// The latest time that the news speaks of.
     var newest: Instant = .unset
 }

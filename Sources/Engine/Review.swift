@@ -107,6 +107,7 @@ extension Engine {
         if context.touch != nil {
             forecasting.learn(&journey, shipment, context, &draft.claims)
             forecasting.judgeNext(&journey)
+            judgeWords(&journey)
             settle(&journey, shipment, context)
         } else if !isDue(journey, context.now) {
             return
@@ -115,8 +116,7 @@ extension Engine {
         let clock = max(journey.progress.lastTime, shipment.startedAt)
         let seenFrom = seenFrom(clock, held: held, context.now)
         guard
-            let (expected, means) = expect(
-                journey, shipment, context.container, now: seenFrom, &draft)
+            let found = expect(journey, shipment, context.container, now: seenFrom, &draft)
         else {
             journey.publication.reviewAt = .never
             journey.publication.overdueAt = .never
@@ -128,7 +128,9 @@ extension Engine {
                 promised: shipment.plan.promised,
                 isHistory: isHistory(journey, shipment, held: held, context.now), context, &draft)
         }
-        let outlook = outlook(journey, shipment, expected, means, seenFrom, held, context.now)
+        let expected = found.of
+        note(found.heard, &journey)
+        let outlook = outlook(journey, shipment, found, seenFrom, held, context.now)
         setTimers(&journey, shipment, outlook, context, clock)
         noteClosed(journey, outlook, context, &draft)
         if expected.isBeyondAll, !held {
@@ -152,9 +154,10 @@ extension Engine {
     }
 
     private func outlook(
-        _ journey: Journey, _ shipment: Shipment, _ expected: Expectation, _ means: [Float],
-        _ seenFrom: Instant, _ held: Bool, _ now: Instant
+        _ journey: Journey, _ shipment: Shipment, _ found: Expected, _ seenFrom: Instant,
+        _ held: Bool, _ now: Instant
     ) -> Outlook {
+        let expected = found.of
         let chain = journey.way.milestones
         let calibrated = forecasting.intervals.calibrated(
             expected, now: seenFrom, isLastStep: expected.next == chain.count - 1)
@@ -165,7 +168,8 @@ extension Engine {
             p50: calibrated.quantile(0.5), p90: calibrated.quantile(0.9))
         let finished = journey.progress.furthest > journey.publication.furthest
         outlook.blamed = finished ? journey.progress.furthest : expected.next
-        outlook.means = means
+        outlook.means = found.means
+        outlook.told = Set(found.heard.map(\.statement.milestone))
         outlook.isHistory = isHistory(journey, shipment, held: held, now)
         outlook.calibrated = calibrated
         outlook.graph = shipment.graph

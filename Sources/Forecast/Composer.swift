@@ -4,7 +4,7 @@ import Tracking
 /// random numbers, so the same facts give the same forecast.
 public struct Composer: Sendable {
     /// Minutes from `now` of the milestone that was composed last.
-    private var points: [Float]
+    var points: [Float]
     /// When the step in the points begins; kept only where a closure may hold it.
     private var starts: [Float]
     /// Of the last composition: for each milestone the mean of when it is expected, in minutes from
@@ -20,6 +20,9 @@ public struct Composer: Sendable {
     private var entry = Float.nan
     /// Its curve, as its beginning has it.
     private var bent = [Float](repeating: 0, count: Curve.count)
+
+    /// Of the last composition: what was said of its milestones, and what they were without that.
+    public internal(set) var heard: [Heard] = []
 
     /// Of the last composition: a step under way has lasted longer than anything seen.
     private var isBeyondAll = false
@@ -70,11 +73,17 @@ public struct Composer: Sendable {
         public let milestones: [Milestone]
         public let ids: [StepID]
         public let closures: [ClosureWindow]
+        /// What others say of them.
+        public let words: [Word]
 
-        public init(_ milestones: [Milestone], _ ids: [StepID], closures: [ClosureWindow] = []) {
+        public init(
+            _ milestones: [Milestone], _ ids: [StepID], closures: [ClosureWindow] = [],
+            words: [Word] = []
+        ) {
             self.milestones = milestones
             self.ids = ids
             self.closures = closures
+            self.words = words
         }
 
         /// Of a few steps that nobody keeps numbers of.
@@ -97,6 +106,7 @@ public struct Composer: Sendable {
         compositions.countOn()
         let first = progress.furthest + 1
         means.removeAll(keepingCapacity: true)
+        if !heard.isEmpty { heard = [] }
         for reached in progress.reached {
             means.append(reached == .unset ? .nan : Float(reached.minutes(since: now)))
         }
@@ -112,6 +122,7 @@ public struct Composer: Sendable {
                 steps.milestones[first], steps.ids[first], steps.closures, began: began, now,
                 &pools)
         else { return nil }
+        if !steps.words.isEmpty { heed(first, steps.words, now: now) }
         means[first] = mean()
         let nextP10 = now.advanced(minutes: Double(points[6]))
         let nextP50 = now.advanced(minutes: Double(points[31] + points[32]) / 2)
@@ -126,6 +137,7 @@ public struct Composer: Sendable {
                     steps.milestones[index], steps.ids[index], index, steps.closures,
                     after: means[index - 1], now, &pools)
             else { return nil }
+            if !steps.words.isEmpty { heed(index, steps.words, now: now) }
             means[index] = mean()
             index += 1
         }
@@ -154,7 +166,19 @@ public struct Composer: Sendable {
                     expect(steps, progress, start: start, now: now, &pools, upTo: index + 1)?.last)
             }
         }
+        // What somebody says of a milestone tells of those before it, too.
+        if !steps.words.isEmpty { Composer.order(&found) }
         return found
+    }
+
+    /// No milestone of a chain comes after the next.
+    private static func order(_ timeline: inout [[Instant]?]) {
+        for at in timeline.indices.dropLast().reversed() {
+            guard let next = timeline[at + 1], let own = timeline[at],
+                next.count == own.count, own.count > 1
+            else { continue }
+            timeline[at] = zip(own, next).map { min($0, $1) }
+        }
     }
 
     /// As for a chain, where milestones wait for several before them: each happens when the last of
@@ -167,11 +191,12 @@ public struct Composer: Sendable {
         compositions.countOn()
         let happened = Composer.happened(graph, reached)
         means = happened.map { $0 == .unset ? .nan : Float($0.minutes(since: now)) }
+        if !heard.isEmpty { heard = [] }
         if graph.ends.allSatisfy({ happened[$0] != .unset }) {
             return JoinedExpectation(
                 whole: Expectation(
                     happened: graph.ends.reduce(Instant.unset) { max($0, happened[$1]) }),
-                means: means, underWay: [])
+                means: means, heard: [], underWay: [])
         }
         let width = Curve.count
         rows = Array(repeating: 0, count: steps.milestones.count * width)
@@ -203,6 +228,7 @@ public struct Composer: Sendable {
                     return nil
                 }
             }
+            if !steps.words.isEmpty { heed(index, steps.words, now: now) }
             means[index] = mean()
             for j in 0..<width { rows[index * width + j] = points[j] }
             if isUnderWay {
@@ -226,7 +252,7 @@ public struct Composer: Sendable {
             whole: Expectation(
                 last: Curve(sorting: points), from: now, next: nil, nextP10: .never,
                 nextP50: .never, nextP90: .never, reviewAt: reviewAt),
-            means: means, underWay: underWay)
+            means: means, heard: heard, underWay: underWay)
     }
 
     /// The instants at which a milestone of the last composed graph may happen; nil where it has

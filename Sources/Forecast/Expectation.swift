@@ -18,6 +18,8 @@ public struct JoinedExpectation: Sendable {
     let whole: Expectation
     /// As `Composer.means`.
     public let means: [Float]
+    /// As `Composer.heard`.
+    public let heard: [Heard]
     /// In the order of the milestones; empty where all is done.
     let underWay: [Step]
 

@@ -32,8 +32,8 @@ public struct Pool: Sendable, Equatable {
     public private(set) var admittedAt = Instant.unset
     /// What beginnings tell: of a kind of step anywhere.
     public internal(set) var tendency = Tendency()
-    /// What hour and weekday tell.
-    public internal(set) var calendar = Worth()
+    /// What hour and weekday have been worth there; of what a source says, what that has.
+    public internal(set) var worth = Worth()
 
     public init() {
         values = []
@@ -50,9 +50,9 @@ public struct Pool: Sendable, Equatable {
         values: [Float], head: Int, curve: Curve?, recent: Curve?, longValues: [Float],
         long: Curve?, skipped: Int, memories: HorizonWeights, pending: Int, version: UInt32,
         drawn: Int, credit: Double = 0, admittedAt: Instant = .unset,
-        tendency: Tendency = Tendency(), calendar: Worth = Worth()
+        tendency: Tendency = Tendency(), worth: Worth = Worth()
     ) {
-        self.calendar = calendar
+        self.worth = worth
         self.tendency = tendency
         self.credit = credit
         self.admittedAt = admittedAt

@@ -23,6 +23,11 @@ public struct PoolKey: Hashable, Sendable {
         /// As `place` and `side`, of departures whose timetable moved as the leg's beginning did.
         case moved
         case movedSide
+        /// What a source (its place of departure) says of a milestone at one place, by how far ahead it
+        /// said so and that is.
+        case word
+        /// What it says of any.
+        case wordAnywhere
     }
 
     public var level: Level

@@ -59,11 +59,11 @@ extension Pools {
         let model = models[Int(id.number)]
         guard model.calendar != .none, !without.contains(.calendar) else { return false }
         let own = model.slots[model.placeAt]
-        if own >= 0, pools[Int(own)].calendar.isKnown {
-            return pools[Int(own)].calendar.isWorthwhile
+        if own >= 0, pools[Int(own)].worth.isKnown {
+            return pools[Int(own)].worth.isWorthwhile
         }
         guard let general = model.slots.last, general >= 0 else { return false }
-        return pools[Int(general)].calendar.isWorthwhile
+        return pools[Int(general)].worth.isWorthwhile
     }
 
     /// Before a step itself is learned: what the calendar would have told of it.
@@ -79,7 +79,7 @@ extension Pools {
         let (lost, saved) = (expected.loss(value), other.loss(value))
         for at in [models[Int(id.number)].placeAt, models[Int(id.number)].keys.count - 1] {
             let slot = slot(id, at)
-            pools[slot].calendar.learn(without: lost, with: saved, width: width)
+            pools[slot].worth.learn(without: lost, with: saved, width: width)
             changed.insert(slot)
         }
     }

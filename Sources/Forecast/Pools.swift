@@ -29,6 +29,8 @@ public struct Pools: Sendable {
     private var blends: [Blend] = []
     private var blendPoints: [Float] = []
     private var mixer = Mixer()
+    /// Pools of what sources say.
+    private var wordCount = 0
     /// Of each pool, how often its curve has been drawn.
     private var versions: [UInt32] = []
 
@@ -132,10 +134,18 @@ public struct Pools: Sendable {
         return taken
     }
 
+    /// The pool of what a source says; nil where there are too many.
+    mutating func wordSlot(_ key: PoolKey) -> Int? {
+        if let known = slots[key] { return known }
+        guard wordCount < Pools.wordPools else { return nil }
+        return slot(key)
+    }
+
     private mutating func slot(_ key: PoolKey) -> Int {
         if let known = slots[key] { return known }
         slots[key] = pools.count
         keys.append(key)
+        if key.level == .word || key.level == .wordAnywhere { wordCount += 1 }
         pools.append(Pool())
         versions.append(0)
         flows.append(QueuePace())

@@ -17,9 +17,12 @@ public struct Views: OptionSet, Sendable, Hashable {
     public static let shares = Views(rawValue: 1 << 4)
     /// Hour and weekday.
     public static let calendar = Views(rawValue: 1 << 5)
+    /// What others say of what lies ahead.
+    public static let estimates = Views(rawValue: 1 << 6)
 
     public static let all: [(name: String, view: Views)] = [
         ("timetables", .timetables), ("deviation", .deviation), ("pace", .pace),
         ("spans", .spans), ("shares", .shares), ("calendar", .calendar),
+        ("estimates", .estimates),
     ]
 }

@@ -2,7 +2,9 @@
 /// only where it has saved something.
 public struct Worth: Sendable, Equatable {
     /// How much a new observation counts at least.
-    private static let rate: Float = 0.004
+    static let rate: Float = 0.004
+    /// The same of what sources say: they change.
+    static let wordRate: Float = 0.04
     /// Observations before it counts, and what share of the loss it has to save.
     private static let judgedFrom: Float = 50
     private static let worthwhile: Float = 0.995
@@ -25,9 +27,12 @@ public struct Worth: Sendable, Equatable {
 
     var isWorthwhile: Bool { isKnown && with < Worth.worthwhile * without }
 
+    /// What is lost with it as a share of what is lost without.
+    public var ratio: Float { with / max(without, 1e-3) }
+
     /// `width`: of what was expected; long steps would drown the others.
-    mutating func learn(without: Float, with: Float, width: Float) {
-        let step = max(1 / (judged + 1), Worth.rate)
+    mutating func learn(without: Float, with: Float, width: Float, rate: Float = Worth.rate) {
+        let step = max(1 / (judged + 1), rate)
         self.without += (without / width - self.without) * step
         self.with += (with / width - self.with) * step
         judged += 1

@@ -91,6 +91,9 @@ public struct Backtest {
     /// When a line speaks of: events by their time, plans by when they were made.
     private func time(of value: FeedLine) -> Instant? {
         switch value {
+        // What will be is said now, or when its version says.
+        case .event(let event) where event.eventClass != .act:
+            event.updated ?? now
         case .event(let event):
             event.time == .unset
                 ? event.updated

@@ -22,6 +22,8 @@ public struct TrafficOptions: Sendable {
     public var strays = Strays.none
     /// Plans name the way that is really taken.
     public var plansStateTheWay = false
+    /// Share of shipments of which a carrier says when they will arrive.
+    public var estimated = 0.0
 
     public init(start: Instant) { self.start = start }
 }
@@ -93,6 +95,8 @@ public struct Traffic: Sendable {
     private var random: SeededGenerator
     /// What strays do is drawn by itself, so that without them the world is the same.
     private var luck: SeededGenerator
+    /// As is what carriers say.
+    private var voices: Voices
     private let options: TrafficOptions
     private let network: Network
     private var symbols = Symbols()
@@ -112,6 +116,9 @@ public struct Traffic: Sendable {
         self.network = network
         random = SeededGenerator(seed: options.seed)
         luck = SeededGenerator(seed: options.seed ^ 0x57A4)
+        voices = Voices(
+            share: options.estimated, seed: options.seed,
+            turnsAt: options.start.advanced(minutes: options.days * 720))
         world = World(
             seed: options.seed, start: options.start, days: options.days, network: network)
         let total = Int((options.days * options.shipmentsPerDay).rounded(.up))
@@ -332,39 +339,6 @@ public struct Traffic: Sendable {
         var isAlone = false
     }
 
-    /// What happens when, earliest first; at one instant in the order of the shipments.
-    private struct Agenda {
-        private var heap: [(at: Instant, trip: Int)] = []
-
-        private func precedes(_ a: Int, _ b: Int) -> Bool {
-            (heap[a].at, heap[a].trip) < (heap[b].at, heap[b].trip)
-        }
-
-        mutating func add(_ at: Instant, _ trip: Int) {
-            heap.append((at, trip))
-            var child = heap.count - 1
-            while child > 0, precedes(child, (child - 1) / 2) {
-                heap.swapAt(child, (child - 1) / 2)
-                child = (child - 1) / 2
-            }
-        }
-
-        mutating func next() -> (at: Instant, trip: Int)? {
-            guard let first = heap.first else { return nil }
-            heap.swapAt(0, heap.count - 1)
-            heap.removeLast()
-            var parent = 0
-            while true {
-                var least = parent
-                for child in [2 * parent + 1, 2 * parent + 2]
-                where child < heap.count && precedes(child, least) { least = child }
-                if least == parent { return first }
-                heap.swapAt(parent, least)
-                parent = least
-            }
-        }
-    }
-
     private static func typicalMinutes(_ step: Milestone) -> Double {
         step.priorMinutesP50 == step.priorMinutesP50 ? step.priorMinutesP50 : 60
     }
@@ -472,6 +446,10 @@ public struct Traffic: Sendable {
             }
             report(load, step, time, number)
             if isLast {
+                lines += voices.speak(
+                    load.plan, booked: load.start, arrived: time,
+                    place: load.stray == .neighbour
+                        ? neighbour(of: symbols[step.place]) : symbols[step.place], code: step.code)
                 truths.append(
                     ShipmentTruth(
                         plan: load.plan.shipment, events: trip.chain.count, start: load.start,
@@ -525,6 +503,7 @@ public struct Traffic: Sendable {
         let received = world.delivered(at.advanced(minutes: delay), place)
         // Of the last report depends what the truth can be held against.
         let isLast = index == (chainLength(load) - 1)
+        if step.code == .depa { voices.left(plan.shipment, at: received) }
         if !isLast, luck.chance(options.strays.skipped) { return }
         send(out.bytes, at: received)
         if luck.chance(options.strays.doubled) {

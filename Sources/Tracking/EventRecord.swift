@@ -22,6 +22,8 @@ public struct EventRecord: Sendable, Equatable {
     public var vehicle: UInt32 = 0
     /// Symbol of the post that sent it; 0: nobody in particular.
     public var post: UInt32 = 0
+    /// Symbol of who it says it comes from; 0: its post.
+    public var source: UInt32 = 0
     /// From the event to when it was received, seconds.
     public var delaySeconds: Int32 = 0
 

@@ -41,6 +41,8 @@ public struct Journey: Sendable {
         public var vague: [Int] = []
         /// Of those, the ones that something else tells of: the box was seen there, or behind it, by then.
         public var implied: [Int] = []
+        /// What others say of the milestones ahead.
+        public var words: [Statement] = []
         /// The newest report that cannot be, if any.
         public var contradiction: Contradiction?
 
@@ -98,6 +100,8 @@ public struct Journey: Sendable {
         public var forecasts: [IssuedInterval]
         /// The interval of the next milestone, as of the last evidence.
         public var next: AwaitedInterval?
+        /// What others have said of milestones ahead, until that is judged.
+        public var heard: [Heard] = []
         /// When the milestones were reached, as the pools were taught; what is corrected later is
         /// taken back. The same array as `Progress.reached` until then.
         public var taught: [Instant]

@@ -13,11 +13,14 @@ public struct PlanView: Sendable {
     public var chain: [Milestone]
     /// Its milestones come one after the other, so that the last of them is its end.
     public var isChain: Bool
+    /// When its times were said.
+    public var statedAt: Instant
 
     public init(
         shipment: UInt32, anchor: Instant, ends: Instant = .never, begins: Instant = .unset,
-        way: Way, chain: [Milestone]? = nil, isChain: Bool = true
+        way: Way, chain: [Milestone]? = nil, isChain: Bool = true, statedAt: Instant = .unset
     ) {
+        self.statedAt = statedAt
         self.shipment = shipment
         self.anchor = anchor
         self.ends = ends
@@ -60,13 +63,36 @@ public enum JourneyFold {
     ) throws(MissingFact) -> (progress: Journey.Progress, way: Way)? {
         guard allBelong(history, to: plan) else { return nil }
         if ReadingOrder.isOpen(history.events) {
-            return try progress(
-                history.events, plan, book, ReadingOrder.read(history.events, by: guide()))
+            return try heard(
+                history, plan, book,
+                progress(
+                    history.events, plan, book, ReadingOrder.read(history.events, by: guide())))
         }
-        return try progress(
-            history.events, plan, book,
-            history.events.indices.lazy.filter { history.events[$0].isEvidence }
-                .map { ReadEvent(index: $0, time: history.events[$0].time) })
+        return try heard(
+            history, plan, book,
+            progress(
+                history.events, plan, book,
+                history.events.indices.lazy.filter { history.events[$0].isEvidence }
+                    .map { ReadEvent(index: $0, time: history.events[$0].time) }))
+    }
+
+    /// What was found, with what others say of what lies ahead.
+    private static func heard(
+        _ history: EventHistory, _ plan: PlanView, _ book: WayBook,
+        _ found: (progress: Journey.Progress, way: Way)
+    ) throws(MissingFact) -> (progress: Journey.Progress, way: Way) {
+        var found = found
+        // As this container passes them.
+        let chain = plan.isChain ? found.way.milestones : plan.chain
+        found.progress.words = history.statements(plan, on: chain, found.progress)
+        // Where ways join, all boxes of a shipment go by one timetable.
+        guard plan.isChain else { return found }
+        let times = history.plannedAnew(plan, on: chain, found.progress)
+        guard !times.isEmpty else { return found }
+        let retiming = Retiming(way: found.way, times: times)
+        guard let way = book.way(retiming) else { throw .retiming(retiming) }
+        found.way = way
+        return found
     }
 
     /// No event says otherwise.
@@ -104,7 +130,8 @@ public enum JourneyFold {
         func add(_ plan: PlanView, trip: Int, _ events: [ReadEvent]) throws(MissingFact) {
             var journey = Journey(shipment: plan.shipment, ordinal: 0)
             journey.trip = plans[trip].shipment
-            (journey.progress, journey.way) = try progress(history.events, plan, book, events)
+            (journey.progress, journey.way) = try heard(
+                history, plan, book, progress(history.events, plan, book, events))
             journeys.append(journey)
         }
         for owner in owners {

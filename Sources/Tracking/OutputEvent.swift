@@ -8,7 +8,8 @@ public enum OutputEvent: Sendable, Equatable {
 /// One step's share in a change of a forecast.
 public struct Cause: Sendable, Equatable {
     public enum Kind: String, Sendable, CaseIterable {
-        case dwell, transit, departure, closure, correction, plan, congestion, queue, route
+        case dwell, transit, departure, closure, correction, plan, congestion, queue, route,
+            estimate
     }
 
     public var place: String
@@ -49,6 +50,8 @@ public struct EtaEvent: Sendable, Equatable {
     public var actualDay: String?
     /// By how much that was later than promised, else than planned.
     public var deviationMinutes: Int?
+    /// What others say of milestones ahead, where it counts.
+    public var estimates: [Estimate] = []
     /// What is not known, in words: then no quantile is said.
     public var unknown: String?
 

@@ -82,6 +82,8 @@ public enum MissingFact: Error, Sendable {
     case place(UInt32)
     /// Which way leads on, for a box under a shipment's plan.
     case detour(Detour, shipment: UInt32)
+    /// The numbers of the steps of a way that is planned anew.
+    case retiming(Retiming)
 }
 
 /// Where places lie and which ways lead on from them: what a history needs to be read. Values that follow
@@ -89,10 +91,11 @@ public enum MissingFact: Error, Sendable {
 public struct WayBook: Sendable {
     public var geography = Geography()
     private var detours: [Detour: Way] = [:]
+    private var retimings: [Retiming: Way] = [:]
 
     private var milestoneCount = 0
 
-    /// Detours kept, and milestones in them all; beyond, the memory of them begins anew, but not before it
+    /// Ways kept, and milestones in them all; beyond, the memory of them begins anew, but not before it
     /// holds more than one journey can ask for (`JourneyWalk.mostTurns`).
     private static let limit = 10_000
     private static let milestoneLimit = 1_000_000
@@ -102,17 +105,31 @@ public struct WayBook: Sendable {
 
     public func way(_ detour: Detour) -> Way? { detours[detour] }
 
+    public func way(_ retiming: Retiming) -> Way? { retimings[retiming] }
+
     public mutating func note(_ detour: Detour, _ way: Way) {
-        let isFull =
-            detours.count >= WayBook.limit
-            || milestoneCount >= WayBook.milestoneLimit && detours.count >= WayBook.least
-        if isFull { (detours, milestoneCount) = ([:], 0) }
+        makeRoom(for: way)
         detours[detour] = way
+    }
+
+    public mutating func note(_ retiming: Retiming, _ way: Way) {
+        makeRoom(for: way)
+        retimings[retiming] = way
+    }
+
+    private mutating func makeRoom(for way: Way) {
+        let count = detours.count + retimings.count
+        let isFull =
+            count >= WayBook.limit
+            || milestoneCount >= WayBook.milestoneLimit && count >= WayBook.least
+        if isFull { (detours, retimings, milestoneCount) = ([:], [:], 0) }
         milestoneCount += way.milestones.count
     }
 
     /// The symbols of the places of the ways that are kept.
     public var places: [UInt32] {
-        detours.values.flatMap { $0.milestones.flatMap { [$0.place, $0.fromPlace] } }
+        [detours.values.map(\.milestones), retimings.values.map(\.milestones)].joined().flatMap {
+            $0.flatMap { [$0.place, $0.fromPlace] }
+        }
     }
 }

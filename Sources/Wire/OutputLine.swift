@@ -120,6 +120,7 @@ public struct OutputLine: Sendable, Equatable {
         }
         out.field("changeMinutes", eta.changeMinutes)
         append(eta.because, to: &out)
+        append(eta.estimates, to: &out)
         out.field("event", eta.event)
         if eta.partial { out.field("partial", true) }
         out.end()
@@ -167,6 +168,20 @@ public struct OutputLine: Sendable, Equatable {
         out.field("event", alert.event)
         out.end()
         return out.bytes
+    }
+
+    private static func append(_ estimates: [Estimate], to out: inout JSONWriter) {
+        guard !estimates.isEmpty else { return }
+        out.objects("estimates", estimates) { estimate, out in
+            out.field("source", estimate.source)
+            // Of its last milestone where nothing else is said.
+            if !estimate.isLast {
+                out.field("place", estimate.place)
+                out.field("event", estimate.code.code)
+            }
+            out.field("p50", Instant(seconds: estimate.p50.microseconds / 1_000_000))
+            out.share("weight", estimate.weight)
+        }
     }
 
     private static func append(_ causes: [Cause], to out: inout JSONWriter) {

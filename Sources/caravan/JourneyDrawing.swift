@@ -1,4 +1,5 @@
 import Engine
+import Forecast
 import FoundationEssentials
 import Host
 import Tracking
@@ -27,6 +28,7 @@ struct JourneyDrawing {
             }
             if journey.isGuess { print(terminal.paint("the next place is a guess:", .grey)) }
             drawStops(journey)
+            for estimate in journey.estimates { draw(estimate, journey) }
             print("")
         }
         if view.journeys.isEmpty {
@@ -53,6 +55,28 @@ struct JourneyDrawing {
                     probability > 0.5 ? .red : .green))
         }
         if !parts.isEmpty { print(parts.joined(separator: ", ")) }
+    }
+
+    /// What somebody says, and what is made of it.
+    private func draw(_ estimate: Estimate, _ journey: ContainerTimeline.JourneyView) {
+        let stop = journey.stops.first { $0.place == estimate.place && $0.code == estimate.code }
+        let zone = stop?.zone ?? .utc
+        let who = estimate.source.isEmpty ? "somebody" : Printable.text(estimate.source)
+        var text =
+            "\(who) \(estimate.isPlan ? "plans" : "expects") \(estimate.code.code) "
+            + "\(Printable.text(stop?.name ?? estimate.place)) \(local(estimate.stated, zone)), "
+            + "said \(local(estimate.saidAt, zone)): "
+        let share = Int((estimate.weight * 100).rounded())
+        if estimate.judged < Pools.wordFrom {
+            text += "does not count yet, as nobody knows what its word is worth"
+        } else if share == 0 {
+            text += "does not count, by how its word came true so far"
+        } else {
+            text +=
+                "makes \(share) % of the forecast, as \(local(estimate.p50, zone)) by how its word "
+                + "came true so far"
+        }
+        wrapped(text, indent: 2, .grey)
     }
 
     private func line(_ alert: ContainerTimeline.OpenAlert) -> String {

@@ -150,6 +150,18 @@ enum JourneyText {
         if until != .never { out.field("acknowledgedUntil", until) }
     }
 
+    private static func write(_ estimate: Estimate, _ out: inout JSONWriter) {
+        out.field("source", estimate.source)
+        out.field("place", estimate.place)
+        out.field("event", estimate.code.code)
+        out.field("class", (estimate.isPlan ? EventClass.pln : .est).code)
+        out.field("time", estimate.stated)
+        out.field("said", estimate.saidAt)
+        if estimate.judged > 0 { out.field("judged", estimate.judged) }
+        out.field("p50", Instant(seconds: estimate.p50.microseconds / 1_000_000))
+        out.share("weight", estimate.weight)
+    }
+
     static func write(_ view: ContainerTimeline, _ reports: ReportList) {
         var out = JSONWriter()
         out.begin()
@@ -188,6 +200,9 @@ enum JourneyText {
                     out.field("p50", stop.p50)
                     out.field("p90", stop.p90)
                 }
+            }
+            if !journey.estimates.isEmpty {
+                out.objects("estimates", journey.estimates) { write($0, &$1) }
             }
             out.objects("alerts", journey.alerts) { writeAlert($0, &$1) }
         }

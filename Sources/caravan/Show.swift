@@ -20,6 +20,7 @@ struct Show: AsyncParsableCommand {
               caravan show MSKU0308961
               caravan show SHP-1 --config /etc/caravan/caravan.yaml
               caravan show --scores
+              caravan show --sources
             """)
 
     @Argument(help: "A container number or a shipment.")
@@ -28,6 +29,9 @@ struct Show: AsyncParsableCommand {
     @Flag(name: .long, help: "How good the forecasts have been so far, by horizon and by place.")
     var scores = false
 
+    @Flag(name: .long, help: "What those who say when boxes arrive have been worth, by source.")
+    var sources = false
+
     @OptionGroup var options: DatabaseOptions
 
     @Option(
@@ -35,19 +39,22 @@ struct Show: AsyncParsableCommand {
     var at: String?
 
     func validate() throws {
-        guard scores || name != nil else {
-            throw ValidationError("say what to show: a container, a shipment, or --scores")
+        guard scores || sources || name != nil else {
+            throw ValidationError(
+                "say what to show: a container, a shipment, --scores or --sources")
         }
     }
 
     func run() async throws {
         try await Console.failing {
-            if scores {
+            if scores || sources {
                 let store = PostgresLog(
                     StoreOptions(conninfo: try await options.conninfo(), clock: wallNow))
                 var engine = Engine()
                 try engine.restore(try await fresh(store, about: ""))
-                return showScores(engine)
+                if scores { showScores(engine) }
+                if sources { SourceTable.show(engine.sourceRecords) }
+                return
             }
             let name = name ?? ""
             let store = PostgresLog(

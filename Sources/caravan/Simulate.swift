@@ -42,6 +42,13 @@ struct Simulate: AsyncParsableCommand {
     @Option(name: .long, help: "Share of reports that two systems send, some minutes apart.")
     var doubled = Strays.usual.doubled
 
+    @Option(
+        name: .long,
+        help:
+            "Share of shipments of which one of five carriers says when they will arrive: a good one, a biased, a stale, a worthless and a changing one."
+    )
+    var estimated = 0.0
+
     @Flag(name: .long, help: "Plans name the way that is really taken: to compare with.")
     var plansStateTheWay = false
 
@@ -65,6 +72,7 @@ struct Simulate: AsyncParsableCommand {
                 otherWay: otherWay, neighbour: neighbour, returned: returned, skipped: skipped,
                 doubled: doubled)
             options.plansStateTheWay = plansStateTheWay
+            options.estimated = estimated
             let traffic = Traffic(options)
             let progress = Progress()
             let file = out == "-" ? ByteFile.standardOutput : try ByteFile(writing: out)

@@ -52,7 +52,7 @@ import Wire
                 memories: HorizonWeights(), pending: 0, version: 1, drawn: 1,
                 tendency: Tendency(
                     scores: isScore ? vector : .zero, counts: isScore ? .zero : vector,
-                    lossWithout: 1, lossWith: 1, judged: 1))
+                    worth: Worth(without: 1, with: 1, judged: 1)))
             let bytes = PoolCoding.encode(key, pool, QueuePace(), symbols.texts)
             #expect(throws: CodingFlaw.self) { try PoolCoding.decode(bytes, &symbols) }
         }
@@ -72,7 +72,8 @@ import Wire
             pending: 2, version: 9, drawn: 3,
             tendency: Tendency(
                 scores: SIMD8(0.5, 0, 0, 0, 0, -1, 0, 0), counts: SIMD8(1, 2, 3, 4, 5, 6, 0, 0),
-                lossWithout: 0.5, lossWith: 0.25, judged: 21))
+                worth: Worth(without: 0.5, with: 0.25, judged: 21)),
+            worth: Worth(without: 2, with: 1.5, judged: 60))
         let flow = QueuePace(
             ended: [QueuePace.Passage(start: Instant(seconds: 1), end: Instant(seconds: 2))],
             frontier: Instant(seconds: 3), level: 1.25, pending: 3,

@@ -60,6 +60,7 @@ extension Engine {
             case .plan: text += ": by its changed plan"
             case .congestion: text += ": \(place) is congested"
             case .queue: text += ": waiting at \(place)"
+            case .estimate: text += ": \(place) is said to be reached later"
             case .route: text += ": it goes another way, by \(place)"
             }
         }

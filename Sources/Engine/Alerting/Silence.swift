@@ -130,7 +130,8 @@ extension Engine {
         defer { forecasting.composer.ignoresPace = false }
         guard
             let before = forecasting.composer.expect(
-                steps(journey.way), journey.progress, start: shipment.startedAt, now: clock,
+                steps(journey.way, journey.progress, now: clock), journey.progress,
+                start: shipment.startedAt, now: clock,
                 &forecasting.pools)
         else { return (nil, .never) }
         let place = outlook.chain[next].place
@@ -174,7 +175,8 @@ extension Engine {
             let silent = forecasting.habits.silentShare(outlook.chain[at])
             guard
                 let expected = forecasting.composer.expect(
-                    steps(journey.way), journey.progress, start: shipment.startedAt, now: clock,
+                    steps(journey.way, journey.progress, now: clock), journey.progress,
+                    start: shipment.startedAt, now: clock,
                     &forecasting.pools, upTo: at + 1)
             else { break }
             share += unheard * (1 - silent) * expected.probability(after: now)

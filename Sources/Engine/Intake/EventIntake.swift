@@ -54,6 +54,8 @@ extension Engine {
                 $0.reason = event.reason ?? $0.reason
                 $0.corrected = $0.corrected || outcome == .replaced
                 if event.eventClass == .act { $0.newest = max($0.newest, time) }
+                $0.isEstimate = event.eventClass == .est
+                $0.planMoved = $0.planMoved || event.eventClass == .pln
             }
         }
         noteReport(record, of: slot, isNew: isFirst, &draft)
@@ -77,6 +79,10 @@ extension Engine {
         record.seals = event.seals
         record.vehicle = event.vehicle
         if !post.isEmpty { record.post = register.symbols.number(post) }
+        // Who says what has happened matters to people; who says what will, to the forecast.
+        if event.eventClass != .act, let source = event.source {
+            record.source = register.symbols.number(source)
+        }
         if event.time != .unset {
             record.delaySeconds = Int32(clamping: Int(now.minutes(since: event.time) * 60))
         }

@@ -12,6 +12,14 @@ struct ShipmentScratch {
     var waiting: [(seenFrom: Instant, expected: Expectation?, means: [Float])] = []
 }
 
+/// What is expected of a journey, the means of its milestones (`Composer.means`), and what was said of
+/// them.
+struct Expected {
+    let of: Expectation
+    let means: [Float]
+    var heard: [Heard] = []
+}
+
 /// A joined shipment of which something changed.
 struct JoinedNews {
     let shipment: UInt32
@@ -23,53 +31,58 @@ struct JoinedNews {
 
 /// Shipments whose containers depend on each other, and what is expected of any journey.
 extension Engine {
-    /// What is expected of a journey with the companions' progress in it (`together`), and the means
-    /// of its milestones (`Composer.means`).
+    /// What is expected of a journey with the companions' progress in it (`together`).
     mutating func expect(
         _ journey: Journey, _ shipment: Shipment, _ container: ContainerNumber, now: Instant,
         _ draft: inout Draft
-    ) -> (expected: Expectation, means: [Float])? {
+    ) -> Expected? {
         let symbol = journey.shipment
         if shipment.graph != nil {
             let known = draft.shipments[symbol]?.joined.first { $0.seenFrom == now }
-            let joined = known?.expected ?? join(shipment, journey.progress.reached, now: now)
+            let joined = known?.expected ?? join(shipment, journey.progress, now: now)
             if known == nil {
                 draft.shipments[symbol, default: ShipmentScratch()].joined.append((now, joined))
             }
-            return joined.map { ($0.expectation(of: container), $0.means) }
+            return joined.map {
+                Expected(of: $0.expectation(of: container), means: $0.means, heard: $0.heard)
+            }
         }
         // Of a train that has yet to begin one box says what is expected of all.
         let isShared =
             journey.progress.furthest < 0 && shipment.plan.containers.count > 1
-            && journey.way.isPlans
+            && journey.way === shipment.made.way && journey.progress.words.isEmpty
         if isShared,
             let known = draft.shipments[symbol]?.waiting.first(where: { $0.seenFrom == now })
         {
-            return known.expected.map { ($0, known.means) }
+            return known.expected.map { Expected(of: $0, means: known.means) }
         }
         let expected = forecasting.composer.expect(
-            steps(journey.way), journey.progress,
+            steps(journey.way, journey.progress, now: now), journey.progress,
             start: shipment.startedAt,
             now: now, &forecasting.pools)
         if isShared {
             draft.shipments[symbol, default: ShipmentScratch()].waiting
                 .append((now, expected, forecasting.composer.means))
         }
-        return expected.map { ($0, forecasting.composer.means) }
+        return expected.map {
+            Expected(
+                of: $0, means: forecasting.composer.means, heard: forecasting.composer.heard)
+        }
     }
 
     /// What a composition needs of a way.
-    func steps(_ way: Way) -> Composer.Steps {
+    func steps(_ way: Way, _ progress: Journey.Progress, now: Instant) -> Composer.Steps {
         Composer.Steps(
-            way.milestones, way.ids, closures: closureBook.windows(along: way.milestones))
+            way.milestones, way.ids, closures: closureBook.windows(along: way.milestones),
+            words: words(way.milestones, progress, now: now))
     }
 
     private mutating func join(
-        _ shipment: Shipment, _ reached: [Instant], now: Instant
+        _ shipment: Shipment, _ progress: Journey.Progress, now: Instant
     ) -> JoinedExpectation? {
         guard let graph = shipment.graph else { return nil }
         return forecasting.composer.join(
-            steps(shipment.made.way), graph, reached: reached,
+            steps(shipment.made.way, progress, now: now), graph, reached: progress.reached,
             start: shipment.startedAt, now: now, &forecasting.pools)
     }
 
@@ -78,7 +91,7 @@ extension Engine {
         _ journey: Journey, _ shipment: Shipment, _ container: ContainerNumber, now: Instant
     ) -> Expectation? {
         var draft = Draft(now: now)
-        return expect(journey, shipment, container, now: now, &draft)?.expected
+        return expect(journey, shipment, container, now: now, &draft)?.of
     }
 
     /// For each milestone the instants at which it may happen, as `Composer.timeline` has them.
@@ -87,11 +100,11 @@ extension Engine {
     ) -> [[Instant]?] {
         guard shipment.graph != nil else {
             return forecasting.composer.timeline(
-                steps(way), progress,
+                steps(way, progress, now: now), progress,
                 start: shipment.startedAt,
                 now: now, &forecasting.pools)
         }
-        let isKnown = join(shipment, progress.reached, now: now) != nil
+        let isKnown = join(shipment, progress, now: now) != nil
         return shipment.chain.indices.map { index in
             if progress.reached[index] != .unset { return [progress.reached[index]] }
             return isKnown ? forecasting.composer.points(of: index, now: now) : nil
@@ -115,6 +128,7 @@ extension Engine {
         all.reached = merged.reached
         all.furthest = merged.furthest
         all.lastTime = merged.lastTime
+        all.words = merged.words
         return all
     }
 
@@ -132,6 +146,7 @@ extension Engine {
                 register.records[slot].journeys[at].progress.reached.count == all.reached.count
             else { continue }
             all.lastTime = max(all.lastTime, register.records[slot].journeys[at].progress.lastTime)
+            all.words += register.records[slot].journeys[at].progress.words
             // Nothing has happened to most of those that wait.
             if register.records[slot].journeys[at].progress.furthest < 0 { continue }
             for index in all.reached.indices {

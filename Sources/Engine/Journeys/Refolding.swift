@@ -136,6 +136,7 @@ extension Engine {
                 return ways.know(detour, leadsOn: detour.way)
             }
             ways.find(detour, shipment, &register.symbols, &forecasting.pools)
+        case .retiming(let retiming): ways.find(retiming, &forecasting.pools)
         }
     }
 
@@ -163,6 +164,7 @@ extension Journey.Publication {
         taughtElsewhere = []
         path = []
         next = nil
+        heard = []
         furthest = min(furthest, way.milestones.count - 1)
         for index in alerts.indices where alerts[index].phase != .closed {
             if alerts[index].type == .late {

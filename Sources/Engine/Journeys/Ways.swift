@@ -50,6 +50,15 @@ struct Ways: Sendable {
 
     mutating func know(_ detour: Detour, leadsOn way: Way) { book.note(detour, way) }
 
+    mutating func find(_ retiming: Retiming, _ pools: inout Pools) {
+        let (way, milestones) = (retiming.way, retiming.milestones)
+        book.note(
+            retiming,
+            Way(
+                milestones, milestones.map { pools.id($0) }, planned: way.planned, turn: way.turn,
+                signature: way.signature))
+    }
+
     // MARK: Detours
 
     /// Finds the way that leads on from where a box was seen, off its way.

@@ -126,6 +126,8 @@ extension Engine {
             kind = .closure
         } else if context.touch?.corrected == true {
             kind = .correction
+        } else if context.touch?.isEstimate == true && outlook.told.contains(at) {
+            kind = .estimate
         } else if at > next {
             kind = .congestion
         } else if at == next && step.kind == .dwell {

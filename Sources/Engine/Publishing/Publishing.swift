@@ -146,6 +146,11 @@ extension Engine {
             because: change.map { split($0, journey, outlook, context) }
                 ?? turned(outlook, context),
             event: context.touch?.eventID, partial: outlook.partial)
+        if !outlook.told.isEmpty {
+            let counts = estimates(journey, journey.progress, now: outlook.seenFrom)
+                .filter { $0.weight >= Engine.leastWeight }
+            eta.estimates = Array(counts.prefix(Engine.estimatesInLine))
+        }
         if outlook.isComplete {
             let actual = Engine.whole(outlook.p50)
             eta.actual = actual
@@ -161,6 +166,10 @@ extension Engine {
         }
         return eta
     }
+
+    /// What others say is in a line where it makes at least this share of the forecast, of so many at most.
+    private static let leastWeight = 0.01
+    private static let estimatesInLine = 5
 
     /// To the second: a forecast says no more than that.
     private static func whole(_ instant: Instant) -> Instant {

@@ -48,6 +48,8 @@ public struct ContainerTimeline: Sendable {
         /// What was assumed of the plan's times.
         public var flags: EventFlags = []
         public var alerts: [OpenAlert]
+        /// What others say of what lies ahead.
+        public var estimates: [Estimate] = []
     }
 
     /// An alert that is open, as it was told last.
@@ -156,6 +158,7 @@ extension Engine {
             view.stops.append(stop)
         }
         view.flags = shipment.plan.flags
+        view.estimates = estimates(journey, progress, now: now)
         let ends = shipment.graph?.ends ?? [chain.count - 1]
         let isDone = !chain.isEmpty && ends.allSatisfy { progress.reached[$0] != .unset }
         if isDone {

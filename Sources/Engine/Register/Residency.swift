@@ -152,12 +152,14 @@ extension Engine {
                 use(event.place)
                 use(event.shipment)
                 use(event.post)
+                use(event.source)
             }
             for symbol in register.records[slot].plans { use(symbol) }
             for journey in register.records[slot].journeys {
                 use(journey.shipment)
                 use(journey.progress.lastPlace)
                 for alert in journey.publication.alerts { use(alert.place) }
+                for heard in journey.publication.heard { use(heard.statement.source) }
                 for milestone in journey.way.milestones where !journey.way.isPlans {
                     use(milestone.place)
                     use(milestone.fromPlace)

@@ -167,7 +167,7 @@ final class Shipment: Sendable {
         PlanView(
             shipment: symbol, anchor: anchor, ends: ends, begins: plan.start ?? firstPlanned,
             way: made.way, chain: graph == nil ? nil : masked[container] ?? common,
-            isChain: graph == nil)
+            isChain: graph == nil, statedAt: plan.updated ?? received)
     }
 }
 

@@ -56,7 +56,7 @@ enum PoolCoding {
         out.instant(23, pool.admittedAt)
         encode(pool.tendency, &out)
         if flow.level != 0 { out.floats(25, [flow.level]) }
-        if pool.calendar != Worth() { out.floats(26, floats(pool.calendar)) }
+        if pool.worth != Worth() { out.floats(26, floats(pool.worth)) }
         return [version] + out.bytes
     }
 
@@ -148,7 +148,7 @@ enum PoolCoding {
             case 23: parts.admittedAt = try reader.instant(field)
             case 25: parts.level = try reader.floats(field).first ?? 0
             case 24: parts.tendency = try tendency(try reader.floats(field))
-            case 26: parts.calendar = try worth(try reader.floats(field))
+            case 26: parts.worth = try worth(try reader.floats(field))
             default: try reader.skip(field)
             }
         }
@@ -213,7 +213,7 @@ enum PoolCoding {
         var credit = 0.0
         var admittedAt = Instant.unset
         var tendency = Tendency()
-        var calendar = Worth()
+        var worth = Worth()
 
         private func vectors(_ flat: [Float]) -> [SIMD4<Float>] {
             stride(
@@ -241,7 +241,7 @@ enum PoolCoding {
                 values: values, head: head, curve: curve, recent: recent, longValues: longValues,
                 long: long, skipped: skipped, memories: memories, pending: pending,
                 version: version, drawn: drawn, credit: credit, admittedAt: admittedAt,
-                tendency: tendency, calendar: calendar)
+                tendency: tendency, worth: worth)
         }
 
         func flow() -> QueuePace {

@@ -63,6 +63,7 @@ enum RecordCoding {
                 if event.post != 0 { out.unsigned(15, symbol(event.post)) }
                 if event.delaySeconds != 0 { out.signed(16, event.delaySeconds) }
                 if event.correctedMinutes != 0 { out.signed(17, event.correctedMinutes) }
+                if event.source != 0 { out.unsigned(18, symbol(event.source)) }
             }
         }
         for version in record.history.superseded {
@@ -118,6 +119,10 @@ enum RecordCoding {
         if said.way != 0 { out.fixed(19, said.way) }
         if said.publishedWay != 0 { out.fixed(20, said.publishedWay) }
         if said.unknown != 0 { out.fixed(21, said.unknown) }
+        for heard in said.heard {
+            let source = UInt64(table.number(texts[Int(heard.statement.source)]))
+            out.message(22) { encode(heard, source, &$0) }
+        }
     }
 
     static func encode(
@@ -153,6 +158,16 @@ enum RecordCoding {
         out.signed(27, alert.toldMinutes)
         if !alert.parent.isEmpty { out.text(28, alert.parent) }
         if alert.at != alert.milestone { out.unsigned(15, UInt64(alert.at) + 1) }
+    }
+
+    private static func encode(_ heard: Heard, _ source: UInt64, _ out: inout TaggedEncoder) {
+        out.unsigned(1, source)
+        out.unsigned(2, UInt64(heard.statement.milestone))
+        out.instant(3, heard.statement.time)
+        out.instant(4, heard.statement.saidAt)
+        out.flag(5, heard.statement.isPlan)
+        out.unsigned(6, heard.horizon)
+        out.floats(7, [heard.p10, heard.p50, heard.p90])
     }
 
     private static func encode(_ interval: IssuedInterval, _ out: inout TaggedEncoder) {
@@ -229,6 +244,7 @@ enum RecordCoding {
             case 13: event.seals = try reader.clamped(field)
             case 14: event.vehicle = try reader.clamped(field)
             case 15: event.post = try symbol(try reader.unsigned(field), table)
+            case 18: event.source = try symbol(try reader.unsigned(field), table)
             case 16: event.delaySeconds = Int32(clamping: try reader.signed(field))
             case 17: event.correctedMinutes = Int16(clamping: try reader.signed(field))
             default: try reader.skip(field)
@@ -284,6 +300,7 @@ enum RecordCoding {
             case 19: said.way = try reader.fixed(field)
             case 20: said.publishedWay = try reader.fixed(field)
             case 21: said.unknown = try reader.fixed(field)
+            case 22: said.heard.append(try heard(try reader.message(field), table))
             default: try reader.skip(field)
             }
         }
@@ -306,6 +323,34 @@ enum RecordCoding {
             }
         }
         return AwaitedInterval(milestone: milestone, interval)
+    }
+
+    private static func heard(
+        _ fields: TaggedReader, _ table: [UInt32]
+    ) throws(CodingFlaw) -> Heard {
+        var reader = fields
+        var said = Statement(
+            source: 0, milestone: 0, time: .unset, saidAt: .unset, isPlan: false)
+        var horizon: UInt8 = 0
+        var quantiles: [Float] = []
+        while let field = try reader.next() {
+            switch field.number {
+            case 1: said.source = try symbol(try reader.unsigned(field), table)
+            case 2: said.milestone = try reader.clamped(field)
+            case 3: said.time = try reader.instant(field)
+            case 4: said.saidAt = try reader.instant(field)
+            case 5: said.isPlan = try reader.flag(field)
+            case 6: horizon = try reader.clamped(field)
+            case 7: quantiles = try reader.floats(field)
+            default: try reader.skip(field)
+            }
+        }
+        guard quantiles.count == 3, quantiles.allSatisfy(\.isFinite) else {
+            throw CodingFlaw("a statement is damaged")
+        }
+        return Heard(
+            statement: said, horizon: horizon, p10: quantiles[0], p50: quantiles[1],
+            p90: quantiles[2])
     }
 
     static func alert(

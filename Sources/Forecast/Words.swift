@@ -1,0 +1,178 @@
+import Tracking
+
+/// A statement as a composition heeds it: what has become of others that its source made so far ahead.
+public struct Word: Sendable {
+    public let statement: Statement
+    /// Actual minus stated, minutes; nil as long as too little is known of what its source says.
+    let deviation: Curve?
+    /// Statements that it is judged by.
+    public let judged: Int
+    /// How good its source has been, where the forecast itself is 1.
+    let skill: Float
+
+    public init(
+        _ statement: Statement, judged: Int = 0, deviation: Curve? = nil, skill: Float = 0
+    ) {
+        self.statement = statement
+        self.judged = judged
+        self.deviation = deviation
+        self.skill = skill
+    }
+
+    /// When the milestone happens by this word, seen from `now`; minutes from then, ascending.
+    func points(now: Instant) -> Curve? {
+        guard let deviation else { return nil }
+        let stated = Float(statement.time.minutes(since: now))
+        var points = deviation.conditioned(elapsed: Double(-stated)).points
+        for j in 0..<Curve.count { points[j] += stated }
+        return Curve(points: points)
+    }
+
+    /// Its share in the forecast of its milestone, of which these are all that is said.
+    public func weight(among words: [Word]) -> Double {
+        Double(skill / words.reduce(1) { $0 + $1.skill })
+    }
+
+    /// The middle of that.
+    public func p50(now: Instant) -> Instant {
+        points(now: now).map { now.advanced(minutes: $0.quantile(0.5)) } ?? statement.time
+    }
+}
+
+/// How far ahead a word was said, and is looked at, in classes.
+public enum WordRecord {
+    /// Where classes end: minutes.
+    static let horizons: [Double] = [360, 1_440, 4_320, 10_080, 20_160]
+    public static let classes = horizons.count + 1
+
+    public static func horizon(_ minutes: Double) -> UInt8 {
+        UInt8(horizons.count { minutes >= $0 })
+    }
+
+    /// Both classes, and whether it is a plan, as one number.
+    static func number(_ statement: Statement, horizon: UInt8) -> Int16 {
+        let said = WordRecord.horizon(statement.time.minutes(since: statement.saidAt))
+        return Int16(said) * 8 + Int16(horizon) + (statement.isPlan ? 64 : 0)
+    }
+
+    /// What such a number says: minutes ahead at which it was said and at which it was looked at, at the
+    /// most (nil: more than that).
+    public static func horizons(
+        _ number: Int16
+    ) -> (said: Double?, seen: Double?, isPlan: Bool) {
+        func most(_ at: Int) -> Double? { at < horizons.count ? horizons[at] : nil }
+        return (most(Int(number) % 64 / 8), most(Int(number) % 8), number >= 64)
+    }
+}
+
+extension Pools {
+    /// Statements that are remembered of one source, so far ahead: fewer than of steps, since sources change.
+    static let wordLimit = 40
+    /// Pools of words at most: sources are whoever names himself one. Beyond, no more are learned.
+    static let wordPools = 20_000
+    /// Statements of a source that have come true, or not, before its word counts; and how many make it
+    /// count half of what its record says.
+    public static let wordFrom = 5
+    private static let wordHalf: Float = 10
+    /// As how many observations of one place the record of the source anywhere counts.
+    private static let wordWeight: Float = 20
+    /// Beyond so many the record at one place counts no more: it is that of late.
+    private static let wordMost: Float = 50
+
+    /// The keys of a source's word on a milestone, from the specific to the general.
+    private static func wordKeys(
+        _ statement: Statement, _ milestone: Milestone, _ horizon: UInt8
+    ) -> [PoolKey] {
+        let own = PoolKey(
+            level: .word, kind: milestone.kind, mode: .unknown, fromCode: .stuf,
+            toCode: milestone.code, fromPlace: statement.source, toPlace: milestone.place,
+            plannedClass: WordRecord.number(statement, horizon: horizon))
+        let anywhere = PoolKey(
+            level: .wordAnywhere, kind: .dwell, mode: .unknown, fromCode: .stuf, toCode: .stuf,
+            fromPlace: statement.source, plannedClass: own.plannedClass)
+        return [own, anywhere]
+    }
+
+    /// A statement as a composition is to heed it, seen from `now`.
+    public func word(_ statement: Statement, _ milestone: Milestone, now: Instant) -> Word {
+        guard !without.contains(.estimates) else { return Word(statement) }
+        let horizon = WordRecord.horizon(statement.time.minutes(since: now))
+        let known = Pools.wordKeys(statement, milestone, horizon)
+            .map { slots[$0].map { pools[$0] } }
+        guard let general = known[1], let curve = general.curve,
+            general.drawn >= Pools.wordFrom, general.worth.judged > 0
+        else { return Word(statement, judged: known[1]?.drawn ?? 0) }
+        var deviation = curve
+        var ratio = general.worth.ratio
+        if let own = known[0], let curve = own.curve {
+            let n = Double(own.drawn)
+            let share = n / (n + Pools.generalWeight)
+            deviation = .mixture([(curve, share), (general.curve ?? curve, 1 - share)])
+            let judged = min(own.worth.judged, Pools.wordMost)
+            ratio =
+                (judged * own.worth.ratio + Pools.wordWeight * ratio) / (judged + Pools.wordWeight)
+        }
+        let count = general.worth.judged
+        let square = 1 / max(ratio * ratio, 1e-4)
+        let skill = square * square * square * square * count / (count + Pools.wordHalf)
+        return Word(statement, judged: general.drawn, deviation: deviation, skill: skill)
+    }
+
+    /// A statement has come true at `actual`, or not.
+    public mutating func learn(_ heard: Heard, _ milestone: Milestone, actual: Instant) {
+        let value = Float(actual.minutes(since: heard.statement.time))
+        let own = Curve.quantileLoss(value, heard.p10, heard.p50, heard.p90)
+        let width = max(heard.p90 - heard.p10, 1)
+        for key in Pools.wordKeys(heard.statement, milestone, heard.horizon) {
+            guard let slot = wordSlot(key) else { continue }
+            if let curve = pools[slot].curve, pools[slot].drawn >= Pools.wordFrom {
+                let theirs = Curve.quantileLoss(
+                    value, Float(curve.quantile(0.1)), Float(curve.quantile(0.5)),
+                    Float(curve.quantile(0.9)))
+                pools[slot].worth.learn(
+                    without: own, with: theirs, width: width, rate: Worth.wordRate)
+            }
+            pools[slot].learn(value, limit: Pools.wordLimit)
+            changed.insert(slot)
+        }
+    }
+
+    /// What is known of what sources say: by source, how far ahead it was said and looked at, and class.
+    public var wordRecords: [(key: PoolKey, pool: Pool)] {
+        keys.indices.filter { keys[$0].level == .wordAnywhere }.map { (keys[$0], pools[$0]) }
+    }
+}
+
+extension Curve {
+    /// What three quantiles lose where `value` comes true (pinball), minutes.
+    static func quantileLoss(_ value: Float, _ p10: Float, _ p50: Float, _ p90: Float) -> Float {
+        func loss(_ share: Float, _ quantile: Float) -> Float {
+            max(share * (value - quantile), (share - 1) * (value - quantile))
+        }
+        return (loss(0.1, p10) + loss(0.5, p50) + loss(0.9, p90)) / 3
+    }
+}
+
+extension Composer {
+    /// Moves the points of a milestone towards what others say of it, each as much as its record deserves:
+    /// quantile by quantile, so that what is late stays late. Notes what they were without that.
+    mutating func heed(_ index: Int, _ words: [Word], now: Instant) {
+        guard words.contains(where: { $0.statement.milestone == index }) else { return }
+        let order = points.indices.sorted { (points[$0], $0) < (points[$1], $1) }
+        let own = Curve(values: order.map { points[$0] })
+        var sum: Float = 1
+        var blend = own.points
+        for word in words where word.statement.milestone == index {
+            let stated = Float(word.statement.time.minutes(since: now))
+            heard.append(
+                Heard(
+                    statement: word.statement, horizon: WordRecord.horizon(Double(stated)),
+                    p10: Float(own.quantile(0.1)) - stated, p50: Float(own.quantile(0.5)) - stated,
+                    p90: Float(own.quantile(0.9)) - stated))
+            guard word.skill > 0, let theirs = word.points(now: now) else { continue }
+            for j in 0..<Curve.count { blend[j] += word.skill * theirs.points[j] }
+            sum += word.skill
+        }
+        for (j, at) in order.enumerated() { points[at] = blend[j] / sum }
+    }
+}
