@@ -187,8 +187,11 @@ public struct IntervalCalibrator: Sendable, Equatable {
                 held.add(actual)
                 taken.add(actual)
             }
-            return taken.sum > 0 ? Double(held.sum / taken.sum) - 1 : 0
+            // Of what is known to the minute nothing is lost, and no share can be taken of that.
+            return Double(held.sum / max(taken.sum, CalibratedForecast.leastLoss)) - 1
         }
+
+        private static let leastLoss: Float = 6.4
 
         /// What three quantiles lose (pinball).
         private struct Losses {

@@ -26,8 +26,9 @@ public struct PoolKey: Hashable, Sendable {
         /// What a source (its place of departure) says of a milestone at one place, by how far ahead it
         /// said so and that is.
         case word
-        /// What it says of any.
+        /// What it says of any, and however far ahead.
         case wordAnywhere
+        case source
     }
 
     public var level: Level

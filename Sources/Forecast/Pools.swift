@@ -145,7 +145,7 @@ public struct Pools: Sendable {
         if let known = slots[key] { return known }
         slots[key] = pools.count
         keys.append(key)
-        if key.level == .word || key.level == .wordAnywhere { wordCount += 1 }
+        if [.word, .wordAnywhere, .source].contains(key.level) { wordCount += 1 }
         pools.append(Pool())
         versions.append(0)
         flows.append(QueuePace())

@@ -52,8 +52,10 @@ public enum WordRecord {
     /// Both classes, and whether it is a plan, as one number.
     static func number(_ statement: Statement, horizon: UInt8) -> Int16 {
         let said = WordRecord.horizon(statement.time.minutes(since: statement.saidAt))
-        return Int16(said) * 8 + Int16(horizon) + (statement.isPlan ? 64 : 0)
+        return Int16(said) * 8 + Int16(horizon) + kind(statement)
     }
+
+    static func kind(_ statement: Statement) -> Int16 { statement.isPlan ? 64 : 0 }
 
     /// What such a number says: minutes ahead at which it was said and at which it was looked at, at the
     /// most (nil: more than that).
@@ -74,9 +76,12 @@ extension Pools {
     /// count half of what its record says.
     public static let wordFrom = 5
     private static let wordHalf: Float = 10
-    /// As how many observations of one place the record of the source anywhere counts.
-    private static let wordWeight: Float = 20
-    /// Beyond so many the record at one place counts no more: it is that of late.
+    /// What an unknown source is taken to lose as a share of what the forecast does.
+    private static let wordDoubt: Float = 1.2
+    /// As how many observations the next more general level counts beside each: any place and milestone,
+    /// and any time ahead.
+    private static let wordWeights: [Float] = [20, 10]
+    /// Beyond so many a record counts no more: it is that of late.
     private static let wordMost: Float = 50
 
     /// The keys of a source's word on a milestone, from the specific to the general.
@@ -90,7 +95,9 @@ extension Pools {
         let anywhere = PoolKey(
             level: .wordAnywhere, kind: .dwell, mode: .unknown, fromCode: .stuf, toCode: .stuf,
             fromPlace: statement.source, plannedClass: own.plannedClass)
-        return [own, anywhere]
+        var any = anywhere
+        (any.level, any.plannedClass) = (.source, WordRecord.kind(statement))
+        return [own, anywhere, any]
     }
 
     /// A statement as a composition is to heed it, seen from `now`.
@@ -99,23 +106,33 @@ extension Pools {
         let horizon = WordRecord.horizon(statement.time.minutes(since: now))
         let known = Pools.wordKeys(statement, milestone, horizon)
             .map { slots[$0].map { pools[$0] } }
-        guard let general = known[1], let curve = general.curve,
+        guard let general = known[2], let curve = general.curve,
             general.drawn >= Pools.wordFrom, general.worth.judged > 0
-        else { return Word(statement, judged: known[1]?.drawn ?? 0) }
-        var deviation = curve
-        var ratio = general.worth.ratio
-        if let own = known[0], let curve = own.curve {
-            let n = Double(own.drawn)
-            let share = n / (n + Pools.generalWeight)
-            deviation = .mixture([(curve, share), (general.curve ?? curve, 1 - share)])
-            let judged = min(own.worth.judged, Pools.wordMost)
-            ratio =
-                (judged * own.worth.ratio + Pools.wordWeight * ratio) / (judged + Pools.wordWeight)
-        }
+        else { return Word(statement, judged: known[2]?.drawn ?? 0) }
+        var parts: [(curve: Curve, weight: Double)] = []
+        var rest: Float = 1
         let count = general.worth.judged
+        var ratio =
+            (count * general.worth.ratio + Pools.wordHalf * Pools.wordDoubt)
+            / (count + Pools.wordHalf)
+        for level in [1, 0] {
+            guard let pool = known[level] else { continue }
+            let judged = min(pool.worth.judged, Pools.wordMost)
+            let weight = Pools.wordWeights[level]
+            ratio = (judged * pool.worth.ratio + weight * ratio) / (judged + weight)
+        }
+        for level in [0, 1] {
+            guard let pool = known[level], let curve = pool.curve else { continue }
+            let n = Float(pool.drawn)
+            let share = rest * n / (n + Pools.wordWeights[level])
+            parts.append((curve, Double(share)))
+            rest -= share
+        }
+        parts.append((curve, Double(rest)))
         let square = 1 / max(ratio * ratio, 1e-4)
         let skill = square * square * square * square * count / (count + Pools.wordHalf)
-        return Word(statement, judged: general.drawn, deviation: deviation, skill: skill)
+        return Word(
+            statement, judged: general.drawn, deviation: .mixture(parts), skill: skill)
     }
 
     /// A statement has come true at `actual`, or not.

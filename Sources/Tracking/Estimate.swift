@@ -16,7 +16,7 @@ public struct Estimate: Sendable, Equatable {
     public var p50: Instant
     /// Its share in the forecast, 0 to 1.
     public var weight: Double
-    /// Statements of the source, as far ahead, that it is judged by (the latest forty at most).
+    /// Statements of the source that it is judged by (the latest forty at most).
     public var judged: Int
 
     public init(

@@ -157,13 +157,13 @@ public struct Retiming: Hashable, Sendable {
         hasher.combine(times)
     }
 
-    /// The milestones with these times. Where a step's planned duration was the time between two planned
-    /// times it is so still.
+    /// The milestones with these times. Where the planned duration of a step was the time between two
+    /// planned times it is so still, if it is its end that has moved: who leaves later travels as long.
     public var milestones: [Milestone] {
         let before = way.milestones
         var after = before
         for new in times { after[new.milestone].planned = new.time }
-        for at in after.indices.dropFirst() {
+        for at in times.map(\.milestone) where at > 0 {
             let minutes = Retiming.between(before, at)
             guard abs(minutes - before[at].plannedMinutes) < 1 else { continue }
             after[at].plannedMinutes = max(0, Retiming.between(after, at))

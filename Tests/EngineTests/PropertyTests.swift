@@ -20,6 +20,7 @@ private func news(seed: UInt64, shipments: Double) -> [TimedLine] {
     options.heldShare = 0.3
     options.strays = Strays(
         otherWay: 0.25, neighbour: 0.1, returned: 0.15, skipped: 0.05, doubled: 0.05)
+    options.estimated = 0.7
     var lines = Traffic(options).lines
     var random = SeededGenerator(seed: seed ^ 0xABCD)
     for line in lines {
@@ -38,6 +39,16 @@ private func news(seed: UInt64, shipments: Double) -> [TimedLine] {
                 + "\"time\":\"\(moved)\",\"shipment\":\"\(object.text("shipment") ?? "")\","
                 + "\"updated\":\"\(TimeText.string(later))\"}"
             lines.append(TimedLine(at: later, line: Array(text.utf8)))
+        } else if random.chance(0.05), let time = object.instant("time") {
+            // Some time before it happened it was planned for another hour.
+            let said = line.at.advanced(minutes: -600 * random.share())
+            let planned = TimeText.string(time.advanced(minutes: 600 * (random.share() - 0.4)))
+            let text =
+                "{\"id\":\"pln-\(id)\",\"container\":\"\(container)\",\"class\":\"PLN\",\"event\":"
+                + "\"\(object.text("event") ?? "")\",\"place\":\"\(object.text("place") ?? "")\","
+                + "\"time\":\"\(planned)\",\"shipment\":\"\(object.text("shipment") ?? "")\","
+                + "\"source\":\"terminal\",\"updated\":\"\(TimeText.string(said))\"}"
+            lines.append(TimedLine(at: max(start, said), line: Array(text.utf8)))
         }
     }
     return lines.sorted { $0.at < $1.at }
