@@ -117,6 +117,11 @@ extension PostgresLog {
         try await side.lines(of: container)
     }
 
+    /// How boxes have gone from place to place; moves of which at least so many boxes tell.
+    public func moves(least: Int) async throws(StoreFailure) -> [LearnedMove] {
+        try await side.moves(least: least)
+    }
+
     /// Containers whose events of the last month name a shipment.
     public func containers(
         naming shipment: String

@@ -28,8 +28,11 @@ struct NetworkCommand: AsyncParsableCommand {
               caravan network route CNSGH DEHAM --mode RAIL
               caravan network route CNSGH DEHAM --mode SEA --label Cape
               caravan network route CNXIA DEDUI --avoid CNHRS
+              caravan network learned > learned.network
             """,
-        subcommands: [ShowNetwork.self, CheckNetwork.self, RouteCommand.self])
+        subcommands: [
+            ShowNetwork.self, CheckNetwork.self, RouteCommand.self, LearnedNetworkCommand.self,
+        ])
 
     static func load(_ path: String?) throws -> Network {
         guard let path else { return NetworkFile.shipped }

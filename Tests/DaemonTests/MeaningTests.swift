@@ -29,7 +29,7 @@ private func plan(
 }
 
 /// A daemon whose clock begins at noon of 25 November 2026, and what people send to it.
-private final class Noon {
+final class Noon {
     let cluster: TestCluster
     let daemon: DaemonProcess
 
