@@ -26,6 +26,10 @@ struct Change: Sendable {
     var planMoved = false
     /// Its plan says something else than before; a first plan does not.
     var hasNewPlan: Bool { planChanged && !planIsNew || planMoved }
+    /// What the news is about, where it is not what happened.
+    var reasonToSpeak: Journey.Publication.Reason? {
+        hasNewPlan ? .plan : isEstimate ? .estimate : newest != .unset ? .events : nil
+    }
     /// The latest time that the news speaks of.
     var newest: Instant = .unset
 }

@@ -107,7 +107,7 @@ extension Engine {
         if context.touch != nil {
             forecasting.learn(&journey, shipment, context, &draft.claims)
             forecasting.judgeNext(&journey)
-            judgeWords(&journey)
+            judgeWords(&journey, shipment)
             settle(&journey, shipment, context)
         } else if !isDue(journey, context.now) {
             return
@@ -117,19 +117,9 @@ extension Engine {
         let seenFrom = seenFrom(clock, held: held, context.now)
         guard
             let found = expect(journey, shipment, context.container, now: seenFrom, &draft)
-        else {
-            journey.publication.reviewAt = .never
-            journey.publication.overdueAt = .never
-            endLate(&journey, "nothing is known of its way any more", nil, context, &draft)
-            withdrawAll(
-                &journey, "nothing is known of its way any more", of: \.isSilence, context, &draft)
-            return say(
-                unknown: unknownWay(journey, shipment), &journey,
-                promised: shipment.plan.promised,
-                isHistory: isHistory(journey, shipment, held: held, context.now), context, &draft)
-        }
+        else { return expectNothing(&journey, shipment, held, context, &draft) }
         let expected = found.of
-        note(found.heard, &journey)
+        note(found.heard, of: own?.words ?? journey.progress.words, &journey)
         let outlook = outlook(journey, shipment, found, seenFrom, held, context.now)
         setTimers(&journey, shipment, outlook, context, clock)
         noteClosed(journey, outlook, context, &draft)
@@ -153,6 +143,21 @@ extension Engine {
         judgeSilence(&journey, shipment, outlook, context, clock, &draft)
     }
 
+    /// Nothing can be said of its way any more.
+    private mutating func expectNothing(
+        _ journey: inout Journey, _ shipment: Shipment, _ held: Bool, _ context: ReviewContext,
+        _ draft: inout Draft
+    ) {
+        journey.publication.reviewAt = .never
+        journey.publication.overdueAt = .never
+        endLate(&journey, "nothing is known of its way any more", nil, context, &draft)
+        withdrawAll(
+            &journey, "nothing is known of its way any more", of: \.isSilence, context, &draft)
+        say(
+            unknown: unknownWay(journey, shipment), &journey, promised: shipment.plan.promised,
+            isHistory: isHistory(journey, shipment, held: held, context.now), context, &draft)
+    }
+
     private func outlook(
         _ journey: Journey, _ shipment: Shipment, _ found: Expected, _ seenFrom: Instant,
         _ held: Bool, _ now: Instant
@@ -174,6 +179,7 @@ extension Engine {
         outlook.calibrated = calibrated
         outlook.graph = shipment.graph
         outlook.isFirst = journey.publication.p50 == .unset
+        outlook.reason = journey.publication.owedFor
         if outlook.isFirst { outlook.blamed = expected.next }
         if journey.way.signature != journey.publication.publishedWay {
             let furthest = max(0, journey.progress.furthest)

@@ -32,6 +32,8 @@ struct Outlook {
     let horizon: Int
     /// For each milestone when it is expected, in minutes from `seenFrom`.
     var means: [Float] = []
+    /// What moved the forecast of which a word is owed.
+    var reason = Journey.Publication.Reason.events
     /// Milestones of which others say something.
     var told: Set<Int> = []
     /// Held to their promise by experience.

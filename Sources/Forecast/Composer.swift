@@ -122,7 +122,7 @@ public struct Composer: Sendable {
                 steps.milestones[first], steps.ids[first], steps.closures, began: began, now,
                 &pools)
         else { return nil }
-        if !steps.words.isEmpty { heed(first, steps.words, now: now) }
+        if !steps.words.isEmpty { heed(first, steps, from: first, now: now) }
         means[first] = mean()
         let nextP10 = now.advanced(minutes: Double(points[6]))
         let nextP50 = now.advanced(minutes: Double(points[31] + points[32]) / 2)
@@ -137,7 +137,7 @@ public struct Composer: Sendable {
                     steps.milestones[index], steps.ids[index], index, steps.closures,
                     after: means[index - 1], now, &pools)
             else { return nil }
-            if !steps.words.isEmpty { heed(index, steps.words, now: now) }
+            if !steps.words.isEmpty { heed(index, steps, from: first, now: now) }
             means[index] = mean()
             index += 1
         }
@@ -147,6 +147,10 @@ public struct Composer: Sendable {
         expected.isBeyondAll = isBeyondAll
         expected.nextP95 = nextP95
         expected.nextP99 = nextP99
+        if !steps.words.isEmpty {
+            Composer.order(&means, from: first)
+            expected.isNotAfterTheLast()
+        }
         return expected
     }
 
@@ -169,6 +173,13 @@ public struct Composer: Sendable {
         // What somebody says of a milestone tells of those before it, too.
         if !steps.words.isEmpty { Composer.order(&found) }
         return found
+    }
+
+    /// No milestone of a chain is expected after the next.
+    private static func order(_ means: inout [Float], from first: Int) {
+        for at in means.indices.dropLast().reversed() where at >= first {
+            means[at] = min(means[at], means[at + 1])
+        }
     }
 
     /// No milestone of a chain comes after the next.
@@ -228,7 +239,7 @@ public struct Composer: Sendable {
                     return nil
                 }
             }
-            if !steps.words.isEmpty { heed(index, steps.words, now: now) }
+            if !steps.words.isEmpty { heed(index, steps, from: index, now: now) }
             means[index] = mean()
             for j in 0..<width { rows[index * width + j] = points[j] }
             if isUnderWay {

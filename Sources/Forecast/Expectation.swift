@@ -87,6 +87,15 @@ public struct Expectation: Sendable, Equatable {
         reviewAt = .never
     }
 
+    /// What somebody says of the last milestone tells of the next, too.
+    mutating func isNotAfterTheLast() {
+        nextP10 = min(nextP10, quantile(0.1))
+        nextP50 = min(nextP50, quantile(0.5))
+        nextP90 = min(nextP90, quantile(0.9))
+        nextP95 = min(nextP95, quantile(0.95))
+        nextP99 = min(nextP99, quantile(0.99))
+    }
+
     /// The possible instants of the last milestone, ascending: 64, or the one at which it happened.
     public var last: [Instant] {
         if hasHappened { return [origin] }

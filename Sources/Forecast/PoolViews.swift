@@ -58,12 +58,12 @@ extension Pools {
     func countsCalendar(_ id: StepID) -> Bool {
         let model = models[Int(id.number)]
         guard model.calendar != .none, !without.contains(.calendar) else { return false }
-        let own = model.slots[model.placeAt]
-        if own >= 0, pools[Int(own)].worth.isKnown {
-            return pools[Int(own)].worth.isWorthwhile
+        // By key: which pools a step has looked at already is no fact.
+        if let own = slots[model.keys[model.placeAt]], pools[own].worth.isKnown {
+            return pools[own].worth.isWorthwhile
         }
-        guard let general = model.slots.last, general >= 0 else { return false }
-        return pools[Int(general)].worth.isWorthwhile
+        guard let general = model.keys.last.flatMap({ slots[$0] }) else { return false }
+        return pools[general].worth.isWorthwhile
     }
 
     /// Before a step itself is learned: what the calendar would have told of it.

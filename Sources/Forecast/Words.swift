@@ -9,10 +9,17 @@ public struct Word: Sendable {
     public let judged: Int
     /// How good its source has been, where the forecast itself is 1.
     let skill: Float
+    /// The share of the forecast that it makes at most: by how much is known of such words.
+    let trust: Float
+
+    /// Enough is known of its source to tell what its word is worth.
+    public var isKnown: Bool { deviation != nil }
 
     public init(
-        _ statement: Statement, judged: Int = 0, deviation: Curve? = nil, skill: Float = 0
+        _ statement: Statement, judged: Int = 0, deviation: Curve? = nil, skill: Float = 0,
+        trust: Float = 0
     ) {
+        self.trust = trust
         self.statement = statement
         self.judged = judged
         self.deviation = deviation
@@ -30,7 +37,7 @@ public struct Word: Sendable {
 
     /// Its share in the forecast of its milestone, of which these are all that is said.
     public func weight(among words: [Word]) -> Double {
-        Double(skill / words.reduce(1) { $0 + $1.skill })
+        Double(trust * skill / words.reduce(1) { $0 + $1.skill })
     }
 
     /// The middle of that.
@@ -49,21 +56,19 @@ public enum WordRecord {
         UInt8(horizons.count { minutes >= $0 })
     }
 
-    /// Both classes, and whether it is a plan, as one number.
+    /// Both classes as one number.
     static func number(_ statement: Statement, horizon: UInt8) -> Int16 {
         let said = WordRecord.horizon(statement.time.minutes(since: statement.saidAt))
-        return Int16(said) * 8 + Int16(horizon) + kind(statement)
+        return Int16(said) * 8 + Int16(horizon)
     }
-
-    static func kind(_ statement: Statement) -> Int16 { statement.isPlan ? 64 : 0 }
 
     /// What such a number says: minutes ahead at which it was said and at which it was looked at, at the
     /// most (nil: more than that).
     public static func horizons(
         _ number: Int16
-    ) -> (said: Double?, seen: Double?, isPlan: Bool) {
+    ) -> (said: Double?, seen: Double?) {
         func most(_ at: Int) -> Double? { at < horizons.count ? horizons[at] : nil }
-        return (most(Int(number) % 64 / 8), most(Int(number) % 8), number >= 64)
+        return (most(Int(number) / 8), most(Int(number) % 8))
     }
 }
 
@@ -76,6 +81,10 @@ extension Pools {
     /// count half of what its record says.
     public static let wordFrom = 5
     private static let wordHalf: Float = 10
+    /// Judgements from which on it may make all of a forecast.
+    private static let trusted: Float = 8
+    /// What a judgement at another time ahead counts.
+    private static let otherHorizons: Float = 0.1
     /// What an unknown source is taken to lose as a share of what the forecast does.
     private static let wordDoubt: Float = 1.2
     /// As how many observations the next more general level counts beside each: any place and milestone,
@@ -96,7 +105,7 @@ extension Pools {
             level: .wordAnywhere, kind: .dwell, mode: .unknown, fromCode: .stuf, toCode: .stuf,
             fromPlace: statement.source, plannedClass: own.plannedClass)
         var any = anywhere
-        (any.level, any.plannedClass) = (.source, WordRecord.kind(statement))
+        (any.level, any.plannedClass) = (.source, -1)
         return [own, anywhere, any]
     }
 
@@ -130,33 +139,55 @@ extension Pools {
         }
         parts.append((curve, Double(rest)))
         let square = 1 / max(ratio * ratio, 1e-4)
-        let skill = square * square * square * square * count / (count + Pools.wordHalf)
+        // What is known of one time ahead tells less of another.
+        let near =
+            Pools.otherHorizons * count + (known[1]?.worth.judged ?? 0)
         return Word(
-            statement, judged: general.drawn, deviation: .mixture(parts), skill: skill)
+            statement, judged: general.drawn, deviation: .mixture(parts),
+            skill: square * square * square * square, trust: min(1, near / Pools.trusted))
     }
 
-    /// A statement has come true at `actual`, or not.
-    public mutating func learn(_ heard: Heard, _ milestone: Milestone, actual: Instant) {
-        let value = Float(actual.minutes(since: heard.statement.time))
-        let own = Curve.quantileLoss(value, heard.p10, heard.p50, heard.p90)
-        let width = max(heard.p90 - heard.p10, 1)
-        for key in Pools.wordKeys(heard.statement, milestone, heard.horizon) {
-            guard let slot = wordSlot(key) else { continue }
-            if let curve = pools[slot].curve, pools[slot].drawn >= Pools.wordFrom {
-                let theirs = Curve.quantileLoss(
-                    value, Float(curve.quantile(0.1)), Float(curve.quantile(0.5)),
-                    Float(curve.quantile(0.9)))
-                pools[slot].worth.learn(
-                    without: own, with: theirs, width: width, rate: Worth.wordRate)
+    /// A milestone has been reached at `actual`: what each source had said of it, the last at each time
+    /// ahead. None is judged by what the others of them teach.
+    public mutating func learn(_ heard: [Heard], _ milestone: Milestone, actual: Instant) {
+        var lessons: [(slot: Int, value: Float, own: Float, theirs: Float?, width: Float)] = []
+        for (at, said) in heard.enumerated() {
+            let value = Float(actual.minutes(since: said.statement.time))
+            let own = Curve.quantileLoss(value, said.p10, said.p50, said.p90)
+            let isLast = !heard[(at + 1)...].contains {
+                $0.statement.source == said.statement.source
             }
-            pools[slot].learn(value, limit: Pools.wordLimit)
-            changed.insert(slot)
+            for key in Pools.wordKeys(said.statement, milestone, said.horizon).reversed()
+            where key.level != .source || isLast {
+                guard let slot = wordSlot(key) else { break }
+                let isEnough = pools[slot].drawn >= Pools.wordFrom
+                let theirs = isEnough ? pools[slot].curve.map { $0.quantileLoss(value) } : nil
+                lessons.append((slot, value, own, theirs, max(said.p90 - said.p10, 1)))
+                // Of whom little is known little is kept apart.
+                if key.level == .source, pools[slot].drawn < Pools.wordFrom { break }
+            }
+        }
+        for lesson in lessons {
+            if let theirs = lesson.theirs {
+                pools[lesson.slot].worth.learn(
+                    without: lesson.own, with: theirs, width: lesson.width, rate: Worth.wordRate)
+            }
+            pools[lesson.slot].learn(lesson.value, limit: Pools.wordLimit)
+            changed.insert(lesson.slot)
         }
     }
 
     /// What is known of what sources say: by source, how far ahead it was said and looked at, and class.
     public var wordRecords: [(key: PoolKey, pool: Pool)] {
         keys.indices.filter { keys[$0].level == .wordAnywhere }.map { (keys[$0], pools[$0]) }
+    }
+}
+
+extension Heard {
+    /// Whether both were said, and looked at, as far ahead.
+    public func isAsFarAhead(as other: Heard) -> Bool {
+        WordRecord.number(statement, horizon: horizon)
+            == WordRecord.number(other.statement, horizon: other.horizon)
     }
 }
 
@@ -170,26 +201,68 @@ extension Curve {
     }
 }
 
+extension Curve {
+    /// The same of its own.
+    fileprivate func quantileLoss(_ value: Float) -> Float {
+        Curve.quantileLoss(
+            value, Float(quantile(0.1)), Float(quantile(0.5)), Float(quantile(0.9)))
+    }
+}
+
 extension Composer {
     /// Moves the points of a milestone towards what others say of it, each as much as its record deserves:
     /// quantile by quantile, so that what is late stays late. Notes what they were without that.
-    mutating func heed(_ index: Int, _ words: [Word], now: Instant) {
-        guard words.contains(where: { $0.statement.milestone == index }) else { return }
+    mutating func heed(
+        _ index: Int, _ steps: borrowing Steps, from first: Int, now: Instant
+    ) {
+        let here = steps.words.filter { $0.statement.milestone == index }
+        guard !here.isEmpty else { return }
+        // Of a box that is held by a closure nobody knew who spoke before that.
+        let shut = steps.closures.filter {
+            $0.from <= now && $0.until > now && $0.holds(steps.milestones[first])
+        }
         let order = points.indices.sorted { (points[$0], $0) < (points[$1], $1) }
         let own = Curve(values: order.map { points[$0] })
-        var sum: Float = 1
         var blend = own.points
-        for word in words where word.statement.milestone == index {
+        var opinions: [(weight: Float, middle: Float)] = []
+        for word in here {
             let stated = Float(word.statement.time.minutes(since: now))
-            heard.append(
-                Heard(
-                    statement: word.statement, horizon: WordRecord.horizon(Double(stated)),
-                    p10: Float(own.quantile(0.1)) - stated, p50: Float(own.quantile(0.5)) - stated,
-                    p90: Float(own.quantile(0.9)) - stated))
-            guard word.skill > 0, let theirs = word.points(now: now) else { continue }
-            for j in 0..<Curve.count { blend[j] += word.skill * theirs.points[j] }
-            sum += word.skill
+            // What did not come true in time is not held against it twice.
+            if stated > 0 {
+                heard.append(
+                    Heard(
+                        statement: word.statement, horizon: WordRecord.horizon(Double(stated)),
+                        p10: Float(own.quantile(0.1)) - stated,
+                        p50: Float(own.quantile(0.5)) - stated,
+                        p90: Float(own.quantile(0.9)) - stated))
+            }
+            if shut.contains(where: { $0.from > word.statement.saidAt }) { continue }
+            let weight = Float(word.weight(among: here))
+            guard weight > 0, let theirs = word.points(now: now) else { continue }
+            for j in 0..<Curve.count {
+                blend[j] += weight * (theirs.points[j] - own.points[j])
+            }
+            opinions.append((weight, Float(theirs.quantile(0.5))))
         }
-        for (j, at) in order.enumerated() { points[at] = blend[j] / sum }
+        if opinions.count > 1 { Composer.widen(&blend, by: opinions) }
+        for (j, at) in order.enumerated() { points[at] = blend[j] }
+    }
+
+    /// Where those who are heeded contradict each other, it is less sure than any of them says.
+    private static func widen(
+        _ blend: inout InlineArray<64, Float>, by opinions: [(weight: Float, middle: Float)]
+    ) {
+        let sum = opinions.reduce(0) { $0 + $1.weight }
+        let mean = opinions.reduce(0) { $0 + $1.weight * $1.middle } / sum
+        let between = opinions.reduce(0) {
+            $0 + $1.weight / sum * ($1.middle - mean) * ($1.middle - mean)
+        }
+        let centre = (blend[31] + blend[32]) / 2
+        for j in 0..<Curve.count {
+            let gap = blend[j] - centre
+            let apart = Float(Curve.normalPoints[j])
+            let wider = (gap * gap + between * apart * apart).squareRoot()
+            blend[j] = max(centre + (apart < 0 ? -wider : wider), min(blend[j], 0))
+        }
     }
 }

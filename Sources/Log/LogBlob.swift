@@ -21,8 +21,10 @@ public enum Meaning: UInt8, Sendable, Comparable, CaseIterable {
     /// A handover parts legs as a join does; what timetables, beginnings and paces tell counts as far as it
     /// was found to.
     case views = 7
+    /// What others say of milestones ahead counts by its record, and PLN sets a planned time anew.
+    case estimates = 8
 
-    public static let current = Meaning.views
+    public static let current = Meaning.estimates
 
     public static func < (a: Meaning, b: Meaning) -> Bool { a.rawValue < b.rawValue }
 }

@@ -6,8 +6,6 @@ public struct Estimate: Sendable, Equatable {
     public var code: EventCode
     /// It is the journey's last milestone.
     public var isLast: Bool
-    /// Its class is PLN.
-    public var isPlan: Bool
     /// When the milestone is said to happen, and when that was said.
     public var stated: Instant
     public var saidAt: Instant
@@ -18,20 +16,23 @@ public struct Estimate: Sendable, Equatable {
     public var weight: Double
     /// Statements of the source that it is judged by (the latest forty at most).
     public var judged: Int
+    /// That is enough to tell.
+    public var isKnown: Bool
 
     public init(
-        source: String, place: String, code: EventCode, isLast: Bool, isPlan: Bool,
-        stated: Instant, saidAt: Instant, p50: Instant, weight: Double, judged: Int
+        source: String, place: String, code: EventCode, isLast: Bool,
+        stated: Instant, saidAt: Instant, p50: Instant, weight: Double, judged: Int,
+        isKnown: Bool
     ) {
         self.source = source
         self.place = place
         self.code = code
         self.isLast = isLast
-        self.isPlan = isPlan
         self.stated = stated
         self.saidAt = saidAt
         self.p50 = p50
         self.weight = weight
         self.judged = judged
+        self.isKnown = isKnown
     }
 }

@@ -77,6 +77,11 @@ public struct Journey: Sendable {
 
     /// What subscribers were told, so that the next word can be weighed against it.
     public struct Publication: Sendable, Equatable {
+        /// What moves a forecast: what happened, a plan, or what somebody expects.
+        public enum Reason: UInt8, Sendable {
+            case events, plan, estimate
+        }
+
         public var p10: Instant
         public var p50: Instant
         public var p90: Instant
@@ -84,6 +89,8 @@ public struct Journey: Sendable {
         public var lateVerdict: Bool
         /// Milestone index at the last publication.
         public var furthest: Int
+        /// What moved the forecast of which a word is owed.
+        public var owedFor = Reason.events
         /// A word is owed at this instant (the shortest interval between two lines held it back).
         public var owedAt: Instant
         /// The next moment at which silence changes the forecast.

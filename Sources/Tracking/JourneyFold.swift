@@ -13,6 +13,8 @@ public struct PlanView: Sendable {
     public var chain: [Milestone]
     /// Its milestones come one after the other, so that the last of them is its end.
     public var isChain: Bool
+    /// No other plan names the container.
+    public var isOnly = false
     /// When its times were said.
     public var statedAt: Instant
 
@@ -62,6 +64,8 @@ public enum JourneyFold {
         by guide: @autoclosure () -> PlaceGuide
     ) throws(MissingFact) -> (progress: Journey.Progress, way: Way)? {
         guard allBelong(history, to: plan) else { return nil }
+        var plan = plan
+        plan.isOnly = true
         if ReadingOrder.isOpen(history.events) {
             return try heard(
                 history, plan, book,
@@ -84,10 +88,11 @@ public enum JourneyFold {
         var found = found
         // As this container passes them.
         let chain = plan.isChain ? found.way.milestones : plan.chain
-        found.progress.words = history.statements(plan, on: chain, found.progress)
+        found.progress.words = history.statements(
+            plan, on: chain, found.progress, book.geography)
         // Where ways join, all boxes of a shipment go by one timetable.
         guard plan.isChain else { return found }
-        let times = history.plannedAnew(plan, on: chain, found.progress)
+        let times = history.plannedAnew(plan, on: chain, found.progress, book.geography)
         guard !times.isEmpty else { return found }
         let retiming = Retiming(way: found.way, times: times)
         guard let way = book.way(retiming) else { throw .retiming(retiming) }

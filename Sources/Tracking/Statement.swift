@@ -1,5 +1,5 @@
-/// What somebody says of a milestone that lies ahead: a carrier's ETA, a terminal's plan. The latest of
-/// each source stands until the milestone is reached.
+/// What somebody expects of a milestone that lies ahead: a carrier's ETA. The latest of each source stands
+/// until the milestone is reached.
 public struct Statement: Sendable, Equatable {
     /// Symbol of who says so; 0: nobody in particular.
     public var source: UInt32
@@ -9,15 +9,12 @@ public struct Statement: Sendable, Equatable {
     public var time: Instant
     /// When that was said.
     public var saidAt: Instant
-    /// PLN: so it is planned; else EST: so it is expected.
-    public var isPlan: Bool
 
-    public init(source: UInt32, milestone: Int, time: Instant, saidAt: Instant, isPlan: Bool) {
+    public init(source: UInt32, milestone: Int, time: Instant, saidAt: Instant) {
         self.source = source
         self.milestone = milestone
         self.time = time
         self.saidAt = saidAt
-        self.isPlan = isPlan
     }
 }
 
@@ -43,86 +40,147 @@ extension EventRecord {
     /// Symbol of who says so: the source, else the post that sent it; 0: nobody in particular.
     public var speaker: UInt32 { source != 0 ? source : post }
 
-    /// When it was said: by its version, else when it came.
+    /// When it was said: by its version, but not later than it came.
     public var saidAt: Instant {
-        updated != .unset ? updated : time.advanced(minutes: Double(delaySeconds) / 60)
+        let received = time.advanced(minutes: Double(delaySeconds) / 60)
+        return updated != .unset ? min(updated, received) : received
     }
 
+    /// When a milestone is said to happen; of a day alone its noon.
+    var statedTime: Instant {
+        flags.contains(.dateOnly) ? time.advanced(minutes: 720) : time
+    }
+
+    /// Nobody knows more than so many days ahead: beyond, it is a slip of the pen.
+    private static let mostAheadSeconds = Int32(400 * 86_400)
+
     /// It says what will happen, or is planned to, and not what has.
-    var isStatement: Bool {
-        eventClass != .act && !retracted && !flags.contains(.setAside) && time != .unset
+    func isStatement(_ kind: EventClass) -> Bool {
+        eventClass == kind && !retracted && !flags.contains(.setAside) && time != .unset
+            && delaySeconds > -EventRecord.mostAheadSeconds
+    }
+}
+
+extension Statement {
+    /// Statements of one journey, or of boxes that join, that stand at once: the latest.
+    private static let most = 16
+
+    /// Of what was said of several boxes the latest of each source on each milestone that is still ahead.
+    public static func standing(_ all: [Statement], _ reached: [Instant]) -> [Statement] {
+        if all.isEmpty { return [] }
+        var standing: [[UInt64]: Statement] = [:]
+        for one in all where reached[one.milestone] == .unset {
+            let key = [UInt64(one.source), UInt64(one.milestone)]
+            if let known = standing[key],
+                (known.saidAt, known.time) >= (one.saidAt, one.time)
+            {
+                continue
+            }
+            standing[key] = one
+        }
+        let latest = standing.values.sorted {
+            ($1.saidAt, $1.time, $0.milestone) < ($0.saidAt, $0.time, $1.milestone)
+        }.prefix(most)
+        return latest.sorted { ($0.milestone, $0.time) < ($1.milestone, $1.time) }
     }
 }
 
 extension EventHistory {
-    /// Statements of one journey that stand at once, the latest.
-    private static let most = 16
+    /// Statements that are looked at: the latest.
+    private static let most = 256
 
-    /// What stands of what was said of the milestones ahead of a journey. What was said to come before
-    /// something that has come since is refuted.
+    /// What stands of what was said of the milestones ahead of a journey: the latest of each source. What
+    /// was said to come before something that has come since is refuted.
     func statements(
-        _ plan: PlanView, on chain: [Milestone], _ progress: Journey.Progress
+        _ plan: PlanView, on chain: [Milestone], _ progress: Journey.Progress,
+        _ geography: Geography
     ) -> [Statement] {
-        guard events.contains(where: { $0.isStatement }) else { return [] }
-        var standing: [Statement] = []
-        let from = max(progress.lastTime, plan.anchor)
-        for event in events where event.isStatement && event.time > from {
-            guard let at = event.milestone(on: chain, plan, after: progress.furthest),
-                progress.reached[at] == .unset
-            else { continue }
-            let new = Statement(
-                source: event.speaker, milestone: at, time: event.time, saidAt: event.saidAt,
-                isPlan: event.eventClass == .pln)
-            let before = standing.firstIndex {
-                $0.source == new.source && $0.milestone == at && $0.isPlan == new.isPlan
-            }
-            guard let before else {
-                standing.append(new)
-                continue
-            }
-            // Events come by time: of two that were said at once the later one stands.
-            if standing[before].saidAt <= new.saidAt { standing[before] = new }
+        let said = said(.est).compactMap { event -> Statement? in
+            guard
+                let at = event.milestone(on: chain, plan, geography, after: progress.furthest)
+            else { return nil }
+            return Statement(
+                source: event.speaker, milestone: at, time: event.statedTime,
+                saidAt: event.saidAt)
         }
-        guard standing.count > EventHistory.most else { return standing }
-        let latest = standing.enumerated().sorted {
-            ($1.element.saidAt, $0.offset) < ($0.element.saidAt, $1.offset)
-        }.prefix(EventHistory.most).map(\.offset)
-        return latest.sorted().map { standing[$0] }
+        return Statement.standing(said, progress.reached).filter { $0.time > progress.lastTime }
     }
 
+    /// What was said of one kind, the latest if it is much.
+    private func said(_ kind: EventClass) -> [EventRecord] {
+        // Nearly always nothing was.
+        guard events.contains(where: { $0.isStatement(kind) }) else { return [] }
+        let all = events.filter { $0.isStatement(kind) }
+        guard all.count > EventHistory.most else { return all }
+        return Array(
+            all.sorted { ($1.saidAt, $0.identity) < ($0.saidAt, $1.identity) }
+                .prefix(EventHistory.most))
+    }
+
+    /// A plan is set anew by so many days at most: beyond, it is a slip of the pen.
+    private static let mostMovedMinutes = 60.0 * 1_440
+
     /// The planned times that were set anew, by milestone: the latest word counts, and none that is older
-    /// than the plan's own or than what happened.
+    /// than the plan's own or than what happened, or that runs back.
     func plannedAnew(
-        _ plan: PlanView, on chain: [Milestone], _ progress: Journey.Progress
+        _ plan: PlanView, on chain: [Milestone], _ progress: Journey.Progress,
+        _ geography: Geography
     ) -> [PlannedAnew] {
-        guard events.contains(where: { $0.isStatement && $0.eventClass == .pln }) else { return [] }
         var found: [Int: (time: Instant, saidAt: Instant)] = [:]
-        for event in events where event.isStatement && event.eventClass == .pln {
-            guard event.saidAt >= plan.statedAt,
-                let at = event.milestone(on: chain, plan, after: -1)
+        // A day alone is no timetable.
+        for event in said(.pln) where !event.flags.isVague {
+            guard event.saidAt >= plan.statedAt, event.shipment != 0 || plan.isOnly,
+                let at = event.milestone(on: chain, plan, geography, after: -1)
             else { continue }
-            let reached = progress.reached[at]
+            let (reached, before) = (progress.reached[at], chain[at].planned)
             if reached != .unset, event.saidAt > reached { continue }
-            if let known = found[at], known.saidAt > event.saidAt { continue }
-            found[at] = (event.time, event.saidAt)
+            let from = before == .unset ? event.saidAt : before
+            guard abs(event.statedTime.minutes(since: from)) <= EventHistory.mostMovedMinutes,
+                found[at].map({ ($0.saidAt, $0.time) <= (event.saidAt, event.time) }) ?? true
+            else { continue }
+            found[at] = (event.statedTime, event.saidAt)
         }
-        return found.filter { chain[$0.key].planned != $0.value.time }
-            .map { PlannedAnew(milestone: $0.key, time: $0.value.time) }
-            .sorted { $0.milestone < $1.milestone }
+        var moved: [PlannedAnew] = []
+        var latest = Instant.unset
+        for at in chain.indices {
+            var planned = chain[at].planned
+            if let new = found[at], new.time >= latest {
+                if new.time != planned { moved.append(PlannedAnew(milestone: at, time: new.time)) }
+                planned = new.time
+            }
+            latest = max(latest, planned)
+        }
+        return moved
+    }
+}
+
+extension PlanView {
+    /// Whether a time that no shipment is named with may be one of this plan's.
+    fileprivate func mayMean(_ time: Instant) -> Bool {
+        if isOnly || ends == .never { return true }
+        let span = max(ends.minutes(since: anchor), 1_440)
+        return time > anchor.advanced(minutes: -1_440) && time < ends.advanced(minutes: span)
     }
 }
 
 extension EventRecord {
     /// The milestone of a plan's way that a statement means: the first behind `after` with its place and
-    /// code, else with a code of the same sense; nil: none of it, or it is not about this plan.
-    fileprivate func milestone(on chain: [Milestone], _ plan: PlanView, after: Int) -> Int? {
-        guard shipment == plan.shipment || shipment == 0,
+    /// code, else with a code of the same sense, else at a place next to it; nil: none of it, or it is not
+    /// about this plan.
+    fileprivate func milestone(
+        on chain: [Milestone], _ plan: PlanView, _ geography: Geography, after: Int
+    ) -> Int? {
+        guard shipment == plan.shipment || shipment == 0 && plan.mayMean(time),
             saidAt.microseconds >= plan.anchor.microseconds - JourneyFold.leadMicroseconds
         else { return nil }
         let ahead = chain.indices.dropFirst(after + 1)
         return ahead.first { chain[$0].place == place && chain[$0].code == code }
             ?? ahead.first {
                 chain[$0].place == place && JourneyFold.isKin(chain[$0].code, code)
+            }
+            ?? ahead.first {
+                geography.areOne(chain[$0].place, place)
+                    && (chain[$0].code == code || JourneyFold.isKin(chain[$0].code, code))
             }
     }
 }

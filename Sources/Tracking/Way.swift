@@ -32,6 +32,14 @@ public final class Way: Sendable {
 
     public static let none = Way([], [])
 
+    /// Whether it has the same milestones as another, whenever they are planned.
+    public func leadsAs(_ other: Way) -> Bool {
+        milestones.count == other.milestones.count
+            && zip(milestones, other.milestones).allSatisfy {
+                $0.place == $1.place && $0.code == $1.code
+            }
+    }
+
     public var isPlans: Bool { turn < 0 }
 
     /// When the step to a milestone is planned to begin: with the last that it waits for; `.unset` where

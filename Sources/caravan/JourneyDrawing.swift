@@ -1,5 +1,4 @@
 import Engine
-import Forecast
 import FoundationEssentials
 import Host
 import Tracking
@@ -63,11 +62,11 @@ struct JourneyDrawing {
         let zone = stop?.zone ?? .utc
         let who = estimate.source.isEmpty ? "somebody" : Printable.text(estimate.source)
         var text =
-            "\(who) \(estimate.isPlan ? "plans" : "expects") \(estimate.code.code) "
+            "\(who) expects \(estimate.code.code) "
             + "\(Printable.text(stop?.name ?? estimate.place)) \(local(estimate.stated, zone)), "
             + "said \(local(estimate.saidAt, zone)): "
         let share = Int((estimate.weight * 100).rounded())
-        if estimate.judged < Pools.wordFrom {
+        if !estimate.isKnown {
             text += "does not count yet, as nobody knows what its word is worth"
         } else if share == 0 {
             text += "does not count, by how its word came true so far"

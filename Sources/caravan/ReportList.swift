@@ -154,10 +154,9 @@ enum JourneyText {
         out.field("source", estimate.source)
         out.field("place", estimate.place)
         out.field("event", estimate.code.code)
-        out.field("class", (estimate.isPlan ? EventClass.pln : .est).code)
         out.field("time", estimate.stated)
         out.field("said", estimate.saidAt)
-        if estimate.judged > 0 { out.field("judged", estimate.judged) }
+        out.field("judged", estimate.judged)
         out.field("p50", Instant(seconds: estimate.p50.microseconds / 1_000_000))
         out.share("weight", estimate.weight)
     }

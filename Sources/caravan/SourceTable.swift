@@ -14,7 +14,8 @@ enum SourceTable {
         }
         if records.isEmpty {
             return print(
-                "nothing that was said of a milestone ahead (class EST or PLN) has come true yet")
+                "nobody's word (class EST) has been judged yet: it has to be there before it comes true"
+            )
         }
         var last: String?
         for record in records {
@@ -25,8 +26,9 @@ enum SourceTable {
             print(line(record))
         }
         print(
-            "least and most are p10 and p90 of the latest; loss: what its word loses as a share of what the "
-                + "forecast loses without it, below 1 it helps")
+            "said: how far ahead it spoke; seen: how far ahead that was when it was looked at; in brackets nine "
+                + "in ten of them and one in ten; loss: what its word, its habit taken off, loses as a share of "
+                + "what the forecast loses without it: below 1 it helps")
     }
 
     private static func ahead(_ minutes: Double?) -> String {
@@ -34,12 +36,12 @@ enum SourceTable {
     }
 
     private static func line(_ record: SourceRecord) -> String {
-        var text = "  \(record.isPlan ? "PLN" : "EST") said "
+        var text = "  said "
         text += Terminal.padded("\(ahead(record.saidAheadMinutes)) ahead,", 18)
         text += " seen " + Terminal.padded("\(ahead(record.seenAheadMinutes)):", 12)
         text += Terminal.padded(" \(record.count) came", 9)
         text += Terminal.padded(" \(Terminal.lateness(record.p50))", 14)
-        text += " (\(Terminal.span(record.p10)) to \(Terminal.span(record.p90)))"
+        text += " (\(Terminal.lateness(record.p10)) to \(Terminal.lateness(record.p90)))"
         if let loss = record.loss { text += String(format: ", loss %.2f", loss) }
         return text
     }
@@ -48,7 +50,6 @@ enum SourceTable {
         var out = JSONWriter()
         out.begin()
         out.field("source", record.source)
-        out.field("class", (record.isPlan ? EventClass.pln : .est).code)
         out.field("saidAheadMinutes", record.saidAheadMinutes.map { Int($0) })
         out.field("seenAheadMinutes", record.seenAheadMinutes.map { Int($0) })
         out.field("count", record.count)

@@ -112,20 +112,20 @@ import Wire
         // Before anything is said of it: between 60 and 140 hours.
         let own = try #require(world.p50)
         #expect((1_080...1_120).contains(own))
-        world.says("KNOWS", 99, 1_068, at: 1_001)
-        // It says 68 hours, and is eight hours late as a rule.
+        world.says("KNOWS", 99, 1_080, at: 1_001)
+        // It says 80 hours, and is eight hours late as a rule.
         let followed = try #require(world.p50)
-        #expect(abs(followed - 1_060) < 6, "\(followed)")
+        #expect(abs(followed - 1_072) < 6, "\(followed)")
         let line = try #require(world.said.last { $0.text("kind") == "eta" })
         #expect(line.objects("because").map { $0.text("cause") } == ["estimate"])
         let told = try #require(line.objects("estimates").first)
         #expect(told.text("source") == "KNOWS" && (told.number("weight") ?? 0) > 0.8)
         #expect(told.text("place") == nil)
         let seen = try #require(told.instant("p50"))
-        #expect(abs(seen.minutes(since: Self.start) / 60 - 1_060) < 3)
+        #expect(abs(seen.minutes(since: Self.start) / 60 - 1_072) < 3)
         // And it is the middle of what lies ahead in what is shown.
         let shown = try #require(world.estimates(99).first)
-        #expect(shown.source == "KNOWS" && shown.judged >= 5 && shown.isLast && !shown.isPlan)
+        #expect(shown.source == "KNOWS" && shown.judged >= 5 && shown.isLast)
         // What it said last stands; the one before is forgotten.
         world.says("KNOWS", 99, 1_128, at: 1_010)
         let second = try #require(world.p50)
@@ -159,7 +159,8 @@ import Wire
         #expect(worthless.weight < 0.3 && worthless.judged > 5)
         let records = world.engine.sourceRecords
         let losses = Dictionary(grouping: records, by: \.source).mapValues {
-            $0.compactMap(\.loss).min() ?? 9
+            $0.reduce(0) { $0 + ($1.loss ?? 1) * Double($1.count) }
+                / Double($0.reduce(0) { $0 + $1.count })
         }
         #expect((losses["KNOWS"] ?? 9) < 0.6 && (losses["WORTHLESS"] ?? 0) > 0.9)
         #expect(records.contains { $0.source == "KNOWS" && abs($0.p50 + 480) < 30 })
@@ -241,7 +242,7 @@ import Wire
         try await log.checkpoint(world.engine.cut(now: world.now))
         let restored = try await Recovery.run(log).engine
         let records = world.engine.sourceRecords.map { "\($0)" }
-        #expect(restored.sourceRecords.map { "\($0)" } == records && records.count > 6)
+        #expect(restored.sourceRecords.map { "\($0)" } == records && records.count > 3)
         world.engine = restored
         #expect(world.estimates(99) == shown)
         #expect(shown.first?.source == "KNOWS")

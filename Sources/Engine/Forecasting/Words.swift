@@ -11,36 +11,53 @@ extension Engine {
     func words(_ chain: [Milestone], _ progress: Journey.Progress, now: Instant) -> [Word] {
         // Nearly always nobody has said anything.
         if progress.words.isEmpty { return [] }
-        return progress.words.map {
+        // Whoever looks from earlier has not heard what was said later.
+        return progress.words.filter { $0.saidAt <= now }.map {
             forecasting.pools.word($0, chain[$0.milestone], now: now)
         }
     }
 
     /// Keeps what the forecast would have been without each statement: once for each time ahead at which
-    /// it is looked at, since a word grows stale and a forecast better.
-    func note(_ heard: [Heard], _ journey: inout Journey) {
-        for new in heard where journey.progress.words.contains(new.statement) {
-            let isKnown = journey.publication.heard.contains {
-                $0.statement == new.statement && $0.horizon == new.horizon
+    /// it is looked at, since a word grows stale and a forecast better. However often a source speaks of one
+    /// milestone, it is judged by that as often.
+    /// `own`: what was said of this box itself.
+    func note(_ heard: [Heard], of own: [Statement], _ journey: inout Journey) {
+        // Of several plans of one trip one judges.
+        if heard.isEmpty || journey.trip != journey.shipment { return }
+        for new in heard where own.contains(new.statement) {
+            let known = journey.publication.heard.firstIndex {
+                $0.statement.source == new.statement.source && $0.isAsFarAhead(as: new)
+                    && $0.statement.milestone == new.statement.milestone
             }
-            if !isKnown { journey.publication.heard.append(new) }
+            guard let known else {
+                journey.publication.heard.append(new)
+                continue
+            }
+            // What it said last, as it was looked at first.
+            if journey.publication.heard[known].statement != new.statement {
+                journey.publication.heard[known] = new
+            }
         }
         let excess = journey.publication.heard.count - Engine.mostHeard
         if excess > 0 { journey.publication.heard.removeFirst(excess) }
     }
 
     /// Milestones have been reached of which something had been said.
-    mutating func judgeWords(_ journey: inout Journey) {
+    mutating func judgeWords(_ journey: inout Journey, _ shipment: Shipment) {
         guard !journey.publication.heard.isEmpty else { return }
         let progress = journey.progress
         let chain = journey.way.milestones
-        for heard in journey.publication.heard where heard.statement.milestone < chain.count {
-            let at = heard.statement.milestone
-            guard progress.reached[at] != .unset, !progress.vague.contains(at) else { continue }
-            forecasting.pools.learn(heard, chain[at], actual: progress.reached[at])
+        for at in Set(journey.publication.heard.map(\.statement.milestone)).sorted()
+        where at < chain.count && progress.reached[at] != .unset && !progress.vague.contains(at) {
+            forecasting.pools.learn(
+                journey.publication.heard.filter { $0.statement.milestone == at }, chain[at],
+                actual: progress.reached[at])
         }
+        // Where ways join, what happened last is not the furthest of all.
+        let behind = shipment.graph == nil ? progress.furthest : -1
         journey.publication.heard.removeAll {
-            $0.statement.milestone >= chain.count || $0.statement.milestone <= progress.furthest
+            let at = $0.statement.milestone
+            return at >= chain.count || at <= behind || progress.reached[at] != .unset
         }
     }
 
@@ -57,8 +74,9 @@ extension Engine {
                 source: register.symbols[of.source],
                 place: register.symbols[chain[of.milestone].place],
                 code: chain[of.milestone].code, isLast: of.milestone == chain.count - 1,
-                isPlan: of.isPlan, stated: of.time, saidAt: of.saidAt, p50: word.p50(now: now),
-                weight: word.weight(among: rivals), judged: word.judged)
+                stated: of.time, saidAt: of.saidAt, p50: word.p50(now: now),
+                weight: word.weight(among: rivals), judged: word.judged,
+                isKnown: word.isKnown)
         }.sorted {
             ($1.weight, $0.source, $0.saidAt) < ($0.weight, $1.source, $1.saidAt)
         }

@@ -52,10 +52,11 @@ extension Engine {
             draft.touch(slot) {
                 $0.eventID = event.id ?? $0.eventID
                 $0.reason = event.reason ?? $0.reason
-                $0.corrected = $0.corrected || outcome == .replaced
+                // Who expects something else than before corrects nothing.
+                $0.corrected =
+                    $0.corrected || outcome == .replaced && event.eventClass == .act
                 if event.eventClass == .act { $0.newest = max($0.newest, time) }
                 $0.isEstimate = event.eventClass == .est
-                $0.planMoved = $0.planMoved || event.eventClass == .pln
             }
         }
         noteReport(record, of: slot, isNew: isFirst, &draft)
@@ -81,7 +82,7 @@ extension Engine {
         if !post.isEmpty { record.post = register.symbols.number(post) }
         // Who says what has happened matters to people; who says what will, to the forecast.
         if event.eventClass != .act, let source = event.source {
-            record.source = register.symbols.number(source)
+            record.source = register.speaker(source)
         }
         if event.time != .unset {
             record.delaySeconds = Int32(clamping: Int(now.minutes(since: event.time) * 60))

@@ -157,6 +157,7 @@ extension Engine {
                 all.reached[index] = known == .unset ? theirs : min(known, theirs)
             }
         }
+        all.words = Statement.standing(all.words, all.reached)
         // The one that happened last, in the graph's order where several did at once.
         var furthest = -1
         for (index, instant) in all.reached.enumerated() where instant != .unset {
@@ -188,6 +189,7 @@ extension Engine {
                     $0.newest = touch?.newest ?? .unset
                     $0.eventID = touch?.eventID
                     $0.reason = touch?.reason
+                    $0.isEstimate = touch?.isEstimate ?? false
                 }
             }
         }

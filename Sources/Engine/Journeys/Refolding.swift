@@ -1,6 +1,13 @@
 import Forecast
 import Tracking
 
+/// What a container has reached in a shipment that joins containers, and what was said of it.
+private struct JoinedProgress: Equatable {
+    let shipment: UInt32
+    let reached: [Instant]
+    let words: [Statement]
+}
+
 /// Which journeys a container's events are evidence of, and how far it has come on each.
 extension Engine {
     /// Cuts a container's history into journeys anew, because of news.
@@ -8,7 +15,7 @@ extension Engine {
         var record = ContainerRecord(number: register.records[slot].number)
         swap(&record, &register.records[slot])
         let before = register.shipments.hasJoins ? joinedProgress(record) : []
-        refold(&record, draft.touched[slot], &draft)
+        refold(&record, slot, draft.touched[slot], &draft)
         swap(&record, &register.records[slot])
         if register.shipments.hasJoins { noteJoinedNews(slot, before, &draft) }
     }
@@ -16,34 +23,40 @@ extension Engine {
     /// What a container has reached in each of its shipments that join containers.
     private func joinedProgress(
         _ record: borrowing ContainerRecord
-    ) -> [(shipment: UInt32, reached: [Instant])] {
-        var found: [(shipment: UInt32, reached: [Instant])] = []
+    ) -> [JoinedProgress] {
+        var found: [JoinedProgress] = []
         for at in record.journeys.indices {
             let symbol = record.journeys[at].shipment
             guard register.shipments[symbol]?.graph != nil else { continue }
-            found.append((symbol, record.journeys[at].progress.reached))
+            found.append(
+                JoinedProgress(
+                    shipment: symbol, reached: record.journeys[at].progress.reached,
+                    words: record.journeys[at].progress.words))
         }
         return found
     }
 
     /// Notes the joined shipments in which something is not as before.
     private func noteJoinedNews(
-        _ slot: Int, _ before: [(shipment: UInt32, reached: [Instant])], _ draft: inout Draft
+        _ slot: Int, _ before: [JoinedProgress], _ draft: inout Draft
     ) {
         let after = joinedProgress(register.records[slot])
         let touch = draft.touched[slot]
         let isAnyway = touch?.planChanged == true || touch?.closed == true
-        for (symbol, reached) in after {
-            let known = before.first { $0.shipment == symbol }?.reached ?? []
-            if isAnyway || known.count != reached.count {
-                draft.join(symbol, slot, changed: nil)
-            } else if known != reached {
-                let changed = reached.indices.filter { reached[$0] != known[$0] }
-                draft.join(symbol, slot, changed: changed)
+        for now in after {
+            let known = before.first { $0.shipment == now.shipment }
+            if isAnyway || known?.reached.count != now.reached.count {
+                draft.join(now.shipment, slot, changed: nil)
+            } else if let known, known != now {
+                var changed = now.reached.indices.filter { now.reached[$0] != known.reached[$0] }
+                if now.words != known.words {
+                    changed += (now.words + known.words).map(\.milestone)
+                }
+                draft.join(now.shipment, slot, changed: changed)
             }
         }
-        for (symbol, _) in before where !after.contains(where: { $0.shipment == symbol }) {
-            draft.join(symbol, slot, changed: nil)
+        for gone in before where !after.contains(where: { $0.shipment == gone.shipment }) {
+            draft.join(gone.shipment, slot, changed: nil)
         }
     }
 
@@ -61,14 +74,18 @@ extension Engine {
 
     /// Cuts the history into journeys anew; each keeps what was said about it.
     private mutating func refold(
-        _ record: inout ContainerRecord, _ touch: Change?, _ draft: inout Draft
+        _ record: inout ContainerRecord, _ slot: Int, _ touch: Change?, _ draft: inout Draft
     ) {
         if record.plans.count == 1, record.journeys.count == 1,
             record.journeys[0].shipment == record.plans[0],
             let shipment = register.shipments[record.plans[0]],
             let (progress, way) = readOnly(record, shipment)
         {
-            follow(&record.journeys[0], way, progress, shipment, record.number)
+            let isRetimed = follow(
+                &record.journeys[0], way, progress, shipment, record.number)
+            if isRetimed, touch?.planChanged != true {
+                draft.touch(slot) { $0.planMoved = true }
+            }
             return
         }
         var folded = fold(record)
@@ -83,9 +100,12 @@ extension Engine {
                 continue
             }
             var journey = old.remove(at: same)
-            follow(
+            let isRetimed = follow(
                 &journey, folded[index].way, folded[index].progress,
                 register.shipments[journey.shipment], record.number)
+            if isRetimed, touch?.planChanged != true {
+                draft.touch(slot) { $0.planMoved = true }
+            }
             journey.trip = folded[index].trip
             folded[index] = journey
         }
@@ -141,18 +161,23 @@ extension Engine {
     }
 
     /// Sets a journey on the way that its reports say. What was learned and said of another one is taken
-    /// back or laid on this.
+    /// back or laid on this. True where it is the same way, planned for other times.
     private mutating func follow(
         _ journey: inout Journey, _ way: Way, _ progress: Journey.Progress, _ shipment: Shipment?,
         _ container: ContainerNumber
-    ) {
+    ) -> Bool {
+        var isRetimed = false
         if journey.way !== way, journey.way.milestones != way.milestones {
+            isRetimed = way.leadsAs(journey.way)
             if let shipment { forecasting.forgetLessons(&journey, shipment, container) }
+            let heard = journey.publication.heard
             journey.publication.moved(to: way)
+            if isRetimed { journey.publication.heard = heard }
         }
         journey.way = way
         journey.publication.way = way.signature
         journey.progress = progress
+        return isRetimed
     }
 }
 

@@ -18,7 +18,7 @@ extension Engine {
         if let turn = outlook.turn { return [cause(turn, minutes, outlook, context)] }
         guard minutes != 0 else { return [] }
         let path = journey.publication.path
-        guard path.count == outlook.means.count, context.touch?.hasNewPlan != true else {
+        guard path.count == outlook.means.count, !isByPlan(outlook, context) else {
             return causes(outlook, context, minutes: minutes)
         }
         let offset = journey.publication.p50.minutes(since: outlook.seenFrom)
@@ -71,7 +71,7 @@ extension Engine {
         let own = cause(innocent(at, minutes, outlook) ?? at, minutes, outlook, context)
         // Where it waits is not to blame for a place ahead that is shut.
         if own.kind != .closure, minutes > 0, at >= outlook.expected.next ?? 0,
-            context.touch?.hasNewPlan != true, let window = shutAhead(outlook)
+            !isByPlan(outlook, context), let window = shutAhead(outlook)
         {
             return [
                 Cause(
@@ -111,6 +111,16 @@ extension Engine {
         return abs(late) * 2 < Double(abs(minutes)) ? next : nil
     }
 
+    /// A plan says something else than before, be it some moments ago.
+    private func isByPlan(_ outlook: Outlook, _ context: ReviewContext) -> Bool {
+        context.touch?.hasNewPlan == true || outlook.reason == .plan
+    }
+
+    /// Somebody expects something else than before.
+    private func isByWord(_ outlook: Outlook, _ context: ReviewContext) -> Bool {
+        context.touch?.isEstimate == true || outlook.reason == .estimate
+    }
+
     private func cause(
         _ at: Int, _ minutes: Int, _ outlook: Outlook, _ context: ReviewContext
     ) -> Cause {
@@ -118,7 +128,7 @@ extension Engine {
         let next = outlook.expected.next ?? outlook.chain.count
         let isClosed = closureBook.isShut(step, after: outlook.seenFrom)
         let kind: Cause.Kind
-        if context.touch?.hasNewPlan == true {
+        if isByPlan(outlook, context) {
             kind = .plan
         } else if at == outlook.turn {
             kind = .route
@@ -126,7 +136,7 @@ extension Engine {
             kind = .closure
         } else if context.touch?.corrected == true {
             kind = .correction
-        } else if context.touch?.isEstimate == true && outlook.told.contains(at) {
+        } else if isByWord(outlook, context) && outlook.told.contains(at) {
             kind = .estimate
         } else if at > next {
             kind = .congestion

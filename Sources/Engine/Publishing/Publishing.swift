@@ -23,7 +23,7 @@ extension Engine {
             || hasMoved(outlook, from: journey.publication, isStage: isStage(outlook, journey))
         guard isNews else { return }
         if outlook.isHistory, !isFreshArrival(outlook, context.now) {
-            journey.publication.owedAt = journey.publication.holdUntil
+            owe(&journey, at: journey.publication.holdUntil, context)
             return
         }
         let last = journey.publication.publishedAt
@@ -31,7 +31,7 @@ extension Engine {
             last == .unset
             ? context.now : last.advanced(minutes: rules.publishIntervalSeconds / 60)
         if !first, context.now < next, !isFreshArrival(outlook, context.now) {
-            journey.publication.owedAt = next
+            owe(&journey, at: next, context)
             return
         }
         draft.notices.append(.eta(notice(journey, outlook, context, first: first)))
@@ -42,8 +42,15 @@ extension Engine {
         journey.publication.publishedAt = context.now
         journey.publication.publishedWay = journey.way.signature
         journey.publication.unknown = 0
+        journey.publication.owedFor = .events
         journey.publication.lateVerdict = late
         journey.publication.furthest = stage
+    }
+
+    /// A word has to wait, and so has what it is about.
+    private func owe(_ journey: inout Journey, at instant: Instant, _ context: ReviewContext) {
+        journey.publication.owedAt = instant
+        if let reason = context.touch?.reasonToSpeak { journey.publication.owedFor = reason }
     }
 
     /// Says in words what is not known, once until it is, or something else is not.

@@ -141,6 +141,8 @@ extension Engine {
         let chain = journey.way.milestones
         let progress = together(journey.progress, shipment, container, journey.shipment)
         let points = timeline(journey.way, shipment, progress, now: now)
+        // Where ways join, what is behind follows from who waits for whom.
+        let happened = shipment.graph.map { Composer.happened($0, progress.reached) }
         var view = ContainerTimeline.JourneyView(
             shipment: register.symbols[journey.shipment], promised: shipment.plan.promised,
             stops: [],
@@ -154,11 +156,11 @@ extension Engine {
                 }
             stop.isImplied = progress.implied.contains(index)
             stop.isExtra = journey.way.isExtra(index)
-            stop.isPassed = index <= progress.furthest
+            stop.isPassed = happened.map { $0[index] != .unset } ?? (index <= progress.furthest)
             view.stops.append(stop)
         }
         view.flags = shipment.plan.flags
-        view.estimates = estimates(journey, progress, now: now)
+        view.estimates = estimates(journey, journey.progress, now: now)
         let ends = shipment.graph?.ends ?? [chain.count - 1]
         let isDone = !chain.isEmpty && ends.allSatisfy { progress.reached[$0] != .unset }
         if isDone {

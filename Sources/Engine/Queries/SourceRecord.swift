@@ -5,8 +5,6 @@ import Tracking
 public struct SourceRecord: Sendable {
     /// Who said so; "": nobody in particular.
     public var source: String
-    /// PLN, else EST.
-    public var isPlan: Bool
     /// How far ahead they were said, and looked at, at the most: minutes; nil: farther than any class.
     public var saidAheadMinutes: Double?
     public var seenAheadMinutes: Double?
@@ -26,11 +24,11 @@ extension Engine {
     public var sourceRecords: [SourceRecord] {
         forecasting.pools.wordRecords.compactMap { key, pool -> (order: Int, SourceRecord)? in
             guard let curve = pool.curve else { return nil }
-            let (said, seen, isPlan) = WordRecord.horizons(key.plannedClass)
+            let (said, seen) = WordRecord.horizons(key.plannedClass)
             return (
                 -Int(key.plannedClass),
                 SourceRecord(
-                    source: register.symbols[key.fromPlace], isPlan: isPlan,
+                    source: register.symbols[key.fromPlace],
                     saidAheadMinutes: said, seenAheadMinutes: seen, count: pool.drawn,
                     p10: curve.quantile(0.1), p50: curve.quantile(0.5), p90: curve.quantile(0.9),
                     loss: pool.worth.judged > 0 ? Double(pool.worth.ratio) : nil)

@@ -20,6 +20,15 @@ struct Register: Sendable {
     var restDue = DueHeap()
     /// Symbols of plans that left memory; nothing else may refer to them.
     var looseSymbols: [UInt32] = []
+
+    /// The symbol of who says something, however it is spelled.
+    mutating func speaker(_ name: String) -> UInt32 {
+        let plain = name.split(separator: " ").joined(separator: " ").uppercased()
+        if let known = symbols.known(plain) { return known }
+        let symbol = symbols.number(plain)
+        looseSymbols.append(symbol)
+        return symbol
+    }
     /// They are looked through when they are so many, and a quarter of all.
     var sweepFrom = 1_000
 

@@ -119,6 +119,7 @@ enum RecordCoding {
         if said.way != 0 { out.fixed(19, said.way) }
         if said.publishedWay != 0 { out.fixed(20, said.publishedWay) }
         if said.unknown != 0 { out.fixed(21, said.unknown) }
+        if said.owedFor != .events { out.code(23, said.owedFor) }
         for heard in said.heard {
             let source = UInt64(table.number(texts[Int(heard.statement.source)]))
             out.message(22) { encode(heard, source, &$0) }
@@ -165,7 +166,6 @@ enum RecordCoding {
         out.unsigned(2, UInt64(heard.statement.milestone))
         out.instant(3, heard.statement.time)
         out.instant(4, heard.statement.saidAt)
-        out.flag(5, heard.statement.isPlan)
         out.unsigned(6, heard.horizon)
         out.floats(7, [heard.p10, heard.p50, heard.p90])
     }
@@ -300,6 +300,7 @@ enum RecordCoding {
             case 19: said.way = try reader.fixed(field)
             case 20: said.publishedWay = try reader.fixed(field)
             case 21: said.unknown = try reader.fixed(field)
+            case 23: said.owedFor = try reader.code(field)
             case 22: said.heard.append(try heard(try reader.message(field), table))
             default: try reader.skip(field)
             }
@@ -330,7 +331,7 @@ enum RecordCoding {
     ) throws(CodingFlaw) -> Heard {
         var reader = fields
         var said = Statement(
-            source: 0, milestone: 0, time: .unset, saidAt: .unset, isPlan: false)
+            source: 0, milestone: 0, time: .unset, saidAt: .unset)
         var horizon: UInt8 = 0
         var quantiles: [Float] = []
         while let field = try reader.next() {
@@ -339,7 +340,6 @@ enum RecordCoding {
             case 2: said.milestone = try reader.clamped(field)
             case 3: said.time = try reader.instant(field)
             case 4: said.saidAt = try reader.instant(field)
-            case 5: said.isPlan = try reader.flag(field)
             case 6: horizon = try reader.clamped(field)
             case 7: quantiles = try reader.floats(field)
             default: try reader.skip(field)
