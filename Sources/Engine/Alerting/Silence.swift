@@ -130,7 +130,8 @@ extension Engine {
         defer { forecasting.composer.ignoresPace = false }
         guard
             let before = forecasting.composer.expect(
-                steps(journey.way, journey.progress, now: clock), journey.progress,
+                steps(journey.way, journey.progress, now: clock, until: context.now),
+                journey.progress,
                 start: shipment.startedAt, now: clock,
                 &forecasting.pools)
         else { return (nil, .never) }
@@ -175,7 +176,7 @@ extension Engine {
             let silent = forecasting.habits.silentShare(outlook.chain[at])
             guard
                 let expected = forecasting.composer.expect(
-                    steps(journey.way, journey.progress, now: clock), journey.progress,
+                    steps(journey.way, journey.progress, now: clock, until: now), journey.progress,
                     start: shipment.startedAt, now: clock,
                     &forecasting.pools, upTo: at + 1)
             else { break }

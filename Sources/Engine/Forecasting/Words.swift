@@ -8,11 +8,14 @@ extension Engine {
     private static let mostHeard = 32
 
     /// What stands of what was said, as a composition seen from `now` is to heed it.
-    func words(_ chain: [Milestone], _ progress: Journey.Progress, now: Instant) -> [Word] {
+    /// `until`: what was said later is not heard; nil: than `now`.
+    func words(
+        _ chain: [Milestone], _ progress: Journey.Progress, now: Instant, until: Instant? = nil
+    ) -> [Word] {
         // Nearly always nobody has said anything.
         if progress.words.isEmpty { return [] }
         // Whoever looks from earlier has not heard what was said later.
-        return progress.words.filter { $0.saidAt <= now }.map {
+        return progress.words.filter { $0.saidAt <= until ?? now }.map {
             forecasting.pools.word($0, chain[$0.milestone], now: now)
         }
     }

@@ -85,7 +85,9 @@ extension Engine {
             record.source = register.speaker(source)
         }
         if event.time != .unset {
-            record.delaySeconds = Int32(clamping: Int(now.minutes(since: event.time) * 60))
+            // Down, so that what is said now was not said later.
+            let seconds = (now.minutes(since: event.time) * 60).rounded(.down)
+            record.delaySeconds = Int32(clamping: Int(seconds))
         }
         if intake.roster.hasCorrections {
             let roster = intake.roster

@@ -71,10 +71,12 @@ extension Engine {
     }
 
     /// What a composition needs of a way.
-    func steps(_ way: Way, _ progress: Journey.Progress, now: Instant) -> Composer.Steps {
+    func steps(
+        _ way: Way, _ progress: Journey.Progress, now: Instant, until: Instant? = nil
+    ) -> Composer.Steps {
         Composer.Steps(
             way.milestones, way.ids, closures: closureBook.windows(along: way.milestones),
-            words: words(way.milestones, progress, now: now))
+            words: words(way.milestones, progress, now: now, until: until))
     }
 
     private mutating func join(
