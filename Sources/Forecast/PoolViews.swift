@@ -55,14 +55,14 @@ extension Pools {
 
     /// Whether hour and weekday have made a step's forecasts better: at its place, or as long as little is
     /// known of that, where there is such a step.
-    func countsCalendar(_ id: StepID) -> Bool {
-        let model = models[Int(id.number)]
-        guard model.calendar != .none, !without.contains(.calendar) else { return false }
-        // By key: which pools a step has looked at already is no fact.
-        if let own = slots[model.keys[model.placeAt]], pools[own].worth.isKnown {
+    mutating func countsCalendar(_ id: StepID) -> Bool {
+        let model = Int(id.number)
+        guard models[model].calendar != .none, !without.contains(.calendar) else { return false }
+        // Looked up: which pools a step has looked at already is no fact.
+        if let own = existing(id, models[model].placeAt), pools[own].worth.isKnown {
             return pools[own].worth.isWorthwhile
         }
-        guard let general = model.keys.last.flatMap({ slots[$0] }) else { return false }
+        guard let general = existing(id, models[model].keys.count - 1) else { return false }
         return pools[general].worth.isWorthwhile
     }
 

@@ -47,7 +47,7 @@ extension EventRecord {
     }
 
     /// When a milestone is said to happen; of a day alone its noon.
-    var statedTime: Instant {
+    public var statedTime: Instant {
         flags.contains(.dateOnly) ? time.advanced(minutes: 720) : time
     }
 
@@ -55,7 +55,7 @@ extension EventRecord {
     private static let mostAheadSeconds = Int32(400 * 86_400)
 
     /// It says what will happen, or is planned to, and not what has.
-    func isStatement(_ kind: EventClass) -> Bool {
+    public func isStatement(_ kind: EventClass) -> Bool {
         eventClass == kind && !retracted && !flags.contains(.setAside) && time != .unset
             && delaySeconds > -EventRecord.mostAheadSeconds
     }
@@ -167,7 +167,7 @@ extension EventRecord {
     /// The milestone of a plan's way that a statement means: the first behind `after` with its place and
     /// code, else with a code of the same sense, else at a place next to it; nil: none of it, or it is not
     /// about this plan.
-    fileprivate func milestone(
+    public func milestone(
         on chain: [Milestone], _ plan: PlanView, _ geography: Geography, after: Int
     ) -> Int? {
         guard shipment == plan.shipment || shipment == 0 && plan.mayMean(time),

@@ -181,6 +181,12 @@ struct JourneyDrawing {
             let more = details(report)
             if !more.isEmpty { wrapped(Printable.text(more), indent: 6, .grey) }
             if let why = report.why { wrapped("set aside: \(why)", indent: 6, .yellow) }
+            switch report.idle {
+            case .noMilestone:
+                wrapped("changes nothing: its way has no such milestone", indent: 6, .yellow)
+            case .outdated: wrapped("does not count (any more)", indent: 6, .grey)
+            case nil: break
+            }
         }
     }
 

@@ -36,6 +36,8 @@ struct ReportList {
         var source: String?
         var post: String?
         var received: Instant?
+        /// Of what is expected or planned: why that changes nothing.
+        var idle: IdleStatement?
         /// The container from which it was moved.
         var was: String?
 
@@ -90,6 +92,7 @@ struct ReportList {
                     ? .retracted : known.isSetAside ? .replaced : .stands, flags: known.flags,
                 shipment: known.shipment, mode: known.mode, seals: [])
             report.role = known.role
+            report.idle = known.idle
             if let at { ReportList.fill(&report, told[at]) }
             report.readAt = known.readAt
             reports.append(report)
@@ -225,6 +228,7 @@ enum JourneyText {
             if report.standing == .retracted { out.field("retracted", true) }
             if report.standing == .replaced { out.field("replaced", true) }
             out.field("setAside", report.why)
+            out.field("idle", report.idle?.rawValue)
         }
         out.endLine()
         Console.write(out.bytes)

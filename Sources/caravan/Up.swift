@@ -111,7 +111,9 @@ struct Up: AsyncParsableCommand {
             if !cluster.isAlive, !stop.isSet { try restart(cluster, &restarts) }
         }
         if !daemon.isRunning, !stop.isSet {
-            throw Failure("caravand ended by itself; its last words are above")
+            throw Failure(
+                "caravand ended, and not by us; what it had to say is above. The same command starts it "
+                    + "again: what was acknowledged is kept")
         }
         stop.set()
         Console.error("stopping")

@@ -67,6 +67,13 @@ private func box(_ number: Int) -> String {
         #expect(estimate.text("source") == "HAUL" && estimate.text("place") == "ZQQ")
         #expect((estimate.integer("judged") ?? 0) >= 5 && (estimate.number("weight") ?? 0) > 0.3)
         #expect(estimate.instant("p50") == TimeText.parse("2026-11-25T16:00:00Z")?.instant)
+        // What is not on its way, or too far ahead, is said to change nothing.
+        try noon.hears([
+            event(90, "ARRI", "ZRR", "25T15:00", ",\"class\":\"EST\",\"source\":\"Haul\""),
+            event(90, "DEPA", "CNKSS", "25T13:00", ",\"class\":\"PLN\",\"source\":\"Haul\""),
+        ])
+        let idle = try noon.shows(box(90)).objects("events").map { $0.text("idle") }
+        #expect(Set(idle) == [nil, "no-milestone", "outdated"])
         let drawn = try noon.draws(box(90)).split(whereSeparator: \.isWhitespace)
             .joined(separator: " ")
         #expect(drawn.contains("HAUL expects ARRI ZQQ"))

@@ -83,6 +83,8 @@ public struct ContainerTimeline: Sendable {
         public var role: ReportRole?
         public var eventClass: EventClass
         public var flags: EventFlags
+        /// Of what is expected or planned: why that changes nothing; nil: it does.
+        public var idle: IdleStatement?
         /// By which the line is known that said so.
         public var content: UInt64
         public var identity: Identity
@@ -128,7 +130,8 @@ extension Engine {
                 retracted: event.retracted || record.history.isTakenBack(event),
                 isSetAside: event.flags.contains(.setAside), role: roles[index],
                 eventClass: event.eventClass,
-                flags: event.flags.subtracting([.shared, .setAside]), content: event.content,
+                flags: event.flags.subtracting([.shared, .setAside]),
+                idle: idle(event, record), content: event.content,
                 identity: event.identity, updated: event.updated, readAt: readAt)
         }
         return ContainerTimeline(container: container, journeys: journeys, reports: reports)
