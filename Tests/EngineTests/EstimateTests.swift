@@ -34,6 +34,16 @@ import Wire
             now = max(now, EstimateTests.start.advanced(minutes: hours * 60))
             let effects = engine.step([chunk([line])], now: now)
             #expect(effects.counts.quarantined == 0, "\(line)")
+            hear(effects)
+        }
+
+        /// Nothing comes until then.
+        mutating func wait(until hours: Double) {
+            now = max(now, EstimateTests.start.advanced(minutes: hours * 60))
+            hear(engine.step([], now: now))
+        }
+
+        private mutating func hear(_ effects: Effects) {
             if let commit = effects.commit { commits.append(commit) }
             said = (effects.commit?.outputs ?? []).compactMap { FlatObject($0.bytes) }
             if let said = said.last(where: { $0.text("kind") == "eta" })?.instant("p50") {
@@ -139,6 +149,26 @@ import Wire
         #expect(world.estimates(99).isEmpty)
         let alone = try #require(world.p50)
         #expect(abs(alone - own) < 8)
+    }
+
+    /// What the shortest interval between two lines holds back says what it is about all the same.
+    @Test func aWordThatIsOwedKeepsItsReason() throws {
+        var world = taught()
+        world.plan(99, from: 1_000)
+        world.event(99, "DEPA", "ZAA", 1_000)
+        world.says("KNOWS", 99, 1_080, at: 1_001)
+        let first = try #require(world.p50)
+        world.says("KNOWS", 99, 1_128, at: 1_001.005)
+        #expect(!world.said.contains { $0.text("kind") == "eta" })
+        world.wait(until: 1_001.02)
+        let line = try #require(world.said.last { $0.text("kind") == "eta" })
+        let second = try #require(world.p50)
+        #expect(second > first + 30)
+        #expect(line.objects("because").map { $0.text("cause") } == ["estimate"])
+        // A report that comes later is not its doing.
+        world.event(99, "ARRI", "ZCC", 1_050)
+        let causes = world.said.flatMap { $0.objects("because") }.map { $0.text("cause") }
+        #expect(!causes.contains("estimate"))
     }
 
     @Test func aWorthlessOneAndAnUnknownOneAreNot() throws {

@@ -21,7 +21,10 @@ extension Engine {
             || late != journey.publication.lateVerdict
             || stage != journey.publication.furthest && (outlook.isComplete || outlook.partial)
             || hasMoved(outlook, from: journey.publication, isStage: isStage(outlook, journey))
-        guard isNews else { return }
+        guard isNews else {
+            journey.publication.owedFor = .events
+            return
+        }
         if outlook.isHistory, !isFreshArrival(outlook, context.now) {
             owe(&journey, at: journey.publication.holdUntil, context)
             return
