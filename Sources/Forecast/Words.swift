@@ -179,7 +179,9 @@ extension Pools {
 
     /// What is known of what sources say: by source, how far ahead it was said and looked at, and class.
     public var wordRecords: [(key: PoolKey, pool: Pool)] {
-        keys.indices.filter { keys[$0].level == .wordAnywhere }.map { (keys[$0], pools[$0]) }
+        keys.indices.filter { [.wordAnywhere, .source].contains(keys[$0].level) }.map {
+            (keys[$0], pools[$0])
+        }
     }
 }
 

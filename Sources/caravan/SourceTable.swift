@@ -25,10 +25,9 @@ enum SourceTable {
             }
             print(line(record))
         }
-        print(
-            "said: how far ahead it spoke; seen: how far ahead that was when it was looked at; in brackets nine "
-                + "in ten of them and one in ten; loss: what its word, its habit taken off, loses as a share of "
-                + "what the forecast loses without it: below 1 it helps")
+        print("said, seen: how far ahead it spoke, and how far that was when it was looked at;")
+        print("in brackets where eight in ten of them lie; loss: what its word loses, its habit")
+        print("taken off, as a share of what the forecast loses without it: below 1 it helps")
     }
 
     private static func ahead(_ minutes: Double?) -> String {
@@ -36,10 +35,15 @@ enum SourceTable {
     }
 
     private static func line(_ record: SourceRecord) -> String {
+        guard !record.isWhole else { return "  in all:" + outcome(record) }
         var text = "  said "
         text += Terminal.padded("\(ahead(record.saidAheadMinutes)) ahead,", 18)
         text += " seen " + Terminal.padded("\(ahead(record.seenAheadMinutes)):", 12)
-        text += Terminal.padded(" \(record.count) came", 9)
+        return text + outcome(record)
+    }
+
+    private static func outcome(_ record: SourceRecord) -> String {
+        var text = Terminal.padded(" \(record.count) came", 9)
         text += Terminal.padded(" \(Terminal.lateness(record.p50))", 14)
         text += " (\(Terminal.lateness(record.p10)) to \(Terminal.lateness(record.p90)))"
         if let loss = record.loss { text += String(format: ", loss %.2f", loss) }
@@ -50,6 +54,7 @@ enum SourceTable {
         var out = JSONWriter()
         out.begin()
         out.field("source", record.source)
+        if record.isWhole { out.field("all", true) }
         out.field("saidAheadMinutes", record.saidAheadMinutes.map { Int($0) })
         out.field("seenAheadMinutes", record.seenAheadMinutes.map { Int($0) })
         out.field("count", record.count)

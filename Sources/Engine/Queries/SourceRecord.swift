@@ -5,6 +5,8 @@ import Tracking
 public struct SourceRecord: Sendable {
     /// Who said so; "": nobody in particular.
     public var source: String
+    /// All of them, however far ahead, a milestone once.
+    public var isWhole: Bool
     /// How far ahead they were said, and looked at, at the most: minutes; nil: farther than any class.
     public var saidAheadMinutes: Double?
     public var seenAheadMinutes: Double?
@@ -24,11 +26,12 @@ extension Engine {
     public var sourceRecords: [SourceRecord] {
         forecasting.pools.wordRecords.compactMap { key, pool -> (order: Int, SourceRecord)? in
             guard let curve = pool.curve else { return nil }
-            let (said, seen) = WordRecord.horizons(key.plannedClass)
+            let isWhole = key.level == .source
+            let (said, seen) = isWhole ? (nil, nil) : WordRecord.horizons(key.plannedClass)
             return (
-                -Int(key.plannedClass),
+                isWhole ? .min : -Int(key.plannedClass),
                 SourceRecord(
-                    source: register.symbols[key.fromPlace],
+                    source: register.symbols[key.fromPlace], isWhole: isWhole,
                     saidAheadMinutes: said, seenAheadMinutes: seen, count: pool.drawn,
                     p10: curve.quantile(0.1), p50: curve.quantile(0.5), p90: curve.quantile(0.9),
                     loss: pool.worth.judged > 0 ? Double(pool.worth.ratio) : nil)
