@@ -32,7 +32,7 @@ extension Engine {
                 isWhole ? .min : -Int(key.plannedClass),
                 SourceRecord(
                     source: register.symbols[key.fromPlace], isWhole: isWhole,
-                    saidAheadMinutes: said, seenAheadMinutes: seen, count: pool.drawn,
+                    saidAheadMinutes: said, seenAheadMinutes: seen, count: pool.values.count,
                     p10: curve.quantile(0.1), p50: curve.quantile(0.5), p90: curve.quantile(0.9),
                     loss: pool.worth.judged > 0 ? Double(pool.worth.ratio) : nil)
             )
