@@ -48,25 +48,6 @@ public struct Composer: Sendable {
     /// making anew. Between them lies the moment at which it becomes overdue.
     static let reviewPoints = [60]
 
-    /// Places in the chain before permutations recur.
-    private static let positions = 61
-    /// The position of what is a guess: as it is, so that guesses add up and do not even out.
-    private static let together = positions
-
-    /// Permutations of 0…63 for a step's place in the chain, made once by a fixed generator.
-    static let permutations: [[UInt8]] = (0...positions).map { step in
-        if step == together { return (0..<UInt8(Curve.count)).map { $0 } }
-        var state = UInt64(step) &* 0x9E37_79B9_7F4A_7C15 &+ 0x1234_5678_9ABC_DEF1
-        var order = (0..<UInt8(Curve.count)).map { $0 }
-        for index in stride(from: Curve.count - 1, to: 0, by: -1) {
-            state ^= state << 13
-            state ^= state >> 7
-            state ^= state << 17
-            order.swapAt(index, Int(state % UInt64(index + 1)))
-        }
-        return order
-    }
-
     /// What a composition needs of the steps of one plan: the milestones and, beside them, their
     /// numbers in the pools.
     public struct Steps {
@@ -75,15 +56,23 @@ public struct Composer: Sendable {
         public let closures: [ClosureWindow]
         /// What others say of them.
         public let words: [Word]
+        /// Of a plan that was sent again with other times, beside the milestones; else empty.
+        public let restated: [Restated]
 
         public init(
             _ milestones: [Milestone], _ ids: [StepID], closures: [ClosureWindow] = [],
-            words: [Word] = []
+            words: [Word] = [], restated: [Restated] = []
         ) {
+            self.restated = restated
             self.milestones = milestones
             self.ids = ids
             self.closures = closures
             self.words = words
+        }
+
+        /// Since when a milestone's time is stated as it is; `.unset`: since the beginning.
+        func statedAt(_ index: Int) -> Instant {
+            index < restated.count ? restated[index].statedAt : .unset
         }
 
         /// Of a few steps that nobody keeps numbers of.
@@ -119,8 +108,8 @@ public struct Composer: Sendable {
         entry = first > 0 ? Float(Composer.planned(steps.milestones[first - 1], now)) : .nan
         guard
             let reviewAt = begin(
-                steps.milestones[first], steps.ids[first], steps.closures, began: began, now,
-                &pools)
+                steps.milestones[first], steps.ids[first], steps.closures, began: began,
+                statedAt: steps.statedAt(first), now, &pools)
         else { return nil }
         if !steps.words.isEmpty { heed(first, steps, from: first, now: now) }
         means[first] = mean()
@@ -227,7 +216,9 @@ public struct Composer: Sendable {
                     max($0, happened[$1])
                 }
                 guard
-                    let at = begin(step, id, steps.closures, began: began, now, &pools)
+                    let at = begin(
+                        step, id, steps.closures, began: began, statedAt: steps.statedAt(index),
+                        now, &pools)
                 else { return nil }
                 reviewAt = min(reviewAt, at)
             } else {
@@ -294,7 +285,22 @@ public struct Composer: Sendable {
     /// would change them, nil where nothing is known.
     private mutating func begin(
         _ step: Milestone, _ id: StepID, _ closures: [ClosureWindow], began: Instant,
-        _ now: Instant, _ pools: inout Pools
+        statedAt: Instant, _ now: Instant, _ pools: inout Pools
+    ) -> Instant? {
+        if let part = Restarted(step, began: began, statedAt: statedAt) {
+            // It knew how late it began, too.
+            entry = .nan
+            return begin(
+                part.step, pools.id(part.step), closures, share: Float(part.share), began: began,
+                now, &pools)
+        }
+        return begin(step, id, closures, share: 1, began: began, now, &pools)
+    }
+
+    /// `share`: of the step, what was still unknown when its plan was made.
+    private mutating func begin(
+        _ step: Milestone, _ id: StepID, _ closures: [ClosureWindow], share: Float,
+        began: Instant, _ now: Instant, _ pools: inout Pools
     ) -> Instant? {
         guard let blend = pools.blend(id, step, start: began, lead: 0) else { return nil }
         // The time in which the place was shut does not count.
@@ -323,6 +329,11 @@ public struct Composer: Sendable {
                     curve = UnsafePointer(room)
                 }
             }
+            if share < 1 {
+                let middle = step.kind == .transit ? 0 : Float(step.plannedMinutes)
+                for j in 0..<Curve.count { bent[j] = middle + (curve[j] - middle) * share }
+                bent.withUnsafeBufferPointer { curve = $0.baseAddress ?? curve }
+            }
             longest = max(0, curve[Curve.count - 1])
             points.withUnsafeMutableBufferPointer { points in
                 if pace == .usual, -base <= Double(curve[0]) {
@@ -350,7 +361,8 @@ public struct Composer: Sendable {
             return false
         }
         let position =
-            pools.isGuess(blend) ? Composer.together : index % Composer.positions
+            pools.isGuess(blend)
+            ? Permutations.together : Permutations.position(index, pools.correlation(id))
         if closures.contains(where: { $0.until > now && $0.holds(step) }) {
             for j in 0..<Curve.count { starts[j] = points[j] }
         }
@@ -406,7 +418,7 @@ public struct Composer: Sendable {
                 guard let room = room.baseAddress else { return }
                 pools.withCurve(blend) { curve in
                     told.bend(
-                        curve, Composer.permutations[position], late: { points[$0] - entry },
+                        curve, Permutations.all[position], late: { points[$0] - entry },
                         into: room)
                 }
             }

@@ -19,6 +19,14 @@ public struct Lesson: Sendable, Equatable {
 }
 
 extension Pools {
+    /// The step to a milestone, as it was planned when it began.
+    public mutating func step(_ way: Way, _ at: Int) -> (step: Milestone, id: StepID) {
+        // Nearly all plans are sent once.
+        if way.restated.isEmpty { return (way.milestones[at], way.ids[at]) }
+        let step = way.asPlanned(at)
+        return (step, step == way.milestones[at] ? way.ids[at] : id(step))
+    }
+
     /// Learns a finished step, on each basis on which it can be told.
     /// `isNews`: it has not been taught before, and taken back for a while.
     public mutating func learn(

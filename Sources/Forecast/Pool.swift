@@ -34,6 +34,8 @@ public struct Pool: Sendable, Equatable {
     public internal(set) var tendency = Tendency()
     /// What hour and weekday have been worth there; of what a source says, what that has.
     public internal(set) var worth = Worth()
+    /// How alike a kind of step anywhere is to the one before it.
+    public internal(set) var correlation = Correlation()
 
     public init() {
         values = []
@@ -50,8 +52,10 @@ public struct Pool: Sendable, Equatable {
         values: [Float], head: Int, curve: Curve?, recent: Curve?, longValues: [Float],
         long: Curve?, skipped: Int, memories: HorizonWeights, pending: Int, version: UInt32,
         drawn: Int, credit: Double = 0, admittedAt: Instant = .unset,
-        tendency: Tendency = Tendency(), worth: Worth = Worth()
+        tendency: Tendency = Tendency(), worth: Worth = Worth(),
+        correlation: Correlation = Correlation()
     ) {
+        self.correlation = correlation
         self.worth = worth
         self.tendency = tendency
         self.credit = credit

@@ -362,7 +362,7 @@ public struct Pools: Sendable {
     mutating func withShuffled(
         _ blend: Int, for position: Int, _ pace: Pace, _ body: (UnsafePointer<Float>) -> Void
     ) {
-        let wanted = Int32(position + (pace.step - Pace.lowest) * Composer.permutations.count)
+        let wanted = Int32(position + (pace.step - Pace.lowest) * Permutations.all.count)
         let isReady = blends[blend].shuffledFor == wanted
         blends[blend].shuffledFor = wanted
         blendPoints.withUnsafeMutableBufferPointer { all in
@@ -370,7 +370,7 @@ public struct Pools: Sendable {
             let sorted = base + blend * 2 * Curve.count
             let shuffled = sorted + Curve.count
             if !isReady {
-                let order = Composer.permutations[position]
+                let order = Permutations.all[position]
                 if pace == .usual {
                     for j in 0..<Curve.count { shuffled[j] = sorted[Int(order[j])] }
                 } else {

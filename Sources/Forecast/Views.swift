@@ -19,10 +19,12 @@ public struct Views: OptionSet, Sendable, Hashable {
     public static let calendar = Views(rawValue: 1 << 5)
     /// What others say of what lies ahead.
     public static let estimates = Views(rawValue: 1 << 6)
+    /// How alike the steps of one journey go.
+    public static let correlation = Views(rawValue: 1 << 7)
 
     public static let all: [(name: String, view: Views)] = [
         ("timetables", .timetables), ("deviation", .deviation), ("pace", .pace),
         ("spans", .spans), ("shares", .shares), ("calendar", .calendar),
-        ("estimates", .estimates),
+        ("estimates", .estimates), ("correlation", .correlation),
     ]
 }

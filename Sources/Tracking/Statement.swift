@@ -144,8 +144,14 @@ extension EventHistory {
         var latest = Instant.unset
         for at in chain.indices {
             var planned = chain[at].planned
+            let began = at > 0 ? progress.reached[at - 1] : .unset
             if let new = found[at], new.time >= latest {
-                if new.time != planned { moved.append(PlannedAnew(milestone: at, time: new.time)) }
+                if new.time != planned {
+                    moved.append(
+                        PlannedAnew(
+                            milestone: at, time: new.time, saidAt: new.saidAt,
+                            isUnderWay: began != .unset && began <= new.saidAt))
+                }
                 planned = new.time
             }
             latest = max(latest, planned)
@@ -189,10 +195,16 @@ extension EventRecord {
 public struct PlannedAnew: Hashable, Sendable {
     public let milestone: Int
     public let time: Instant
+    /// Since when that is so.
+    public let saidAt: Instant
+    /// Its step had begun by then.
+    public let isUnderWay: Bool
 
-    public init(milestone: Int, time: Instant) {
+    public init(milestone: Int, time: Instant, saidAt: Instant, isUnderWay: Bool) {
+        self.isUnderWay = isUnderWay
         self.milestone = milestone
         self.time = time
+        self.saidAt = saidAt
     }
 }
 
@@ -225,6 +237,18 @@ public struct Retiming: Hashable, Sendable {
             let minutes = Retiming.between(before, at)
             guard abs(minutes - before[at].plannedMinutes) < 1 else { continue }
             after[at].plannedMinutes = max(0, Retiming.between(after, at))
+        }
+        return after
+    }
+
+    /// What is known of these times.
+    public var restated: [Restated] {
+        var after = way.milestones.indices.map { way.restated($0) }
+        for new in times {
+            let at = new.milestone
+            after[at].statedAt = new.saidAt
+            guard new.isUnderWay, after[at].held == nil else { continue }
+            after[at].held = Restated.Held(way.milestones[at])
         }
         return after
     }

@@ -18,11 +18,14 @@ public final class Way: Sendable {
     public let turn: Int
     /// Tells ways of one plan apart, the same in every process; 0: the plan's own.
     public let signature: UInt64
+    /// Beside the milestones, of a plan that was sent again with other times; else empty.
+    public let restated: [Restated]
 
     public init(
         _ milestones: [Milestone], _ ids: [StepID], planned: [Int32] = [], turn: Int = -1,
-        signature: UInt64 = 0
+        signature: UInt64 = 0, restated: [Restated] = []
     ) {
+        self.restated = restated
         self.milestones = milestones
         self.ids = ids
         self.planned = planned
@@ -45,8 +48,8 @@ public final class Way: Sendable {
     /// When the step to a milestone is planned to begin: with the last that it waits for; `.unset` where
     /// no plan says, or it begins with the plan.
     public func plannedStart(_ at: Int, _ graph: JoinGraph?) -> Instant {
-        guard let graph else { return at > 0 ? milestones[at - 1].planned : .unset }
-        return graph.before[at].reduce(.unset) { max($0, milestones[$1].planned) }
+        guard let graph else { return at > 0 ? asPlanned(at - 1).planned : .unset }
+        return graph.before[at].reduce(.unset) { max($0, asPlanned($1).planned) }
     }
 
     /// Whether a milestone is none of the plan's.

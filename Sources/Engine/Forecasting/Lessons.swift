@@ -53,7 +53,14 @@ extension Forecasting {
                 lesson(at, known, wasElsewhere) != new
             else { continue }
             // Another version of its plan teaches all of it anew.
-            pools.learn(way.ids[at], way.milestones[at], new, isNews: !known.isEmpty)
+            let (step, id) = pools.step(way, at)
+            if known.count == reached.count, let earlier = shipment.before(at),
+                let before = shipment.lesson(earlier, way, reached)
+            {
+                let (first, firstID) = pools.step(way, earlier)
+                pools.learnPair((first, firstID, before), (step, id, new))
+            }
+            pools.learn(id, step, new, isNews: !known.isEmpty)
         }
         journey.publication.taught = reached
         journey.publication.taughtElsewhere = elsewhere
@@ -76,7 +83,8 @@ extension Forecasting {
     }
 
     private mutating func unlearn(_ at: Int, _ way: Way, _ lesson: Lesson) {
-        pools.unlearn(way.ids[at], way.milestones[at], lesson)
+        let (step, id) = pools.step(way, at)
+        pools.unlearn(id, step, lesson)
     }
 
     mutating func forgetLessons(

@@ -143,6 +143,12 @@ extension Engine {
                 }
             }
         }
+        var reading = reading
+        if let old {
+            let chain = ways.make(plan, &register.symbols, &forecasting.pools).way.milestones
+            reading.restated = Restated.of(
+                chain, after: old.made.way, at: plan.updated ?? received)
+        }
         register.shipments[symbol] = Shipment(
             plan: plan, reading, received: received, &ways, &register.symbols, &forecasting.pools)
         register.unsavedPlans[symbol] = line

@@ -79,6 +79,8 @@ struct LineReading: Sendable, Equatable {
     var isOld = false
     /// Versions before the one in force, the latest last.
     var earlier: [PlanVersion] = []
+    /// Of a plan that was sent again with other times, beside its milestones.
+    var restated: [Restated] = []
 
     func encoded() -> [UInt8] {
         var out = TaggedEncoder()
@@ -91,6 +93,16 @@ struct LineReading: Sendable, Equatable {
                 out.signed(2, version.civil.map { Int64($0) } ?? -1)
                 out.instant(3, version.updated)
                 out.fixed(4, version.meaning)
+            }
+        }
+        for known in restated {
+            out.message(5) { out in
+                out.instant(1, known.statedAt)
+                out.instant(2, known.claimedAt)
+                out.double(3, known.minutes, default: .nan)
+                guard let held = known.held else { return }
+                out.instant(4, held.planned)
+                out.double(5, held.minutes, default: .nan)
             }
         }
         return [LineReading.format] + out.bytes
@@ -113,12 +125,31 @@ struct LineReading: Sendable, Equatable {
             case 2: flags = EventFlags(rawValue: try reader.clamped(field))
             case 3: isOld = try reader.flag(field)
             case 4: earlier.append(try LineReading.version(try reader.message(field)))
+            case 5: restated.append(try LineReading.restated(try reader.message(field)))
             default: try reader.skip(field)
             }
         }
     }
 
     init() {}
+
+    private static func restated(_ fields: TaggedReader) throws(CodingFlaw) -> Restated {
+        var reader = fields
+        var known = Restated()
+        var held = Restated.Held(planned: .unset, minutes: .nan)
+        while let field = try reader.next() {
+            switch field.number {
+            case 1: known.statedAt = try reader.instant(field)
+            case 2: known.claimedAt = try reader.instant(field)
+            case 3: known.minutes = try reader.double(field)
+            case 4: held.planned = try reader.instant(field)
+            case 5: held.minutes = try reader.double(field)
+            default: try reader.skip(field)
+            }
+        }
+        if held.planned != .unset { known.held = held }
+        return known
+    }
 
     private static func version(_ fields: TaggedReader) throws(CodingFlaw) -> PlanVersion {
         var reader = fields

@@ -92,4 +92,21 @@ final class SharedChain: Sendable {
         self.graph = graph
         self.isRouted = isRouted
     }
+
+    private init(_ other: SharedChain, _ way: Way) {
+        (via, stated, graph, isRouted) = (other.via, other.stated, other.graph, other.isRouted)
+        self.way = way
+    }
+
+    /// The same of a plan that was sent again with other times.
+    func restated(_ restated: [Restated], _ pools: inout Pools) -> SharedChain {
+        // The network may lead another way since.
+        guard restated.count == way.milestones.count else { return self }
+        var (milestones, ids) = (way.milestones, way.ids)
+        for (at, known) in restated.enumerated() where known.minutes == known.minutes {
+            milestones[at].plannedMinutes = known.minutes
+            ids[at] = pools.id(milestones[at])
+        }
+        return SharedChain(self, Way(milestones, ids, restated: restated))
+    }
 }

@@ -76,7 +76,7 @@ extension Engine {
     ) -> Composer.Steps {
         Composer.Steps(
             way.milestones, way.ids, closures: closureBook.windows(along: way.milestones),
-            words: words(way.milestones, progress, now: now, until: until))
+            words: words(way.milestones, progress, now: now, until: until), restated: way.restated)
     }
 
     private mutating func join(

@@ -56,7 +56,7 @@ struct Ways: Sendable {
             retiming,
             Way(
                 milestones, milestones.map { pools.id($0) }, planned: way.planned, turn: way.turn,
-                signature: way.signature))
+                signature: way.signature, restated: retiming.restated))
     }
 
     // MARK: Detours
@@ -104,11 +104,14 @@ struct Ways: Sendable {
         hash.combine(way.signature)
         hash.combine(UInt64(detour.after + 1))
         hash.combine(symbols[detour.place])
+        let planned =
+            (0..<end).map { way.planned.isEmpty ? Int32($0) : way.planned[$0] } + ahead.planned
+        let own = shipment.made.way
         return Way(
             milestones, way.ids.prefix(end) + ahead.milestones.map { pools.id($0) },
-            planned: (0..<end).map { way.planned.isEmpty ? Int32($0) : way.planned[$0] }
-                + ahead.planned,
-            turn: end, signature: hash.identity().low | 1)
+            planned: planned, turn: end, signature: hash.identity().low | 1,
+            restated: own.restated.isEmpty
+                ? [] : planned.map { $0 < 0 ? Restated() : own.restated(Int($0)) })
     }
 
     /// How many milestones are behind a box that was seen elsewhere: what was left to do where it stood

@@ -24,7 +24,8 @@ final class Shipment: Sendable {
         if reading.isOld { version.civil = nil }
         self.version = version
         self.reading = reading
-        let made = ways.make(plan, &symbols, &pools)
+        var made = ways.make(plan, &symbols, &pools)
+        if !reading.restated.isEmpty { made = made.restated(reading.restated, &pools) }
         var plan = plan
         plan.via = made.via
         plan.milestones = made.stated
@@ -80,6 +81,12 @@ final class Shipment: Sendable {
             latest = max(latest, reached[earlier])
         }
         return latest
+    }
+
+    /// The milestone whose step comes before that of another; nil where several do, or none.
+    func before(_ index: Int) -> Int? {
+        guard let graph else { return index > 0 ? index - 1 : nil }
+        return graph.before[index].count == 1 ? graph.before[index][0] : nil
     }
 
     /// What a finished step taught, or would teach: when it began and ended.

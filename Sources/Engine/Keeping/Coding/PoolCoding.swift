@@ -57,6 +57,9 @@ enum PoolCoding {
         encode(pool.tendency, &out)
         if flow.level != 0 { out.floats(25, [flow.level]) }
         if pool.worth != Worth() { out.floats(26, floats(pool.worth)) }
+        if pool.correlation != Correlation() {
+            out.floats(27, [pool.correlation.mean, pool.correlation.count])
+        }
         return [version] + out.bytes
     }
 
@@ -92,6 +95,13 @@ enum PoolCoding {
             throw CodingFlaw("a pool is damaged")
         }
         return Worth(without: floats[0], with: floats[1], judged: floats[2])
+    }
+
+    private static func correlation(_ floats: [Float]) throws(CodingFlaw) -> Correlation {
+        guard floats.count == 2, floats.allSatisfy(\.isFinite), floats[1] >= 0 else {
+            throw CodingFlaw("a pool is damaged")
+        }
+        return Correlation(mean: floats[0], count: floats[1])
     }
 
     private static func tendency(_ floats: [Float]) throws(CodingFlaw) -> Tendency {
@@ -148,6 +158,7 @@ enum PoolCoding {
             case 23: parts.admittedAt = try reader.instant(field)
             case 25: parts.level = try reader.floats(field).first ?? 0
             case 24: parts.tendency = try tendency(try reader.floats(field))
+            case 27: parts.correlation = try correlation(try reader.floats(field))
             case 26: parts.worth = try worth(try reader.floats(field))
             default: try reader.skip(field)
             }
@@ -214,6 +225,7 @@ enum PoolCoding {
         var admittedAt = Instant.unset
         var tendency = Tendency()
         var worth = Worth()
+        var correlation = Correlation()
 
         private func vectors(_ flat: [Float]) -> [SIMD4<Float>] {
             stride(
@@ -241,7 +253,7 @@ enum PoolCoding {
                 values: values, head: head, curve: curve, recent: recent, longValues: longValues,
                 long: long, skipped: skipped, memories: memories, pending: pending,
                 version: version, drawn: drawn, credit: credit, admittedAt: admittedAt,
-                tendency: tendency, worth: worth)
+                tendency: tendency, worth: worth, correlation: correlation)
         }
 
         func flow() -> QueuePace {
