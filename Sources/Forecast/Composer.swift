@@ -9,7 +9,7 @@ public struct Composer: Sendable {
     private var starts: [Float]
     /// Of the last composition: for each milestone the mean of when it is expected, in minutes from
     /// the `now` that it was seen from; NaN where it was neither reached nor composed.
-    public private(set) var means: [Float] = []
+    public internal(set) var means: [Float] = []
     /// The points of every milestone of a graph, one row each.
     private var rows: [Float] = []
 
@@ -29,6 +29,13 @@ public struct Composer: Sendable {
     /// So many times the longest that was seen, and so many minutes more.
     static let beyondTimes: Float = 3
     static let beyondMinutes = 14.0 * 1_440
+
+    /// Of the step under way in the last composition.
+    var wait = Wait()
+    /// Of the last composition: the furthest milestone that has probably been passed without a word; nil:
+    /// none has.
+    public internal(set) var probablyPassed: Int?
+    var mixer = Mixer()
 
     /// Compositions made, for those who ask what a line costs.
     public private(set) var compositions = 0
@@ -58,11 +65,14 @@ public struct Composer: Sendable {
         public let words: [Word]
         /// Of a plan that was sent again with other times, beside the milestones; else empty.
         public let restated: [Restated]
+        /// How often milestones pass without a word; nil: that does not matter.
+        public let habits: ReportingHabits?
 
         public init(
             _ milestones: [Milestone], _ ids: [StepID], closures: [ClosureWindow] = [],
-            words: [Word] = [], restated: [Restated] = []
+            words: [Word] = [], restated: [Restated] = [], habits: ReportingHabits? = nil
         ) {
+            self.habits = habits
             self.restated = restated
             self.milestones = milestones
             self.ids = ids
@@ -83,15 +93,11 @@ public struct Composer: Sendable {
         }
     }
 
-    /// When the milestones of a chain after those reached will happen, seen from `now`; nil where
-    /// nothing is known of a step in between. `start`: when the first step began; `ends`: how many
-    /// of the milestones are meant, all if nil.
-    public mutating func expect(
+    /// When the milestones of a chain after those reached will happen, where each of them is reported.
+    mutating func compose(
         _ steps: borrowing Steps, _ progress: borrowing Journey.Progress, start: Instant,
-        now: Instant, _ pools: inout Pools, upTo ends: Int? = nil
+        now: Instant, _ pools: inout Pools, upTo count: Int
     ) -> Expectation? {
-        let count = ends ?? steps.milestones.count
-        guard count > 0 else { return nil }
         compositions.countOn()
         let first = progress.furthest + 1
         means.removeAll(keepingCapacity: true)
@@ -335,6 +341,7 @@ public struct Composer: Sendable {
                 bent.withUnsafeBufferPointer { curve = $0.baseAddress ?? curve }
             }
             longest = max(0, curve[Curve.count - 1])
+            wait.measure(curve, base: base, now)
             points.withUnsafeMutableBufferPointer { points in
                 if pace == .usual, -base <= Double(curve[0]) {
                     for j in 0..<Curve.count { points[j] = max(from + curve[j], least) }

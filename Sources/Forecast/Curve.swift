@@ -164,7 +164,7 @@ public struct Curve: Sendable {
     }
 
     /// Minutes in which what outlasts the curve shrinks to 1/e.
-    private static func spread(_ points: UnsafePointer<Float>) -> Double {
+    static func spread(_ points: UnsafePointer<Float>) -> Double {
         max(Double(points[57]) - Double(points[32]), 0.1 * abs(Double(points[32])), 1)
     }
 

@@ -43,8 +43,8 @@ public struct JoinedExpectation: Sendable {
 public struct Expectation: Sendable, Equatable {
     /// Possible times of the last milestone, 64 equally likely ones, in minutes from `origin`; all
     /// 0 where it has happened, at `origin`.
-    public let points: Curve
-    public let origin: Instant
+    public internal(set) var points: Curve
+    public internal(set) var origin: Instant
     public let hasHappened: Bool
     /// Index of the next milestone; nil once the last has been reached.
     public var next: Int?

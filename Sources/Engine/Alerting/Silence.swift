@@ -130,7 +130,9 @@ extension Engine {
         defer { forecasting.composer.ignoresPace = false }
         guard
             let before = forecasting.composer.expect(
-                steps(journey.way, journey.progress, now: clock, until: context.now),
+                steps(
+                    journey.way, journey.progress, now: clock, until: context.now,
+                    isAllReported: true),
                 journey.progress,
                 start: shipment.startedAt, now: clock,
                 &forecasting.pools)
@@ -176,7 +178,9 @@ extension Engine {
             let silent = forecasting.habits.silentShare(outlook.chain[at])
             guard
                 let expected = forecasting.composer.expect(
-                    steps(journey.way, journey.progress, now: clock, until: now), journey.progress,
+                    steps(
+                        journey.way, journey.progress, now: clock, until: now, isAllReported: true),
+                    journey.progress,
                     start: shipment.startedAt, now: clock,
                     &forecasting.pools, upTo: at + 1)
             else { break }
@@ -219,11 +223,18 @@ extension Engine {
             }
         }
         alertsDirty = true
+        func isReported(_ at: Int) -> Bool {
+            journey.progress.reached[at] != .unset && !journey.progress.implied.contains(at)
+        }
         for (at, milestone) in outlook.chain.enumerated() {
             forecasting.habits.learn(
                 ReportingHabits.Key(place: milestone.place, code: milestone.code),
-                isReported: journey.progress.reached[at] != .unset
-                    && !journey.progress.implied.contains(at))
+                isReported: isReported(at))
+            let claimedAt = journey.way.restated(at).claimedAt
+            // What had been reported by then shows nothing.
+            guard claimedAt != .unset, !isReported(at) || journey.progress.reached[at] > claimedAt
+            else { continue }
+            forecasting.habits.learn(claim: milestone.code, wasTrue: !isReported(at))
         }
         forecasting.intervalsDirty = true
     }

@@ -72,11 +72,13 @@ extension Engine {
 
     /// What a composition needs of a way.
     func steps(
-        _ way: Way, _ progress: Journey.Progress, now: Instant, until: Instant? = nil
+        _ way: Way, _ progress: Journey.Progress, now: Instant, until: Instant? = nil,
+        isAllReported: Bool = false
     ) -> Composer.Steps {
         Composer.Steps(
             way.milestones, way.ids, closures: closureBook.windows(along: way.milestones),
-            words: words(way.milestones, progress, now: now, until: until), restated: way.restated)
+            words: words(way.milestones, progress, now: now, until: until), restated: way.restated,
+            habits: isAllReported ? nil : forecasting.habits)
     }
 
     private mutating func join(

@@ -46,6 +46,13 @@ enum AlertBookCoding {
                 out.double(4, entry.habit.silent)
             }
         }
+        for (code, claim) in habits.claims.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
+            out.message(7) { out in
+                out.code(2, code)
+                out.double(3, claim.passed)
+                out.double(4, claim.silent)
+            }
+        }
         for silence in book.silences.values.sorted(by: { $0.id < $1.id }) {
             out.message(3) { encode(silence, &$0) }
         }
@@ -89,6 +96,9 @@ enum AlertBookCoding {
             case 2:
                 let (key, habit) = try habit(try reader.message(field), &symbols)
                 habits.habits[key] = habit
+            case 7:
+                let (key, claim) = try habit(try reader.message(field), &symbols)
+                habits.claims[key.code] = claim
             case 3:
                 let silence = try silence(try reader.message(field))
                 book.silences[silence.id] = silence

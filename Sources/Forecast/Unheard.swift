@@ -1,0 +1,174 @@
+import Tracking
+
+/// How long a step has lasted, as a share of those that last so long.
+struct Wait {
+    /// Since when it has been known that it lasts: it is asked for the share that outlasts that, too.
+    var knownAt = Instant.unset
+    /// Shares of such steps that last until now, and until `knownAt`.
+    private(set) var share = 1.0
+    private(set) var knownShare = 1.0
+    /// When it was over, if it is: the middle of what would have been before now, minutes from now.
+    private(set) var middle: Float = 0
+
+    /// `base`: from where the curve counts, minutes from now.
+    mutating func measure(_ curve: UnsafePointer<Float>, base: Double, _ now: Instant) {
+        (share, knownShare) = (1, 1)
+        // Nothing that is usual would be over.
+        guard Double(curve[0]) < -base else { return }
+        share = Wait.outlasting(curve, -base)
+        middle =
+            Float(base) + curve[min(Int((1 - share) / 2 * Double(Curve.count)), Curve.count - 1)]
+        guard knownAt != .unset else { return }
+        knownShare = Wait.outlasting(curve, knownAt.minutes(since: now) - base)
+    }
+
+    private static func outlasting(_ curve: UnsafePointer<Float>, _ elapsed: Double) -> Double {
+        var passed = 0
+        while passed < Curve.count, Double(curve[passed]) <= elapsed { passed += 1 }
+        guard passed < Curve.count else {
+            let beyond = elapsed - Double(curve[Curve.count - 1])
+            return 0.5 / Double(Curve.count) * PortableMath.exp(-beyond / Curve.spread(curve))
+        }
+        return 1 - max(Double(passed) - 0.5, 0) / Double(Curve.count)
+    }
+}
+
+/// A milestone may pass without a word. Silence means that the box is still before it, or that nobody
+/// spoke; the second gains as it lasts, and with a plan that states it to lie in the past.
+extension Composer {
+    /// What a branch has to weigh beside all others to be looked at, and how many milestones in a row may
+    /// pass without a word.
+    private static let leastShare = 0.04
+    private static let mostUnheard = 3
+
+    /// One of the possible positions of a box.
+    private struct Branch {
+        var expected: Expectation
+        var means: [Float]
+        var weight: Double
+        /// The furthest milestone that would have been passed without a word; nil: none.
+        var through: Int?
+    }
+
+    /// When the milestones of a chain after those reached will happen, seen from `now`; nil where
+    /// nothing is known of a step in between. `start`: when the first step began; `ends`: how many
+    /// of the milestones are meant, all if nil.
+    public mutating func expect(
+        _ steps: borrowing Steps, _ progress: borrowing Journey.Progress, start: Instant,
+        now: Instant, _ pools: inout Pools, upTo ends: Int? = nil
+    ) -> Expectation? {
+        let count = ends ?? steps.milestones.count
+        guard count > 0 else { return nil }
+        probablyPassed = nil
+        let next = progress.furthest + 1
+        let most = steps.milestones.count - 2
+        let claimed = steps.habits == nil ? nil : steps.claimed(after: progress.furthest, now)
+        wait.knownAt = claimed.map { steps.restated[$0].claimedAt } ?? .unset
+        guard
+            let main = compose(
+                steps, progress, start: start, now: now, &pools, upTo: count)
+        else { return nil }
+        guard let habits = steps.habits, next <= most else { return main }
+        let silent = habits.silentShare(steps.milestones[next])
+        let unheard = silent * (1 - wait.share)
+        if claimed == nil, unheard < Composer.leastShare * wait.share { return main }
+        let heard = heard
+        var branches = [Branch(expected: main, means: means, weight: wait.share)]
+        if let claimed {
+            let share = habits.claimedShare(steps.milestones[claimed])
+            branches[0].weight = (1 - share) * wait.share / max(wait.knownShare, 1e-6)
+            explore(
+                steps, progress, through: claimed, at: steps.milestones[claimed].planned, share,
+                start, now, &pools, count, &branches)
+        } else {
+            explore(
+                steps, progress, through: next, at: now.advanced(minutes: Double(wait.middle)),
+                unheard, start, now, &pools, count, &branches)
+        }
+        self.heard = heard
+        return mix(branches, now: now, upTo: count)
+    }
+
+    /// Adds what is expected if a milestone was passed without a word at `at`, and others behind it.
+    private mutating func explore(
+        _ steps: borrowing Steps, _ progress: borrowing Journey.Progress, through: Int,
+        at: Instant, _ weight: Double, _ start: Instant, _ now: Instant, _ pools: inout Pools,
+        _ count: Int, _ branches: inout [Branch]
+    ) {
+        guard let habits = steps.habits else { return }
+        var assumed = copy progress
+        var (through, at, weight) = (through, at, weight)
+        for _ in 0..<Composer.mostUnheard {
+            assumed.reached[through] = max(at, assumed.lastTime)
+            assumed.furthest = through
+            guard
+                let expected = compose(
+                    steps, assumed, start: start, now: now, &pools, upTo: count)
+            else { return }
+            let lasts = wait.share / max(wait.knownShare, 1e-6)
+            branches.append(
+                Branch(
+                    expected: expected, means: means, weight: weight * min(lasts, 1),
+                    through: through))
+            through += 1
+            guard through <= steps.milestones.count - 2 else { return }
+            weight *= habits.silentShare(steps.milestones[through]) * (1 - min(lasts, 1))
+            guard weight > Composer.leastShare * branches.reduce(0, { $0 + $1.weight }) else {
+                return
+            }
+            at = now.advanced(minutes: Double(wait.middle))
+            wait.knownAt = .unset
+        }
+    }
+
+    /// What is expected as far as each is likely.
+    private mutating func mix(_ branches: [Branch], now: Instant, upTo count: Int) -> Expectation {
+        var mixed = branches[0].expected
+        let sum = branches.reduce(0) { $0 + $1.weight }
+        guard sum > 0, branches.count > 1 else {
+            means = branches[0].means
+            return mixed
+        }
+        mixer.clear()
+        means = [Float](repeating: 0, count: branches[0].means.count)
+        for branch in branches {
+            let share = branch.weight / sum
+            mixer.add(branch.expected.curve(from: now), share)
+            for at in means.indices where at < branch.means.count {
+                // Of what lies before one that was passed unheard the first branch alone tells.
+                let mean = branch.means[at] == branch.means[at] ? branch : branches[0]
+                means[at] += Float(share) * mean.means[at]
+            }
+        }
+        mixed.points = mixer.mixed()
+        mixed.origin = now
+        for branch in branches {
+            guard let through = branch.through else { continue }
+            let passed = branches.reduce(0) { sum, other in
+                (other.through ?? -1) >= through ? sum + other.weight : sum
+            }
+            if passed >= sum / 2 { probablyPassed = max(probablyPassed ?? through, through) }
+        }
+        if probablyPassed != nil { mixed.isBeyondAll = branches.allSatisfy(\.expected.isBeyondAll) }
+        return mixed
+    }
+}
+
+extension Composer.Steps {
+    /// The last milestone after another that the plan states to lie in the past, but for the end.
+    fileprivate func claimed(after furthest: Int, _ now: Instant) -> Int? {
+        guard !restated.isEmpty, furthest + 1 <= milestones.count - 2 else { return nil }
+        return (furthest + 1...milestones.count - 2).last {
+            restated[$0].claimedAt != .unset && restated[$0].claimedAt <= now
+        }
+    }
+}
+
+extension Expectation {
+    /// Its points, in minutes from `now`.
+    fileprivate func curve(from now: Instant) -> Curve {
+        let shift = Float(origin.minutes(since: now))
+        if shift == 0 { return points }
+        return Curve(values: points.values.map { $0 + shift })
+    }
+}
