@@ -165,6 +165,10 @@ public struct Composer: Sendable {
                     expect(steps, progress, start: start, now: now, &pools, upTo: index + 1)?.last)
             }
         }
+        // Of what was not reported nothing is expected before now.
+        for at in found.indices.dropFirst(progress.furthest + 1) {
+            if let points = found[at], points[0] < now { found[at] = points.map { max($0, now) } }
+        }
         // What somebody says of a milestone tells of those before it, too.
         if !steps.words.isEmpty { Composer.order(&found) }
         return found
@@ -195,6 +199,7 @@ public struct Composer: Sendable {
         now: Instant, _ pools: inout Pools
     ) -> JoinedExpectation? {
         compositions.countOn()
+        probablyPassed = nil
         let happened = Composer.happened(graph, reached)
         means = happened.map { $0 == .unset ? .nan : Float($0.minutes(since: now)) }
         if !heard.isEmpty { heard = [] }

@@ -59,6 +59,8 @@ public struct Expectation: Sendable, Equatable {
     public var reviewAt: Instant
     /// The step under way has lasted for longer than anything that was ever seen of its kind.
     public var isBeyondAll = false
+    /// A milestone may have been passed without a word: this is what is expected either way.
+    public internal(set) var isMixed = false
 
     /// `last`: minutes from `origin`.
     public init(

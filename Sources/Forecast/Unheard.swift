@@ -142,6 +142,7 @@ extension Composer {
         }
         mixed.points = mixer.mixed()
         mixed.origin = now
+        mixed.isMixed = true
         for branch in branches {
             guard let through = branch.through else { continue }
             let passed = branches.reduce(0) { sum, other in

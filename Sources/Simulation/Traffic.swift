@@ -39,6 +39,8 @@ public struct Strays: Sendable {
     /// Reports that nobody sends, and that two systems send, some minutes apart.
     public var skipped: Double
     public var doubled: Double
+    /// Milestones that are reported less often than others; of several that fit the last counts.
+    public var silent: [SilentMilestone] = []
 
     public init(
         otherWay: Double, neighbour: Double, returned: Double, skipped: Double, doubled: Double
@@ -504,7 +506,8 @@ public struct Traffic: Sendable {
         // Of the last report depends what the truth can be held against.
         let isLast = index == (chainLength(load) - 1)
         if step.code == .depa { voices.left(plan.shipment, at: received) }
-        if !isLast, luck.chance(options.strays.skipped) { return }
+        let silent = options.strays.silent.last { $0.fits(place, step.code) }
+        if !isLast, luck.chance(silent?.share ?? options.strays.skipped) { return }
         send(out.bytes, at: received)
         if luck.chance(options.strays.doubled) {
             sendOtherwise(plan, container, step, place, whole, "\(index + 1)\(again)", received)

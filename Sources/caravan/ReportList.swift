@@ -197,6 +197,7 @@ enum JourneyText {
                 if stop.isImplied { out.field("atLatest", true) }
                 if stop.isExtra { out.field("offPlan", true) }
                 if stop.reached == nil, stop.isPassed { out.field("passed", true) }
+                if stop.isProbablyPassed { out.field("probablyPassed", true) }
                 if stop.reached == nil {
                     out.field("p10", stop.p10)
                     out.field("p50", stop.p50)

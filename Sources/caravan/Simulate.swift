@@ -39,6 +39,13 @@ struct Simulate: AsyncParsableCommand {
     @Option(name: .long, help: "Share of reports that nobody sends.")
     var skipped = Strays.usual.skipped
 
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "Share of reports that nobody sends of a place, an event, or both: KZHOR=0.3, DISC=0.4, KZHOR/DISC=0.5. As often as needed.",
+            valueName: "what=share"))
+    var silent: [String] = []
+
     @Option(name: .long, help: "Share of reports that two systems send, some minutes apart.")
     var doubled = Strays.usual.doubled
 
@@ -71,6 +78,14 @@ struct Simulate: AsyncParsableCommand {
             options.strays = Strays(
                 otherWay: otherWay, neighbour: neighbour, returned: returned, skipped: skipped,
                 doubled: doubled)
+            options.strays.silent = try silent.map { text in
+                guard let silent = SilentMilestone(text) else {
+                    throw Failure(
+                        "--silent is '\(text)'; allowed is a place, an event or PLACE/EVENT, = and a share from 0 to 1"
+                    )
+                }
+                return silent
+            }
             options.plansStateTheWay = plansStateTheWay
             options.estimated = estimated
             let traffic = Traffic(options)

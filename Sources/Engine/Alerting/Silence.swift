@@ -157,9 +157,24 @@ extension Engine {
             return (nil, again)
         }
         let bar = SilencePolicy.realShare + forecasting.intervals.silenceMargin(place)
-        let moved = outlook.calibrated?.probability(
+        let moved = moved(journey, shipment, outlook, context.now)?.probability(
             after: expected.advanced(minutes: rules.levelMinutes[0]))
         return (moved ?? 1) >= bar ? (expected, .never) : (nil, again)
+    }
+
+    /// What is expected of a box that is still before its next milestone: that it may have been passed
+    /// without a word is judged beforehand, but for where the plan states that it has.
+    private mutating func moved(
+        _ journey: Journey, _ shipment: Shipment, _ outlook: Outlook, _ now: Instant
+    ) -> IntervalCalibrator.CalibratedForecast? {
+        guard let next = outlook.expected.next, journey.way.restated(next).claimedAt == .unset,
+            outlook.expected.isMixed,
+            let expected = forecasting.composer.expect(
+                steps(journey.way, journey.progress, now: now, isAllReported: true),
+                journey.progress, start: shipment.startedAt, now: now, &forecasting.pools)
+        else { return outlook.calibrated }
+        return forecasting.intervals.calibrated(
+            expected, now: now, isLastStep: next == outlook.chain.count - 1)
     }
 
     /// Milestones that may pass without a word before the next report.

@@ -18,6 +18,9 @@ public struct ContainerTimeline: Sendable {
         public var isExtra = false
         /// Behind, by whatever way.
         public var isPassed = false
+        /// Nobody has reported it or what is behind it, but silence, or a plan that was sent again, says that
+        /// it has probably been passed.
+        public var isProbablyPassed = false
         public var p10: Instant?
         public var p50: Instant?
         public var p90: Instant?
@@ -144,6 +147,7 @@ extension Engine {
         let chain = journey.way.milestones
         let progress = together(journey.progress, shipment, container, journey.shipment)
         let points = timeline(journey.way, shipment, progress, now: now)
+        let probably = forecasting.composer.probablyPassed ?? -1
         // Where ways join, what is behind follows from who waits for whom.
         let happened = shipment.graph.map { Composer.happened($0, progress.reached) }
         var view = ContainerTimeline.JourneyView(
@@ -160,6 +164,9 @@ extension Engine {
             stop.isImplied = progress.implied.contains(index)
             stop.isExtra = journey.way.isExtra(index)
             stop.isPassed = happened.map { $0[index] != .unset } ?? (index <= progress.furthest)
+            stop.isProbablyPassed = !stop.isPassed && index <= probably
+            // When it has been is anybody's guess.
+            if stop.isProbablyPassed { (stop.p10, stop.p50, stop.p90) = (nil, nil, nil) }
             view.stops.append(stop)
         }
         view.flags = shipment.plan.flags

@@ -170,7 +170,10 @@ enum AlertBookCoding {
         var habit = ReportingHabits.Habit()
         while let field = try reader.next() {
             switch field.number {
-            case 1: key.place = symbols.number(try reader.text(field))
+            case 1:
+                let place = try reader.text(field)
+                // Nothing: any place.
+                key.place = place.isEmpty ? 0 : symbols.number(place)
             case 2: key.code = try reader.code(field)
             case 3: habit.passed = try reader.double(field)
             case 4: habit.silent = try reader.double(field)
