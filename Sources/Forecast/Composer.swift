@@ -249,12 +249,7 @@ public struct Composer: Sendable {
                 if !steps.closures.isEmpty { points.sort() }
                 underWay.append(
                     JoinedExpectation.Step(
-                        index: index, owner: graph.owners[index],
-                        p10: now.advanced(minutes: Double(points[6])),
-                        p50: now.advanced(minutes: Double(points[31] + points[32]) / 2),
-                        p90: now.advanced(minutes: Double(points[57])),
-                        p95: now.advanced(minutes: Double(points[60])),
-                        p99: now.advanced(minutes: Double(points[63]))))
+                        index: index, owner: graph.owners[index], points: points, from: now))
             }
         }
         for j in 0..<width {
@@ -346,7 +341,7 @@ public struct Composer: Sendable {
                 bent.withUnsafeBufferPointer { curve = $0.baseAddress ?? curve }
             }
             longest = max(0, curve[Curve.count - 1])
-            wait.measure(curve, base: base, now)
+            wait.measure(curve, base: base, pace, now)
             points.withUnsafeMutableBufferPointer { points in
                 if pace == .usual, -base <= Double(curve[0]) {
                     for j in 0..<Curve.count { points[j] = max(from + curve[j], least) }

@@ -12,6 +12,17 @@ public struct JoinedExpectation: Sendable {
         let p90: Instant
         let p95: Instant
         let p99: Instant
+
+        /// `points`: minutes from `now`, ascending.
+        init(index: Int, owner: ContainerNumber?, points: [Float], from now: Instant) {
+            self.index = index
+            self.owner = owner
+            p10 = now.advanced(minutes: Double(points[6]))
+            p50 = now.advanced(minutes: Double(points[31] + points[32]) / 2)
+            p90 = now.advanced(minutes: Double(points[57]))
+            p95 = now.advanced(minutes: Double(points[60]))
+            p99 = now.advanced(minutes: Double(points[63]))
+        }
     }
 
     /// Of the last milestone, with nobody's next one in it.

@@ -11,15 +11,26 @@ struct Wait {
     private(set) var middle: Float = 0
 
     /// `base`: from where the curve counts, minutes from now.
-    mutating func measure(_ curve: UnsafePointer<Float>, base: Double, _ now: Instant) {
+    mutating func measure(
+        _ curve: UnsafePointer<Float>, base: Double, _ pace: Pace, _ now: Instant
+    ) {
         (share, knownShare) = (1, 1)
         // Nothing that is usual would be over.
         guard Double(curve[0]) < -base else { return }
-        share = Wait.outlasting(curve, -base)
+        share = Wait.outlasting(curve, -base, pace)
         middle =
             Float(base) + curve[min(Int((1 - share) / 2 * Double(Curve.count)), Curve.count - 1)]
         guard knownAt != .unset else { return }
-        knownShare = Wait.outlasting(curve, knownAt.minutes(since: now) - base)
+        knownShare = Wait.outlasting(curve, knownAt.minutes(since: now) - base, pace)
+    }
+
+    /// At a pace at which fewer end, more outlast it.
+    private static func outlasting(
+        _ curve: UnsafePointer<Float>, _ elapsed: Double, _ pace: Pace
+    ) -> Double {
+        let share = outlasting(curve, elapsed)
+        return pace == .usual
+            ? share : PortableMath.exp(pace.factor * PortableMath.ln(max(share, 1e-12)))
     }
 
     private static func outlasting(_ curve: UnsafePointer<Float>, _ elapsed: Double) -> Double {
@@ -62,21 +73,26 @@ extension Composer {
         probablyPassed = nil
         let next = progress.furthest + 1
         let most = steps.milestones.count - 2
-        let claimed = steps.habits == nil ? nil : steps.claimed(after: progress.furthest, now)
+        let claimed = steps.habits == nil ? nil : steps.claimed(after: progress, now)
         wait.knownAt = claimed.map { steps.restated[$0].claimedAt } ?? .unset
         guard
             let main = compose(
                 steps, progress, start: start, now: now, &pools, upTo: count)
         else { return nil }
         guard let habits = steps.habits, next <= most else { return main }
-        let silent = habits.silentShare(steps.milestones[next])
+        // Who is heeded and says that it is still to come knows better than silence does.
+        let denied = denied(steps, next, now)
+        let silent = habits.silentShare(steps.milestones[next]) * (1 - denied)
         let unheard = silent * (1 - wait.share)
         if claimed == nil, unheard < Composer.leastShare * wait.share { return main }
         let heard = heard
         var branches = [Branch(expected: main, means: means, weight: wait.share)]
         if let claimed {
-            let share = habits.claimedShare(steps.milestones[claimed])
-            branches[0].weight = (1 - share) * wait.share / max(wait.knownShare, 1e-6)
+            let share = habits.claimedShare(steps.milestones[claimed]) * (1 - denied)
+            // It is not believed less for being said than silence alone makes it.
+            branches[0].weight = min(
+                (1 - share) * wait.share / max(wait.knownShare, 1e-6),
+                unheard > 0 ? share * wait.share / unheard : 1)
             explore(
                 steps, progress, through: claimed, at: steps.milestones[claimed].planned, share,
                 start, now, &pools, count, &branches)
@@ -89,6 +105,14 @@ extension Composer {
         return mix(branches, now: now, upTo: count)
     }
 
+    /// The weight of those who say that the next milestone is still to come.
+    private func denied(_ steps: borrowing Steps, _ next: Int, _ now: Instant) -> Double {
+        if steps.words.isEmpty { return 0 }
+        let here = steps.words.filter { $0.statement.milestone == next }
+        return min(
+            here.filter { $0.statement.time > now }.reduce(0) { $0 + $1.weight(among: here) }, 1)
+    }
+
     /// Adds what is expected if a milestone was passed without a word at `at`, and others behind it.
     private mutating func explore(
         _ steps: borrowing Steps, _ progress: borrowing Journey.Progress, through: Int,
@@ -99,6 +123,8 @@ extension Composer {
         var assumed = copy progress
         var (through, at, weight) = (through, at, weight)
         for _ in 0..<Composer.mostUnheard {
+            // Asked for what lies before it, it is not told apart.
+            guard through < count - 1 else { return }
             assumed.reached[through] = max(at, assumed.lastTime)
             assumed.furthest = through
             guard
@@ -144,6 +170,9 @@ extension Composer {
         mixed.origin = now
         mixed.isMixed = true
         for branch in branches {
+            mixed.reviewAt = min(mixed.reviewAt, branch.expected.reviewAt)
+        }
+        for branch in branches {
             guard let through = branch.through else { continue }
             let passed = branches.reduce(0) { sum, other in
                 (other.through ?? -1) >= through ? sum + other.weight : sum
@@ -156,11 +185,15 @@ extension Composer {
 }
 
 extension Composer.Steps {
-    /// The last milestone after another that the plan states to lie in the past, but for the end.
-    fileprivate func claimed(after furthest: Int, _ now: Instant) -> Int? {
+    /// The last milestone ahead that the plan states to lie in the past, but for the end.
+    fileprivate func claimed(after progress: Journey.Progress, _ now: Instant) -> Int? {
+        let furthest = progress.furthest
+        // What was claimed to be behind it by then is refuted by what happened later.
+        let before = furthest >= 0 ? progress.reached[furthest] : .unset
         guard !restated.isEmpty, furthest + 1 <= milestones.count - 2 else { return nil }
         return (furthest + 1...milestones.count - 2).last {
             restated[$0].claimedAt != .unset && restated[$0].claimedAt <= now
+                && milestones[$0].planned <= now && milestones[$0].planned >= before
         }
     }
 }

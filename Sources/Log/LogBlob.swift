@@ -23,8 +23,11 @@ public enum Meaning: UInt8, Sendable, Comparable, CaseIterable {
     case views = 7
     /// What others say of milestones ahead counts by its record, and PLN sets a planned time anew.
     case estimates = 8
+    /// A step is measured by what was planned when it began, whatever its plan says later; a milestone may
+    /// have been passed without a word.
+    case restated = 9
 
-    public static let current = Meaning.estimates
+    public static let current = Meaning.restated
 
     public static func < (a: Meaning, b: Meaning) -> Bool { a.rawValue < b.rawValue }
 }

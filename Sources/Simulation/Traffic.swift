@@ -97,6 +97,9 @@ public struct Traffic: Sendable {
     private var random: SeededGenerator
     /// What strays do is drawn by itself, so that without them the world is the same.
     private var luck: SeededGenerator
+    /// Who says nothing.
+    private var hush: SeededGenerator
+    private var isMuted = false
     /// As is what carriers say.
     private var voices: Voices
     private let options: TrafficOptions
@@ -118,6 +121,7 @@ public struct Traffic: Sendable {
         self.network = network
         random = SeededGenerator(seed: options.seed)
         luck = SeededGenerator(seed: options.seed ^ 0x57A4)
+        hush = SeededGenerator(seed: options.seed ^ 0x5115)
         voices = Voices(
             share: options.estimated, seed: options.seed,
             turnsAt: options.start.advanced(minutes: options.days * 720))
@@ -506,8 +510,11 @@ public struct Traffic: Sendable {
         // Of the last report depends what the truth can be held against.
         let isLast = index == (chainLength(load) - 1)
         if step.code == .depa { voices.left(plan.shipment, at: received) }
+        if !isLast, luck.chance(options.strays.skipped) { return }
+        // Everything else goes on as if it were sent.
         let silent = options.strays.silent.last { $0.fits(place, step.code) }
-        if !isLast, luck.chance(silent?.share ?? options.strays.skipped) { return }
+        isMuted = !isLast && hush.chance(silent?.share ?? 0)
+        defer { isMuted = false }
         send(out.bytes, at: received)
         if luck.chance(options.strays.doubled) {
             sendOtherwise(plan, container, step, place, whole, "\(index + 1)\(again)", received)
@@ -573,6 +580,7 @@ public struct Traffic: Sendable {
     }
 
     private mutating func send(_ line: [UInt8], at: Instant) {
+        if isMuted { return }
         lines.append(TimedLine(at: at, line: line))
     }
 }

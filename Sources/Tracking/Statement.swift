@@ -247,8 +247,11 @@ public struct Retiming: Hashable, Sendable {
         for new in times {
             let at = new.milestone
             after[at].statedAt = new.saidAt
+            after[at].minutes = .nan
+            if new.time > new.saidAt { after[at].claimedAt = .unset }
             guard new.isUnderWay, after[at].held == nil else { continue }
-            after[at].held = Restated.Held(way.milestones[at])
+            after[at].held = Restated.Held(
+                way.milestones[at], began: way.plannedStart(at, nil))
         }
         return after
     }

@@ -48,8 +48,9 @@ public final class Way: Sendable {
     /// When the step to a milestone is planned to begin: with the last that it waits for; `.unset` where
     /// no plan says, or it begins with the plan.
     public func plannedStart(_ at: Int, _ graph: JoinGraph?) -> Instant {
-        guard let graph else { return at > 0 ? asPlanned(at - 1).planned : .unset }
-        return graph.before[at].reduce(.unset) { max($0, asPlanned($1).planned) }
+        if let held = restated(at).held { return held.began }
+        guard let graph else { return at > 0 ? milestones[at - 1].planned : .unset }
+        return graph.before[at].reduce(.unset) { max($0, milestones[$1].planned) }
     }
 
     /// Whether a milestone is none of the plan's.

@@ -118,7 +118,7 @@ struct JourneyDrawing {
             } else if stop.isPassed {
                 when = "not reported"
             } else if stop.isProbablyPassed {
-                when = "probably passed, not reported"
+                when = "probably passed"
             } else if let p10 = stop.p10, let p50 = stop.p50, let p90 = stop.p90 {
                 for at in column(p10)...max(column(p10), column(p90)) { cells[at] = "─" }
                 cells[column(p50)] = "◆"

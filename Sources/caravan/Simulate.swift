@@ -42,7 +42,7 @@ struct Simulate: AsyncParsableCommand {
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "Share of reports that nobody sends of a place, an event, or both: KZHOR=0.3, DISC=0.4, KZHOR/DISC=0.5. As often as needed.",
+            "Share of reports that nobody sends of a place, an event, or both: KZHOR=0.3, DISC=0.4, KZHOR/DISC=0.5. As often as needed; of several that fit the last counts, and the last milestone of a shipment is always reported.",
             valueName: "what=share"))
     var silent: [String] = []
 
@@ -81,7 +81,7 @@ struct Simulate: AsyncParsableCommand {
             options.strays.silent = try silent.map { text in
                 guard let silent = SilentMilestone(text) else {
                     throw Failure(
-                        "--silent is '\(text)'; allowed is a place, an event or PLACE/EVENT, = and a share from 0 to 1"
+                        "--silent is '\(text)'; allowed is a place of the network, an event or PLACE/EVENT, = and a share from 0 to 1"
                     )
                 }
                 return silent

@@ -31,6 +31,7 @@ import Wire
         Golden(schema: 7, meaning: .attention), Golden(schema: 8, meaning: .incidents),
         Golden(schema: 8, meaning: .views, name: "-views"),
         Golden(schema: 8, meaning: .estimates, name: "-estimates"),
+        Golden(schema: 8, meaning: .restated, name: "-restated"),
     ]
 
     private func open(_ golden: Golden) throws -> TestCluster {
@@ -101,6 +102,7 @@ import Wire
         if golden.meaning >= .attention { again += try lines("attention") }
         if golden.meaning >= .views { again += try lines("handover") }
         if golden.meaning >= .estimates { again += try lines("estimate") }
+        if golden.meaning >= .restated { again += try lines("restated") }
         let text = Array(again.joined(separator: "\n").utf8)
         let chunk = FeedChunk(source: 1, origin: Origin(), text: text, parser: parser)
         try engine.admit(try await log.load(engine.missing([chunk])))

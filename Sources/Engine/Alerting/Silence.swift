@@ -167,8 +167,8 @@ extension Engine {
     private mutating func moved(
         _ journey: Journey, _ shipment: Shipment, _ outlook: Outlook, _ now: Instant
     ) -> IntervalCalibrator.CalibratedForecast? {
-        guard let next = outlook.expected.next, journey.way.restated(next).claimedAt == .unset,
-            outlook.expected.isMixed,
+        guard let next = outlook.expected.next, outlook.expected.isMixed,
+            !journey.way.restated.dropFirst(next).contains(where: { $0.claimedAt != .unset }),
             let expected = forecasting.composer.expect(
                 steps(journey.way, journey.progress, now: now, isAllReported: true),
                 journey.progress, start: shipment.startedAt, now: now, &forecasting.pools)
@@ -246,8 +246,12 @@ extension Engine {
                 ReportingHabits.Key(place: milestone.place, code: milestone.code),
                 isReported: isReported(at))
             let claimedAt = journey.way.restated(at).claimedAt
-            // What had been reported by then shows nothing.
-            guard claimedAt != .unset, !isReported(at) || journey.progress.reached[at] > claimedAt
+            // What had been reported by then shows nothing, nor does what has something reported behind it.
+            guard claimedAt != .unset, at < outlook.chain.count - 1,
+                !isReported(at) || journey.progress.reached[at] > claimedAt,
+                !outlook.chain.indices.dropFirst(at + 1).contains(where: {
+                    isReported($0) && journey.progress.reached[$0] <= claimedAt
+                })
             else { continue }
             forecasting.habits.learn(claim: milestone.code, wasTrue: !isReported(at))
         }

@@ -54,7 +54,7 @@ extension Forecasting {
             else { continue }
             // Another version of its plan teaches all of it anew.
             let (step, id) = pools.step(way, at)
-            if known.count == reached.count, let earlier = shipment.before(at),
+            if known.count == reached.count, known[at] == .unset, let earlier = shipment.before(at),
                 let before = shipment.lesson(earlier, way, reached)
             {
                 let (first, firstID) = pools.step(way, earlier)
@@ -68,7 +68,7 @@ extension Forecasting {
 
     /// Takes the lessons of a journey for its own; returns the steps that others of the same container
     /// have taken before.
-    private func claim(
+    private mutating func claim(
         _ way: Way, _ shipment: Shipment, _ reached: [Instant], _ container: ContainerNumber,
         _ claims: inout Set<Claim>
     ) -> [UInt32] {
@@ -76,7 +76,7 @@ extension Forecasting {
         for at in way.milestones.indices where shipment.teaches(container, at) {
             guard let lesson = shipment.lesson(at, way, reached) else { continue }
             let claim = Claim(
-                step: way.ids[at], start: lesson.start, end: lesson.end)
+                step: pools.step(way, at).id, start: lesson.start, end: lesson.end)
             if !claims.insert(claim).inserted { elsewhere.append(UInt32(at)) }
         }
         return elsewhere

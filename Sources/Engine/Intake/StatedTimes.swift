@@ -81,6 +81,9 @@ struct LineReading: Sendable, Equatable {
     var earlier: [PlanVersion] = []
     /// Of a plan that was sent again with other times, beside its milestones.
     var restated: [Restated] = []
+    /// Of a plan that was sent again with only what is still ahead: what is behind it, and its beginning.
+    var kept: [PlannedMilestone] = []
+    var keptStart = Instant.unset
 
     func encoded() -> [UInt8] {
         var out = TaggedEncoder()
@@ -103,8 +106,18 @@ struct LineReading: Sendable, Equatable {
                 guard let held = known.held else { return }
                 out.instant(4, held.planned)
                 out.double(5, held.minutes, default: .nan)
+                out.instant(6, held.began)
             }
         }
+        for milestone in kept {
+            out.message(6) { out in
+                out.text(1, milestone.place)
+                out.code(2, milestone.event)
+                out.instant(3, milestone.time ?? .unset)
+                out.signed(4, milestone.minutes ?? -1, default: -1)
+            }
+        }
+        out.instant(7, keptStart)
         return [LineReading.format] + out.bytes
     }
 
@@ -125,6 +138,8 @@ struct LineReading: Sendable, Equatable {
             case 2: flags = EventFlags(rawValue: try reader.clamped(field))
             case 3: isOld = try reader.flag(field)
             case 4: earlier.append(try LineReading.version(try reader.message(field)))
+            case 6: kept.append(try LineReading.kept(try reader.message(field)))
+            case 7: keptStart = try reader.instant(field)
             case 5: restated.append(try LineReading.restated(try reader.message(field)))
             default: try reader.skip(field)
             }
@@ -133,10 +148,30 @@ struct LineReading: Sendable, Equatable {
 
     init() {}
 
+    private static func kept(_ fields: TaggedReader) throws(CodingFlaw) -> PlannedMilestone {
+        var reader = fields
+        var milestone = PlannedMilestone(place: "", event: .arri)
+        while let field = try reader.next() {
+            switch field.number {
+            case 1: milestone.place = try reader.text(field)
+            case 2: milestone.event = try reader.code(field)
+            case 3:
+                let time = try reader.instant(field)
+                milestone.time = time == .unset ? nil : time
+            case 4:
+                milestone.minutes = Int(exactly: try reader.signed(field)).flatMap {
+                    $0 < 0 ? nil : $0
+                }
+            default: try reader.skip(field)
+            }
+        }
+        return milestone
+    }
+
     private static func restated(_ fields: TaggedReader) throws(CodingFlaw) -> Restated {
         var reader = fields
         var known = Restated()
-        var held = Restated.Held(planned: .unset, minutes: .nan)
+        var held = Restated.Held(planned: .unset, minutes: .nan, began: .unset)
         while let field = try reader.next() {
             switch field.number {
             case 1: known.statedAt = try reader.instant(field)
@@ -144,6 +179,7 @@ struct LineReading: Sendable, Equatable {
             case 3: known.minutes = try reader.double(field)
             case 4: held.planned = try reader.instant(field)
             case 5: held.minutes = try reader.double(field)
+            case 6: held.began = try reader.instant(field)
             default: try reader.skip(field)
             }
         }

@@ -167,7 +167,9 @@ extension Engine {
         _ container: ContainerNumber
     ) -> Bool {
         var isRetimed = false
-        if journey.way !== way, journey.way.milestones != way.milestones {
+        if journey.way !== way,
+            journey.way.milestones != way.milestones || journey.way.restated != way.restated
+        {
             isRetimed = way.leadsAs(journey.way)
             if let shipment { forecasting.forgetLessons(&journey, shipment, container) }
             let heard = journey.publication.heard

@@ -110,8 +110,22 @@ struct Ways: Sendable {
         return Way(
             milestones, way.ids.prefix(end) + ahead.milestones.map { pools.id($0) },
             planned: planned, turn: end, signature: hash.identity().low | 1,
-            restated: own.restated.isEmpty
-                ? [] : planned.map { $0 < 0 ? Restated() : own.restated(Int($0)) })
+            restated: restated(milestones, planned, own))
+    }
+
+    /// What is known of the plan's milestones on another way: what was planned for a step that begins
+    /// elsewhere was planned for another one.
+    private func restated(_ milestones: [Milestone], _ planned: [Int32], _ own: Way) -> [Restated] {
+        if own.restated.isEmpty { return [] }
+        return zip(milestones, planned).map { milestone, at in
+            guard at >= 0 else { return Restated() }
+            var known = own.restated(Int(at))
+            let same = own.milestones[Int(at)]
+            if milestone.fromPlace != same.fromPlace || milestone.fromCode != same.fromCode {
+                (known.held, known.minutes) = (nil, .nan)
+            }
+            return known
+        }
     }
 
     /// How many milestones are behind a box that was seen elsewhere: what was left to do where it stood

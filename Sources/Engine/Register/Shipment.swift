@@ -24,9 +24,11 @@ final class Shipment: Sendable {
         if reading.isOld { version.civil = nil }
         self.version = version
         self.reading = reading
+        var plan = plan
+        plan.milestones = reading.kept + plan.milestones
+        if reading.keptStart != .unset { plan.start = reading.keptStart }
         var made = ways.make(plan, &symbols, &pools)
         if !reading.restated.isEmpty { made = made.restated(reading.restated, &pools) }
-        var plan = plan
         plan.via = made.via
         plan.milestones = made.stated
         self.plan = plan
@@ -114,7 +116,7 @@ final class Shipment: Sendable {
         for entry in graph.before[graph.legs[index]] {
             guard reached[entry] != .unset else { return nil }
             actual = max(actual, reached[entry])
-            planned = max(planned, chain[entry].planned)
+            planned = max(planned, made.way.asPlanned(entry).planned)
         }
         return planned == .unset ? nil : actual.minutes(since: planned)
     }
