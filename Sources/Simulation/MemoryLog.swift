@@ -128,7 +128,11 @@ public final class MemoryLog: LogStore {
             state.snapshot.rules = checkpoint.rules ?? state.snapshot.rules
             state.snapshot.posts = checkpoint.posts ?? state.snapshot.posts
             for line in checkpoint.shipments {
-                state.shipments[line.key] = line
+                if line.line.isEmpty {
+                    state.shipments[line.key]?.reading = line.reading
+                } else {
+                    state.shipments[line.key] = line
+                }
                 state.restingShipments.remove(line.key)
             }
             state.restingShipments.formUnion(checkpoint.resting)

@@ -470,9 +470,17 @@ actor ReaderSession {
                 """
                 insert into shipment (shipment, batch, received_at, line, reading)
                     select shipment, batch, received_at, line, reading from shipment_new
+                    where line <> ''
                     on conflict (shipment) do update
                     set batch = excluded.batch, received_at = excluded.received_at,
                     line = excluded.line, reading = excluded.reading, live = true
+                """, operation)
+            // Of some only what is known besides the line is new.
+            try connection.run(
+                """
+                update shipment set batch = known.batch, reading = known.reading
+                    from shipment_new as known
+                    where known.line = '' and known.shipment = shipment.shipment
                 """, operation)
         }
         for closure in checkpoint.closures {

@@ -88,35 +88,6 @@ public struct Restatement {
         return milestones.map { Restated(claimedAt: isPast($0) ? statedAt : .unset) }
     }
 
-    /// The first milestones of a plan of which a later version states only those that are still ahead:
-    /// they are behind the box, and not another plan.
-    public static func dropped(
-        _ milestones: [PlannedMilestone], from earlier: [PlannedMilestone], at statedAt: Instant
-    ) -> [PlannedMilestone] {
-        guard let first = milestones.first,
-            let at = earlier.firstIndex(where: {
-                $0.place == first.place && $0.event == first.event
-            }),
-            at > 0
-        else { return [] }
-        let isChain = (milestones + earlier).allSatisfy { $0.container == nil && $0.after == nil }
-        let gone = Array(earlier[..<at])
-        guard isChain,
-            gone.allSatisfy({ ($0.time ?? statedAt) <= min(statedAt, first.time ?? .never) })
-        else { return [] }
-        // The rest of it, in its order.
-        var from = at
-        for milestone in milestones {
-            guard
-                let found = earlier[from...].firstIndex(where: {
-                    $0.place == milestone.place && $0.event == milestone.event
-                })
-            else { return [] }
-            from = found + 1
-        }
-        return gone
-    }
-
     /// Beside the milestones of the later version; empty where nothing was ever stated anew. `oldGraph`: of
     /// the earlier: where boxes wait for each other otherwise than before, it is another plan.
     public consuming func restated(_ oldGraph: JoinGraph?) -> [Restated] {

@@ -15,7 +15,7 @@ import Wire
     private struct Voyage {
         var engine = Engine()
         private(set) var commits: [Commit] = []
-        private var now = RestatedTests.start
+        private(set) var now = RestatedTests.start
         private var serial = 0
 
         init() {
@@ -43,14 +43,14 @@ import Wire
         /// The plan as it is at `hours`; `from`: the first milestone that it states.
         mutating func plan(
             _ times: [Double], from: Int = 0, plan: String = "SEA", box: String = "QZTU0000700",
-            at hours: Double
+            as updated: Double? = nil, at hours: Double
         ) {
             let milestones = zip(Voyage.usual, times).dropFirst(from).map {
                 "{\"event\":\"\($0.0)\",\"place\":\"\($0.1)\",\"time\":\"\(Voyage.time($1))\"}"
             }
             send(
                 "{\"plan\":\"\(plan)\",\"containers\":[\"\(box)\"],\"mode\":\"SEA\",\"updated\":\""
-                    + "\(Voyage.time(hours))\",\"milestones\":[\(milestones.joined(separator: ","))]}",
+                    + "\(Voyage.time(updated ?? hours))\",\"milestones\":[\(milestones.joined(separator: ","))]}",
                 at: hours)
         }
 
@@ -104,6 +104,20 @@ import Wire
         #expect(voyage.stops(163).allSatisfy { !$0.isProbablyPassed })
         let leaves = voyage.stops(163)[2].p50 ?? .unset
         #expect(leaves >= RestatedTests.start.advanced(minutes: 163 * 60))
+    }
+
+    /// A plan that is entered when the box has long left, and another box that is added to one.
+    @Test func aPlanThatComesLateIsNoPlanForTheComingDays() {
+        var voyage = Voyage()
+        voyage.plan(RestatedTests.first, at: 300)
+        #expect(
+            voyage.stops(301).map(\.isProbablyPassed)
+                == [true, true, true, false, false, false])
+        #expect(abs(voyage.end(301).p50 - 650) < 24)
+        // One that comes in time says nothing of the past.
+        var early = Voyage()
+        early.plan(RestatedTests.first, at: 1)
+        #expect(early.stops(2).allSatisfy { !$0.isProbablyPassed })
     }
 
     @Test func sayingItDoesNotMakeItLessLikely() {
@@ -177,6 +191,55 @@ import Wire
         let (once, again) = (width(restates: false), width(restates: true))
         #expect(once > 100)
         #expect(abs(once / again - 1) < 0.02, "\(once) \(again)")
+    }
+
+    /// Versions that come in another order than they were made in.
+    @Test(arguments: [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]])
+    func theOrderInWhichVersionsComeDoesNotShow(order: [Int]) async throws {
+        let versions: [(times: [Double], from: Int, at: Double)] = [
+            (RestatedTests.first, 0, 1), ([101, 141, 152, 560, 584, 660], 0, 160),
+            ([101, 141, 152, 566, 590, 668], 2, 300),
+        ]
+        func told(_ order: [Int]) -> Voyage {
+            var voyage = Voyage()
+            for (event, time) in [("GTIN", 101.0), ("LOAD", 143)] {
+                voyage.report(event, "ZZP01", at: time)
+            }
+            for number in order {
+                let version = versions[number]
+                voyage.plan(version.times, from: version.from, as: version.at, at: 310)
+            }
+            return voyage
+        }
+        var (usual, other) = (told([0, 1, 2]), told(order))
+        let (expected, found) = (usual.stops(320), other.stops(320))
+        #expect(found.count == 6 && found.map(\.place) == expected.map(\.place))
+        #expect(found.map(\.reached) == expected.map(\.reached))
+        #expect(found.map(\.isProbablyPassed) == expected.map(\.isProbablyPassed))
+        #expect(found.map(\.p50) == expected.map(\.p50))
+        #expect(found.map(\.p90) == expected.map(\.p90))
+        for isKept in [false, true] {
+            let isSame =
+                try await other.again(isKept).canonicalState() == other.engine.canonicalState()
+            #expect(isSame)
+        }
+    }
+
+    /// A version that comes late, when the one in force has been saved.
+    @Test func whatComesLateIsSavedBesideTheLine() async throws {
+        var voyage = Voyage()
+        voyage.plan([101, 141, 152, 566, 590, 668], from: 2, as: 300, at: 300)
+        let log = MemoryLog()
+        for commit in voyage.commits { try await log.commit(commit) }
+        try await log.checkpoint(voyage.engine.cut(now: voyage.now))
+        let saved = voyage.commits.count
+        voyage.plan(RestatedTests.first, as: 1, at: 301)
+        for commit in voyage.commits.dropFirst(saved) { try await log.commit(commit) }
+        try await log.checkpoint(voyage.engine.cut(now: voyage.now))
+        let again = try await Recovery.run(log).engine
+        let isSame = again.canonicalState() == voyage.engine.canonicalState()
+        #expect(isSame)
+        #expect(voyage.stops(302).count == 6)
     }
 
     @Test(arguments: [false, true])

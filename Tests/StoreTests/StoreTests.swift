@@ -89,6 +89,40 @@ private func traffic(_ seed: UInt64) -> FeedChunk {
         #expect(!restingOnes.shipments.isEmpty)
     }
 
+    /// A version of a plan that comes when a later one is in force, and saved, is known after a start anew.
+    @Test(arguments: LogUnderTest.allCases)
+    func aVersionThatComesLateIsKeptBesideTheLine(_ kind: LogUnderTest) async throws {
+        let (log, keep) = try kind.open()
+        defer { _ = keep }
+        func plan(_ updated: String, _ milestones: [(String, String, String)]) -> String {
+            let stated = milestones.map {
+                "{\"event\":\"\($0)\",\"place\":\"\($1)\",\"time\":\"2026-01-\($2)T00:00:00Z\"}"
+            }
+            return
+                "{\"plan\":\"SEA\",\"containers\":[\"QZTU0000700\"],\"updated\":\"2026-01-\(updated)"
+                + "T00:00:00Z\",\"milestones\":[\(stated.joined(separator: ","))]}"
+        }
+        let lines = [
+            plan("08", [("ARRI", "ZZB", "20"), ("GTOT", "ZZB", "22")]),
+            plan("01", [("DEPA", "ZZA", "05"), ("ARRI", "ZZB", "19"), ("GTOT", "ZZB", "21")]),
+        ]
+        var engine = try await open(log)
+        for (number, line) in lines.enumerated() {
+            let now = start.advanced(minutes: Double(10 + number) * 1_440)
+            let changes: [ConfigChange] = number == 0 ? [.network(.shipped)] : []
+            try await log.commit(
+                try #require(engine.step([chunk([line])], changes: changes, now: now).commit))
+            try await log.checkpoint(engine.cut(now: now))
+            let again = try await Recovery.run(log)
+            let isSame = again.engine.canonicalState() == engine.canonicalState()
+            #expect(isSame && again.replayed == 0, "after \(number + 1)")
+        }
+        let box = try #require(ContainerNumber("QZTU0000700"))
+        let stops = engine.view(box, now: start.advanced(minutes: 12 * 1_440))?.journeys.first?
+            .stops
+        #expect(stops?.map(\.code) == [.depa, .arri, .gtot])
+    }
+
     @Test(arguments: LogUnderTest.allCases)
     func aStaleWriterIsFenced(_ kind: LogUnderTest) async throws {
         let (log, keep) = try kind.open()

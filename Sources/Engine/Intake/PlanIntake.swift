@@ -26,6 +26,7 @@ extension Engine {
             case .older:
                 // Kept in the log, without effect.
                 _ = draft.blob.append(.line, chunk.origin, bytes)
+                recall(plan, known, symbol, &draft)
                 if plan.updated == nil, let updated = known.plan.updated {
                     tellEarlier(
                         plan,
@@ -36,6 +37,7 @@ extension Engine {
                 return .stored
             case .newer:
                 reading.earlier = (known.earlier + [known.version]).suffix(Engine.versionsKept)
+                reading.versions = StatedVersion.adding(known.stated, to: known.reading.versions)
             }
         }
         _ = draft.blob.append(.line, chunk.origin, bytes)
@@ -126,30 +128,6 @@ extension Engine {
         return nil
     }
 
-    /// What a plan that is sent again, or that comes late, knows besides what it states.
-    private mutating func restate(
-        _ plan: ShipmentPlan, _ reading: inout LineReading, after old: Shipment?,
-        at statedAt: Instant
-    ) {
-        var whole = plan
-        if let old, !old.made.isRouted {
-            reading.kept = Restatement.dropped(
-                plan.milestones, from: old.plan.milestones, at: statedAt)
-            if !reading.kept.isEmpty { reading.keptStart = old.plan.start ?? .unset }
-            whole.milestones = reading.kept + plan.milestones
-            if reading.keptStart != .unset { whole.start = reading.keptStart }
-        }
-        let made = ways.make(whole, &register.symbols, &forecasting.pools)
-        guard let old else {
-            reading.restated = Restatement.first(made.way.milestones, at: statedAt)
-            return
-        }
-        reading.restated = Restatement(
-            made.way.milestones, made.graph, after: old.made.way, start: whole.start ?? .unset,
-            at: statedAt
-        ).restated(old.graph)
-    }
-
     /// Puts a plan in force: the containers that it names know it, those that it left forget it.
     mutating func put(
         _ plan: ShipmentPlan, _ reading: LineReading, received: Instant, line: [UInt8],
@@ -168,7 +146,7 @@ extension Engine {
             }
         }
         var reading = reading
-        restate(plan, &reading, after: old, at: plan.updated ?? received)
+        restate(plan, &reading, at: plan.updated ?? received)
         register.shipments[symbol] = Shipment(
             plan: plan, reading, received: received, &ways, &register.symbols, &forecasting.pools)
         register.unsavedPlans[symbol] = line

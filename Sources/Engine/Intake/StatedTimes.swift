@@ -81,8 +81,10 @@ struct LineReading: Sendable, Equatable {
     var earlier: [PlanVersion] = []
     /// Of a plan that was sent again with other times, beside its milestones.
     var restated: [Restated] = []
+    /// What earlier versions stated.
+    var versions: [StatedVersion] = []
     /// Of a plan that was sent again with only what is still ahead: what is behind it, and its beginning.
-    var kept: [PlannedMilestone] = []
+    var kept: [StatedMilestone] = []
     var keptStart = Instant.unset
 
     func encoded() -> [UInt8] {
@@ -109,15 +111,17 @@ struct LineReading: Sendable, Equatable {
                 out.instant(6, held.began)
             }
         }
-        for milestone in kept {
-            out.message(6) { out in
-                out.text(1, milestone.place)
-                out.code(2, milestone.event)
-                out.instant(3, milestone.time ?? .unset)
-                out.signed(4, milestone.minutes ?? -1, default: -1)
+        for milestone in kept { out.message(6) { LineReading.encode(milestone, &$0) } }
+        out.instant(7, keptStart)
+        for version in versions {
+            out.message(8) { out in
+                out.instant(1, version.at)
+                out.instant(2, version.start)
+                for milestone in version.milestones {
+                    out.message(3) { LineReading.encode(milestone, &$0) }
+                }
             }
         }
-        out.instant(7, keptStart)
         return [LineReading.format] + out.bytes
     }
 
@@ -138,8 +142,9 @@ struct LineReading: Sendable, Equatable {
             case 2: flags = EventFlags(rawValue: try reader.clamped(field))
             case 3: isOld = try reader.flag(field)
             case 4: earlier.append(try LineReading.version(try reader.message(field)))
-            case 6: kept.append(try LineReading.kept(try reader.message(field)))
+            case 6: kept.append(try LineReading.milestone(try reader.message(field)))
             case 7: keptStart = try reader.instant(field)
+            case 8: versions.append(try LineReading.stated(try reader.message(field)))
             case 5: restated.append(try LineReading.restated(try reader.message(field)))
             default: try reader.skip(field)
             }
@@ -148,24 +153,40 @@ struct LineReading: Sendable, Equatable {
 
     init() {}
 
-    private static func kept(_ fields: TaggedReader) throws(CodingFlaw) -> PlannedMilestone {
+    private static func encode(_ milestone: StatedMilestone, _ out: inout TaggedEncoder) {
+        out.text(1, milestone.place)
+        out.code(2, milestone.event)
+        out.instant(3, milestone.time)
+        out.signed(4, milestone.minutes, default: -1)
+    }
+
+    private static func milestone(_ fields: TaggedReader) throws(CodingFlaw) -> StatedMilestone {
         var reader = fields
-        var milestone = PlannedMilestone(place: "", event: .arri)
+        var milestone = StatedMilestone(place: "", event: .arri, time: .unset, minutes: -1)
         while let field = try reader.next() {
             switch field.number {
             case 1: milestone.place = try reader.text(field)
             case 2: milestone.event = try reader.code(field)
-            case 3:
-                let time = try reader.instant(field)
-                milestone.time = time == .unset ? nil : time
-            case 4:
-                milestone.minutes = Int(exactly: try reader.signed(field)).flatMap {
-                    $0 < 0 ? nil : $0
-                }
+            case 3: milestone.time = try reader.instant(field)
+            case 4: milestone.minutes = Int32(clamping: try reader.signed(field))
             default: try reader.skip(field)
             }
         }
         return milestone
+    }
+
+    private static func stated(_ fields: TaggedReader) throws(CodingFlaw) -> StatedVersion {
+        var reader = fields
+        var version = StatedVersion(at: .unset, start: .unset, milestones: [])
+        while let field = try reader.next() {
+            switch field.number {
+            case 1: version.at = try reader.instant(field)
+            case 2: version.start = try reader.instant(field)
+            case 3: version.milestones.append(try milestone(try reader.message(field)))
+            default: try reader.skip(field)
+            }
+        }
+        return version
     }
 
     private static func restated(_ fields: TaggedReader) throws(CodingFlaw) -> Restated {

@@ -9,6 +9,8 @@ final class Shipment: Sendable {
     let received: Instant
     let reading: LineReading
     let version: PlanVersion
+    /// What its line states, without what is kept of earlier versions.
+    let stated: StatedVersion
     /// Its milestones: one chain, or what their graph says.
     let made: SharedChain
     /// Where there is a graph: for each container that has milestones of its own the milestones with
@@ -25,7 +27,8 @@ final class Shipment: Sendable {
         self.version = version
         self.reading = reading
         var plan = plan
-        plan.milestones = reading.kept + plan.milestones
+        stated = StatedVersion(plan, at: plan.updated ?? received)
+        plan.milestones = reading.kept.map(\.planned) + plan.milestones
         if reading.keptStart != .unset { plan.start = reading.keptStart }
         var made = ways.make(plan, &symbols, &pools)
         if !reading.restated.isEmpty { made = made.restated(reading.restated, &pools) }
