@@ -8,6 +8,9 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
+/// Of what runs once, or where others do the work: small rather than fast.
+let small = strict + [.unsafeFlags(["-Osize"], .when(configuration: .release))]
+
 let nio: [Target.Dependency] = [
     .product(name: "NIOCore", package: "swift-nio"),
     .product(name: "NIOPosix", package: "swift-nio"),
@@ -23,11 +26,11 @@ let lifecycle: [Target.Dependency] = [
 
 func house(
     _ name: String, _ dependencies: [Target.Dependency] = [], path: String? = nil,
-    resources: [Resource]? = nil
+    resources: [Resource]? = nil, settings: [SwiftSetting] = strict
 ) -> Target {
     .target(
         name: name, dependencies: dependencies, path: path, resources: resources,
-        swiftSettings: strict)
+        swiftSettings: settings)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -79,18 +82,18 @@ let package = Package(
             ]),
         house(
             "Store", ["Tracking", "Engine", "Log", "Wire", "Schema", "Host", "CLibPQ", "CShims"]),
-        house("Host"),
+        house("Host", settings: small),
         house("TLS", ["COpenSSL", "CShims"]),
         house("Server", ["TLS", "Wire", "Log", "Engine", "Forecast", "Tracking", logging] + nio),
         house("Sinks", ["Server", "Engine", "Wire", "Tracking", "Host", logging] + nio),
-        house("Client", ["TLS"]),
+        house("Client", ["TLS"], settings: small),
         house("Simulation", ["Engine", "Forecast", "Wire", "Tracking"]),
         house(
             "Settings",
             [
                 "Tracking", "Engine", "Host", arguments,
                 .product(name: "Configuration", package: "swift-configuration"),
-            ]),
+            ], settings: small),
 
         house(
             "Daemon",
@@ -100,7 +103,7 @@ let package = Package(
                 "TLS",
                 "Host", "CShims", logging, arguments,
             ] + nio
-                + lifecycle),
+                + lifecycle, settings: small),
 
         .executableTarget(
             name: "caravand",
@@ -112,7 +115,7 @@ let package = Package(
                 "Daemon", "Store", "Simulation", "Client", "Wire", "Engine", "Forecast", "Tracking",
                 "Settings", "TLS", "Host", arguments,
             ],
-            swiftSettings: strict),
+            swiftSettings: small),
 
         // Tests mirror Sources; TestKit is what they share.
         .target(
