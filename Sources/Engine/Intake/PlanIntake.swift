@@ -37,7 +37,9 @@ extension Engine {
                 return .stored
             case .newer:
                 reading.earlier = (known.earlier + [known.version]).suffix(Engine.versionsKept)
-                reading.versions = StatedVersion.adding(known.stated, to: known.reading.versions)
+                reading.versions = StatedVersion.adding(
+                    StatedVersion(known.own, at: known.plan.updated ?? known.received),
+                    to: known.reading.versions)
             }
         }
         _ = draft.blob.append(.line, chunk.origin, bytes)

@@ -44,9 +44,7 @@ extension Engine {
         reading.versions = StatedVersion.adding(
             StatedVersion(plan, at: updated), to: reading.versions)
         guard reading.versions != known.reading.versions else { return }
-        var inForce = known.plan
-        inForce.milestones = Array(known.plan.milestones.dropFirst(known.reading.kept.count))
-        inForce.start = known.stated.start == .unset ? nil : known.stated.start
+        let inForce = known.own
         // Of a line that is kept only this is new.
         let line = register.unsavedPlans[symbol] ?? []
         put(inForce, reading, received: known.received, line: line, symbol)

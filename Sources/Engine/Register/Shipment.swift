@@ -9,8 +9,8 @@ final class Shipment: Sendable {
     let received: Instant
     let reading: LineReading
     let version: PlanVersion
-    /// What its line states, without what is kept of earlier versions.
-    let stated: StatedVersion
+    /// When it begins by its own line; `.unset`: that does not say.
+    private let statedStart: Instant
     /// Its milestones: one chain, or what their graph says.
     let made: SharedChain
     /// Where there is a graph: for each container that has milestones of its own the milestones with
@@ -27,7 +27,7 @@ final class Shipment: Sendable {
         self.version = version
         self.reading = reading
         var plan = plan
-        stated = StatedVersion(plan, at: plan.updated ?? received)
+        statedStart = plan.start ?? .unset
         plan.milestones = reading.kept.map(\.planned) + plan.milestones
         if reading.keptStart != .unset { plan.start = reading.keptStart }
         var made = ways.make(plan, &symbols, &pools)
@@ -53,6 +53,14 @@ final class Shipment: Sendable {
         }
         self.masked = masked
         self.common = common
+    }
+
+    /// The plan as its line states it, without what is kept of earlier versions.
+    var own: ShipmentPlan {
+        var own = plan
+        own.milestones = Array(plan.milestones.dropFirst(reading.kept.count))
+        own.start = statedStart == .unset ? nil : statedStart
+        return own
     }
 
     /// The milestones of its own way.
