@@ -167,14 +167,15 @@ extension Engine {
         _ container: ContainerNumber
     ) -> Bool {
         var isRetimed = false
-        if journey.way !== way,
-            journey.way.milestones != way.milestones || journey.way.restated != way.restated
-        {
+        if journey.way !== way, journey.way.milestones != way.milestones {
             isRetimed = way.leadsAs(journey.way)
             if let shipment { forecasting.forgetLessons(&journey, shipment, container) }
             let heard = journey.publication.heard
             journey.publication.moved(to: way)
             if isRetimed { journey.publication.heard = heard }
+        } else if journey.way !== way, journey.way.restated != way.restated, let shipment {
+            // Its steps are measured otherwise.
+            forecasting.forgetLessons(&journey, shipment, container)
         }
         journey.way = way
         journey.publication.way = way.signature

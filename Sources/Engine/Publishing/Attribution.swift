@@ -65,9 +65,9 @@ extension Engine {
         if minutes != 0, !outlook.isFirst, let turn = outlook.turn {
             return [cause(turn, minutes, outlook, context)]
         }
-        guard minutes != 0, let at = outlook.blamed, at >= 0, at < outlook.chain.count else {
-            return []
-        }
+        // Of a journey that is over it was its end.
+        let at = outlook.blamed ?? outlook.chain.count - 1
+        guard minutes != 0, at >= 0, at < outlook.chain.count else { return [] }
         let own = cause(innocent(at, minutes, outlook) ?? at, minutes, outlook, context)
         // Where it waits is not to blame for a place ahead that is shut.
         if own.kind != .closure, minutes > 0, at >= outlook.expected.next ?? 0,
