@@ -149,6 +149,24 @@ import Wire
         #expect(try await cut.again(true).canonicalState() == cut.engine.canonicalState())
     }
 
+    /// Where milestones wait for each other, or are those of one box, what is left is another plan.
+    @Test func ofBoxesThatJoinNothingIsKept() {
+        var voyage = Voyage()
+        func plan(_ milestones: [(String, String, Double)], at hours: Double) {
+            let stated = milestones.map {
+                "{\"event\":\"\($0.0)\",\"place\":\"\($0.1)\",\"container\":\"QZTU0000700\",\"time\":\""
+                    + "\(Voyage.time($0.2))\"}"
+            }
+            voyage.send(
+                "{\"plan\":\"SEA\",\"containers\":[\"QZTU0000700\",\"QZTU0000720\"],\"updated\":\""
+                    + "\(Voyage.time(hours))\",\"milestones\":[\(stated.joined(separator: ","))]}",
+                at: hours)
+        }
+        plan([("DEPA", "ZZP01", 100), ("ARRI", "ZZP40", 500), ("GTOT", "ZZP40", 600)], at: 1)
+        plan([("ARRI", "ZZP40", 510), ("GTOT", "ZZP40", 610)], at: 200)
+        #expect(voyage.stops(201).map(\.code) == [.arri, .gtot])
+    }
+
     @Test func anEndThatWasStatedUnderWayCountsTheDelayOnce() {
         var voyage = Voyage()
         voyage.plan(RestatedTests.first, at: 1)

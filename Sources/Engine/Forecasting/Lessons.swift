@@ -90,6 +90,11 @@ extension Forecasting {
     mutating func forgetLessons(
         _ journey: inout Journey, _ shipment: Shipment, _ container: ContainerNumber
     ) {
+        // Of another version of its plan, of which it may be the way, all has been taken back already.
+        guard !journey.publication.taught.isEmpty else {
+            journey.publication.taughtElsewhere = []
+            return
+        }
         let way = journey.way
         for at in way.milestones.indices
         where shipment.teaches(container, at)

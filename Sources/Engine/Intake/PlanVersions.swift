@@ -7,11 +7,17 @@ extension Engine {
     /// `reading.versions`: the earlier ones.
     mutating func restate(_ plan: ShipmentPlan, _ reading: inout LineReading, at statedAt: Instant)
     {
+        // Nearly all plans are sent once, and before anything of them is past.
+        let isPast = plan.milestones.contains { $0.time.map { $0 <= statedAt } ?? false }
+        guard isPast || !reading.versions.isEmpty else { return }
+        // Of what waits for each other the rest is another plan.
+        let isChain = plan.milestones.allSatisfy { $0.container == nil && $0.after == nil }
         var whole: [StatedMilestone] = []
         var start = Instant.unset
         var before: SharedChain?
         for version in reading.versions + [StatedVersion(plan, at: statedAt)] {
-            let kept = before?.isRouted == false ? version.dropped(from: whole) : []
+            let isCut = isChain && before.map { !$0.isRouted && $0.graph == nil } ?? false
+            let kept = isCut ? version.dropped(from: whole) : []
             if kept.isEmpty { start = version.start }
             whole = kept + version.milestones
             guard var milestones = version.milestones(of: plan) else { continue }

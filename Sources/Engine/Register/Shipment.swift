@@ -71,6 +71,7 @@ final class Shipment: Sendable {
     /// are nobody's the first container's.
     func teaches(_ container: ContainerNumber, _ index: Int) -> Bool {
         guard let graph else { return true }
+        guard index < graph.owners.count else { return false }
         return graph.owners[index].map { $0 == container } ?? (plan.containers.first == container)
     }
 
