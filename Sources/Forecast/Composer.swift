@@ -200,6 +200,7 @@ public struct Composer: Sendable {
     ) -> JoinedExpectation? {
         compositions.countOn()
         probablyPassed = nil
+        rows.removeAll(keepingCapacity: true)
         let happened = Composer.happened(graph, reached)
         means = happened.map { $0 == .unset ? .nan : Float($0.minutes(since: now)) }
         if !heard.isEmpty { heard = [] }
@@ -266,6 +267,8 @@ public struct Composer: Sendable {
     /// The instants at which a milestone of the last composed graph may happen; nil where it has
     /// happened, or nothing is known.
     public func points(of index: Int, now: Instant) -> [Instant]? {
+        // Of a shipment that is done nothing was composed.
+        guard (index + 1) * Curve.count <= rows.count else { return nil }
         let row = rows[(index * Curve.count)..<((index + 1) * Curve.count)]
         guard row.min() != row.max() else { return nil }
         return row.sorted().map { now.advanced(minutes: Double($0)) }

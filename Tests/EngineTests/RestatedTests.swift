@@ -167,6 +167,31 @@ import Wire
         #expect(voyage.stops(201).map(\.code) == [.arri, .gtot])
     }
 
+    /// Whatever shape a plan takes from one version to the next: a chain, boxes that join, fewer or more.
+    @Test func anyShapeMayFollowAnyOther() {
+        var random = SeededGenerator(seed: testSeed("anyShapeMayFollowAnyOther"))
+        for _ in 0..<20 {
+            var voyage = Voyage()
+            for version in 1...12 {
+                let at = Double(version) * 30
+                let isJoined = random.chance(0.5)
+                let stated = Voyage.usual.enumerated().filter { _ in random.chance(0.7) }.map {
+                    "{\"event\":\"\($0.element.0)\",\"place\":\"\($0.element.1)\","
+                        + (isJoined && random.chance(0.7) ? "\"container\":\"QZTU0000700\"," : "")
+                        + "\"time\":\"\(Voyage.time(Double($0.offset + 1) * 80 + random.share() * 40))\"}"
+                }
+                guard !stated.isEmpty else { continue }
+                voyage.send(
+                    "{\"plan\":\"SEA\",\"containers\":[\"QZTU0000700\"],\"updated\":\""
+                        + "\(Voyage.time(at - 60 * random.share()))\",\"milestones\":["
+                        + stated.joined(separator: ",") + "]}", at: at)
+                let event = Voyage.usual[Int(random.share() * 6)]
+                if random.chance(0.5) { voyage.report(event.0, event.1, at: at + 1) }
+                _ = voyage.stops(at + 2)
+            }
+        }
+    }
+
     @Test func anEndThatWasStatedUnderWayCountsTheDelayOnce() {
         var voyage = Voyage()
         voyage.plan(RestatedTests.first, at: 1)
