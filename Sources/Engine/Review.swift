@@ -174,6 +174,7 @@ extension Engine {
         let finished = journey.progress.furthest > journey.publication.furthest
         outlook.blamed = finished ? journey.progress.furthest : expected.next
         outlook.means = found.means
+        (outlook.others, outlook.shares) = (found.others, found.shares)
         outlook.told = Set(found.heard.map(\.statement.milestone))
         outlook.isHistory = isHistory(journey, shipment, held: held, now)
         outlook.calibrated = calibrated

@@ -36,6 +36,9 @@ struct Outlook {
     var reason = Journey.Publication.Reason.events
     /// Milestones of which others say something.
     var told: Set<Int> = []
+    /// Other ways that the box may take, and how likely its own is, then each of them.
+    var others: [OtherWay] = []
+    var shares: [Double] = []
     /// Held to their promise by experience.
     var p10: Instant
     var p50: Instant

@@ -35,6 +35,8 @@ public struct Composer: Sendable {
     /// Of the last composition: the furthest milestone that has probably been passed without a word; nil:
     /// none has.
     public internal(set) var probablyPassed: Int?
+    /// Of the last composition: how likely the way itself is, then each of the others; empty: there are none.
+    public internal(set) var shares: [Double] = []
     var mixer = Mixer()
 
     /// Compositions made, for those who ask what a line costs.
@@ -67,11 +69,15 @@ public struct Composer: Sendable {
         public let restated: [Restated]
         /// How often milestones pass without a word; nil: that does not matter.
         public let habits: ReportingHabits?
+        /// Other ways that the box may take.
+        public let others: [OtherWay]
 
         public init(
             _ milestones: [Milestone], _ ids: [StepID], closures: [ClosureWindow] = [],
-            words: [Word] = [], restated: [Restated] = [], habits: ReportingHabits? = nil
+            words: [Word] = [], restated: [Restated] = [], habits: ReportingHabits? = nil,
+            others: [OtherWay] = []
         ) {
+            self.others = others
             self.habits = habits
             self.restated = restated
             self.milestones = milestones

@@ -49,17 +49,8 @@ struct Wait {
 extension Composer {
     /// What a branch has to weigh beside all others to be looked at, and how many milestones in a row may
     /// pass without a word.
-    private static let leastShare = 0.04
+    static let leastShare = 0.04
     private static let mostUnheard = 3
-
-    /// One of the possible positions of a box.
-    private struct Branch {
-        var expected: Expectation
-        var means: [Float]
-        var weight: Double
-        /// The furthest milestone that would have been passed without a word; nil: none.
-        var through: Int?
-    }
 
     /// When the milestones of a chain after those reached will happen, seen from `now`; nil where
     /// nothing is known of a step in between. `start`: when the first step began; `ends`: how many
@@ -71,6 +62,27 @@ extension Composer {
         let count = ends ?? steps.milestones.count
         guard count > 0 else { return nil }
         probablyPassed = nil
+        if !shares.isEmpty { shares = [] }
+        var branches: [Branch] = []
+        let main = positions(steps, progress, start: start, now: now, &pools, count, &branches)
+        if steps.others.isEmpty {
+            return branches.isEmpty ? main : mix(branches, now: now, upTo: count)
+        }
+        if branches.isEmpty, let main {
+            branches = [Branch(expected: main, means: means, weight: wait.share)]
+        }
+        let heard = branches.isEmpty ? [] : heard
+        part(steps, progress, start: start, now: now, &pools, count, &branches)
+        self.heard = heard
+        return branches.isEmpty ? nil : mix(branches, now: now, upTo: count)
+    }
+
+    /// What is expected where each milestone is reported, nil where nothing is known of a step; and where the
+    /// box may be behind its next milestone unheard, `branches` for this and for that.
+    private mutating func positions(
+        _ steps: borrowing Steps, _ progress: borrowing Journey.Progress, start: Instant,
+        now: Instant, _ pools: inout Pools, _ count: Int, _ branches: inout [Branch]
+    ) -> Expectation? {
         let next = progress.furthest + 1
         let most = steps.milestones.count - 2
         let claimed = steps.habits == nil ? nil : steps.claimed(after: progress, now)
@@ -86,7 +98,7 @@ extension Composer {
         let unheard = silent * (1 - wait.share)
         if claimed == nil, unheard < Composer.leastShare * wait.share { return main }
         let heard = heard
-        var branches = [Branch(expected: main, means: means, weight: wait.share)]
+        branches = [Branch(expected: main, means: means, weight: wait.share)]
         if let claimed {
             let share = habits.claimedShare(steps.milestones[claimed]) * (1 - denied)
             // It is not believed less for being said than silence alone makes it.
@@ -102,7 +114,7 @@ extension Composer {
                 unheard, start, now, &pools, count, &branches)
         }
         self.heard = heard
-        return mix(branches, now: now, upTo: count)
+        return main
     }
 
     /// The weight of those who say that the next milestone is still to come.
@@ -146,42 +158,6 @@ extension Composer {
             wait.knownAt = .unset
         }
     }
-
-    /// What is expected as far as each is likely.
-    private mutating func mix(_ branches: [Branch], now: Instant, upTo count: Int) -> Expectation {
-        var mixed = branches[0].expected
-        let sum = branches.reduce(0) { $0 + $1.weight }
-        guard sum > 0, branches.count > 1 else {
-            means = branches[0].means
-            return mixed
-        }
-        mixer.clear()
-        means = [Float](repeating: 0, count: branches[0].means.count)
-        for branch in branches {
-            let share = branch.weight / sum
-            mixer.add(branch.expected.curve(from: now), share)
-            for at in means.indices where at < branch.means.count {
-                // Of what lies before one that was passed unheard the first branch alone tells.
-                let mean = branch.means[at] == branch.means[at] ? branch : branches[0]
-                means[at] += Float(share) * mean.means[at]
-            }
-        }
-        mixed.points = mixer.mixed()
-        mixed.origin = now
-        mixed.isMixed = true
-        for branch in branches {
-            mixed.reviewAt = min(mixed.reviewAt, branch.expected.reviewAt)
-        }
-        for branch in branches {
-            guard let through = branch.through else { continue }
-            let passed = branches.reduce(0) { sum, other in
-                (other.through ?? -1) >= through ? sum + other.weight : sum
-            }
-            if passed >= sum / 2 { probablyPassed = max(probablyPassed ?? through, through) }
-        }
-        if probablyPassed != nil { mixed.isBeyondAll = branches.allSatisfy(\.expected.isBeyondAll) }
-        return mixed
-    }
 }
 
 extension Composer.Steps {
@@ -195,14 +171,5 @@ extension Composer.Steps {
             restated[$0].claimedAt != .unset && restated[$0].claimedAt <= now
                 && milestones[$0].planned <= now && milestones[$0].planned >= before
         }
-    }
-}
-
-extension Expectation {
-    /// Its points, in minutes from `now`.
-    fileprivate func curve(from now: Instant) -> Curve {
-        let shift = Float(origin.minutes(since: now))
-        if shift == 0 { return points }
-        return Curve(values: points.values.map { $0 + shift })
     }
 }

@@ -21,10 +21,12 @@ public struct Views: OptionSet, Sendable, Hashable {
     public static let estimates = Views(rawValue: 1 << 6)
     /// How alike the steps of one journey go.
     public static let correlation = Views(rawValue: 1 << 7)
+    /// Other ways that boxes take where ways part.
+    public static let ways = Views(rawValue: 1 << 8)
 
     public static let all: [(name: String, view: Views)] = [
         ("timetables", .timetables), ("deviation", .deviation), ("pace", .pace),
         ("spans", .spans), ("shares", .shares), ("calendar", .calendar),
-        ("estimates", .estimates), ("correlation", .correlation),
+        ("estimates", .estimates), ("correlation", .correlation), ("ways", .ways),
     ]
 }

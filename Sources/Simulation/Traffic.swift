@@ -22,6 +22,8 @@ public struct TrafficOptions: Sendable {
     public var strays = Strays.none
     /// Plans name the way that is really taken.
     public var plansStateTheWay = false
+    /// Share of shipments whose plans name no place on the way.
+    public var open = 0.0
     /// Share of shipments of which a carrier says when they will arrive.
     public var estimated = 0.0
 
@@ -99,6 +101,8 @@ public struct Traffic: Sendable {
     private var luck: SeededGenerator
     /// Who says nothing.
     private var hush: SeededGenerator
+    /// Whose plans leave the way open.
+    private var doors: SeededGenerator
     private var isMuted = false
     /// As is what carriers say.
     private var voices: Voices
@@ -122,6 +126,7 @@ public struct Traffic: Sendable {
         random = SeededGenerator(seed: options.seed)
         luck = SeededGenerator(seed: options.seed ^ 0x57A4)
         hush = SeededGenerator(seed: options.seed ^ 0x5115)
+        doors = SeededGenerator(seed: options.seed ^ 0xD008)
         voices = Voices(
             share: options.estimated, seed: options.seed,
             turnsAt: options.start.advanced(minutes: options.days * 720))
@@ -224,6 +229,7 @@ public struct Traffic: Sendable {
             chain = self.chain(index, taken, container)
             if options.plansStateTheWay { plan.via = taken.via }
         }
+        if doors.chance(options.open) { plan.via = [] }
         guard !chain.isEmpty, !plannedChain.isEmpty else { return }
         let typical = plannedChain.reduce(0) { $0 + Traffic.typicalMinutes($1) }
         plan.promised = start.advanced(minutes: typical * (1.25 + 0.15 * random.share()) + 1_440)

@@ -179,12 +179,14 @@ public struct ChainBuilder: Sendable {
     }
 
     /// The quickest way by a mode, else by any; what goes by rail may take a ferry.
-    public func route(through places: [Int], _ mode: TransportMode) -> Route? {
-        var options = RouteOptions()
+    public func route(
+        through places: [Int], _ mode: TransportMode, avoiding: Set<Int> = []
+    ) -> Route? {
+        var options = RouteOptions(avoiding: avoiding)
         if mode != .unknown { options.modes = [mode] }
         if mode == .rail { options.modes.insert(.sea) }
         if let found = network.route(through: places, options) { return found }
-        return network.route(through: places)
+        return network.route(through: places, RouteOptions(avoiding: avoiding))
     }
 
     private func ownChain(

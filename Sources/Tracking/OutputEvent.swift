@@ -26,6 +26,17 @@ public struct Cause: Sendable, Equatable {
     }
 }
 
+/// One of the ways that are likely, told by a place that lies on it alone.
+public struct LikelyWay: Sendable, Equatable {
+    public var via: String
+    public var share: Double
+
+    public init(via: String, share: Double) {
+        self.via = via
+        self.share = share
+    }
+}
+
 /// A new expectation of one milestone, usually the journey's last.
 public struct EtaEvent: Sendable, Equatable {
     public var time: Instant
@@ -52,6 +63,8 @@ public struct EtaEvent: Sendable, Equatable {
     public var deviationMinutes: Int?
     /// What others say of milestones ahead, where it counts.
     public var estimates: [Estimate] = []
+    /// The ways that are likely, where there are several, the likeliest first.
+    public var ways: [LikelyWay] = []
     /// What is not known, in words: then no quantile is said.
     public var unknown: String?
 

@@ -121,6 +121,12 @@ public struct OutputLine: Sendable, Equatable {
         out.field("changeMinutes", eta.changeMinutes)
         append(eta.because, to: &out)
         append(eta.estimates, to: &out)
+        if !eta.ways.isEmpty {
+            out.objects("ways", eta.ways) { way, out in
+                out.field("via", way.via)
+                out.share("share", way.share)
+            }
+        }
         out.field("event", eta.event)
         if eta.partial { out.field("partial", true) }
         out.end()

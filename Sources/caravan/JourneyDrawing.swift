@@ -151,6 +151,12 @@ struct JourneyDrawing {
                 wrapped("not on it any more: \(names)", indent: 2, .grey)
             }
         }
+        if !journey.ways.isEmpty {
+            let ways = journey.ways.map {
+                "\(Printable.text($0.name)) \(Int(($0.share * 100).rounded())) %"
+            }
+            wrapped("by \(ways.joined(separator: ", "))", indent: 0, .yellow)
+        }
         if let unknown = journey.unknown {
             wrapped("unknown: \(Printable.text(unknown))", indent: 0, .yellow)
         }

@@ -185,6 +185,12 @@ enum JourneyText {
                 out.list("bypassed", journey.bypassed)
             }
             if !journey.flags.isEmpty { out.list("flags", journey.flags.words) }
+            if !journey.ways.isEmpty {
+                out.objects("ways", journey.ways) { way, out in
+                    out.field("via", way.via)
+                    out.share("share", way.share)
+                }
+            }
             out.objects("milestones", journey.stops) { stop, out in
                 out.field("place", stop.place)
                 out.field("event", stop.code.code)

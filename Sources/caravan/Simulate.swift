@@ -59,6 +59,11 @@ struct Simulate: AsyncParsableCommand {
     @Flag(name: .long, help: "Plans name the way that is really taken: to compare with.")
     var plansStateTheWay = false
 
+    @Option(
+        name: .long,
+        help: "Share of shipments whose plans say from where to where, and nothing of the way.")
+    var open = 0.0
+
     @Option(name: .long, help: "File for the lines; - for standard output.")
     var out = "-"
 
@@ -87,6 +92,7 @@ struct Simulate: AsyncParsableCommand {
                 return silent
             }
             options.plansStateTheWay = plansStateTheWay
+            options.open = open
             options.estimated = estimated
             let traffic = Traffic(options)
             let progress = Progress()

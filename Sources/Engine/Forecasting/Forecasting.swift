@@ -8,6 +8,7 @@ struct Forecasting: Sendable {
     var composer = Composer()
     var intervals = IntervalCalibrator()
     var habits = ReportingHabits()
+    var partings = Partings()
     var intervalsDirty = false
     /// For each slot the step that its container waits in, as the pools know of it.
     private var openSteps: [OpenStep] = []

@@ -62,6 +62,7 @@ extension Forecasting {
             }
             pools.learn(id, step, new, isNews: !known.isEmpty)
         }
+        learnWays(journey, shipment, from: known, to: reached)
         journey.publication.taught = reached
         journey.publication.taughtElsewhere = elsewhere
     }
@@ -95,6 +96,7 @@ extension Forecasting {
             journey.publication.taughtElsewhere = []
             return
         }
+        learnWays(journey, shipment, from: journey.publication.taught, to: [])
         let way = journey.way
         for at in way.milestones.indices
         where shipment.teaches(container, at)

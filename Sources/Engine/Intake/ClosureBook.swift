@@ -27,10 +27,14 @@ struct ClosureBook: Sendable {
     /// The closures that concern a way, in the order of all.
     func windows(along chain: [Milestone]) -> [ClosureWindow] {
         if windows.isEmpty { return [] }
-        var found: Set<Int> = []
+        var found: [Int] = []
+        // Nearly always a step begins where the one before it ended.
+        var last = UInt32.max
         for milestone in chain {
-            for at in windowsAt[milestone.place] ?? [] { found.insert(at) }
-            for at in windowsAt[milestone.fromPlace] ?? [] { found.insert(at) }
+            for place in [milestone.fromPlace, milestone.place] where place != last {
+                last = place
+                for at in windowsAt[place] ?? [] where !found.contains(at) { found.append(at) }
+            }
         }
         return found.sorted().map { windows[$0] }
     }

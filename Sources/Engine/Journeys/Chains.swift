@@ -21,6 +21,8 @@ struct Chains: Sendable {
     let builder: ChainBuilder
     private var known: [Key: SharedChain] = [:]
     private var routes: [Key: Route?] = [:]
+    /// Turns that the times of the network make likely on them.
+    private var turns: [Key: [AssumedTurn]] = [:]
 
     /// The symbols of the places of the ways that are kept.
     var places: [UInt32] {
@@ -57,7 +59,13 @@ struct Chains: Sendable {
             if isRouted { key = anytime }
         }
         let way = Way(milestones, milestones.map { pools.id($0) })
-        let made = SharedChain(plan, way, graph, isRouted: isRouted)
+        var turns: [AssumedTurn] = []
+        if isRouted, plan.via.isEmpty, let found = route(plan, bare) {
+            turns = assumedTurns(plan, found, bare, &symbols)
+        }
+        let made = SharedChain(
+            plan, way, graph, isRouted: isRouted, turns: turns,
+            kind: isShared && graph == nil ? kind(plan, way, isRouted, symbols) : 0)
         if isShared {
             if known.count >= Chains.limit { known = [:] }
             known[key] = made
@@ -72,6 +80,35 @@ struct Chains: Sendable {
         routes[key] = .some(found)
         return found
     }
+
+    private mutating func assumedTurns(
+        _ plan: ShipmentPlan, _ route: Route, _ key: Key, _ symbols: inout Symbols
+    ) -> [AssumedTurn] {
+        // What else the plan names is on the way, whichever that is.
+        let stated = Set(plan.milestones.compactMap { builder.network.place(meant: $0.place) })
+        if stated.isEmpty, let known = turns[key] { return known }
+        let found = builder.turns(from: route, plan.mode, through: stated, &symbols)
+        if stated.isEmpty {
+            if turns.count >= Chains.limit { turns = [:] }
+            turns[key] = found
+        }
+        return found
+    }
+
+    /// Tells kinds of plans apart by the places of their way and how they go there, the same in every
+    /// process.
+    private func kind(
+        _ plan: ShipmentPlan, _ way: Way, _ isRouted: Bool, _ symbols: Symbols
+    ) -> UInt64 {
+        var hash = StableHasher()
+        hash.combine(UInt64(plan.mode.rawValue) << 1 | (isRouted && plan.via.isEmpty ? 1 : 0))
+        var last: UInt32 = 0
+        for milestone in way.milestones where milestone.place != last {
+            hash.combine(symbols[milestone.place])
+            last = milestone.place
+        }
+        return max(hash.identity().low, 2)
+    }
 }
 
 /// What plans that say the same of their way have in common, held once for all of them.
@@ -84,19 +121,32 @@ final class SharedChain: Sendable {
     let graph: JoinGraph?
     /// The network led from its origin to its destination; else it brought its own milestones.
     let isRouted: Bool
+    /// Turns that are likely, before anything is known, where the plan leaves its way open.
+    let turns: [AssumedTurn]
+    /// Of `Partings.Key`; 0: what its boxes do says nothing of others.
+    let kind: UInt64
 
-    init(_ plan: ShipmentPlan, _ way: Way, _ graph: JoinGraph?, isRouted: Bool = false) {
+    init(
+        _ plan: ShipmentPlan, _ way: Way, _ graph: JoinGraph?, isRouted: Bool = false,
+        turns: [AssumedTurn] = [], kind: UInt64 = 0
+    ) {
         via = plan.via
         stated = plan.milestones
         self.way = way
         self.graph = graph
         self.isRouted = isRouted
+        self.turns = turns
+        self.kind = kind
     }
 
     private init(_ other: SharedChain, _ way: Way) {
         (via, stated, graph, isRouted) = (other.via, other.stated, other.graph, other.isRouted)
+        (turns, kind) = (other.turns, other.kind)
         self.way = way
     }
+
+    /// The plan says between which places it leads, and nothing of how.
+    var isOpen: Bool { isRouted && via.isEmpty }
 
     /// The same of a plan that was sent again with other times.
     func restated(_ restated: [Restated], _ pools: inout Pools) -> SharedChain {

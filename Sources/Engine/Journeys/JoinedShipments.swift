@@ -9,7 +9,7 @@ struct ShipmentScratch {
     /// Of joined shipments, by the instant that they are seen from.
     var joined: [(seenFrom: Instant, expected: JoinedExpectation?)] = []
     /// Of containers that have not begun, by the instant that they are seen from.
-    var waiting: [(seenFrom: Instant, expected: Expectation?, means: [Float])] = []
+    var waiting: [(seenFrom: Instant, expected: Expected?)] = []
 }
 
 /// What is expected of a journey, the means of its milestones (`Composer.means`), and what was said of
@@ -18,6 +18,9 @@ struct Expected {
     let of: Expectation
     let means: [Float]
     var heard: [Heard] = []
+    /// Other ways that it may take, and how likely its own is, then each of them.
+    var others: [OtherWay] = []
+    var shares: [Double] = []
 }
 
 /// A joined shipment of which something changed.
@@ -54,31 +57,33 @@ extension Engine {
         if isShared,
             let known = draft.shipments[symbol]?.waiting.first(where: { $0.seenFrom == now })
         {
-            return known.expected.map { Expected(of: $0, means: known.means) }
+            return known.expected
         }
+        let others = others(journey, shipment, now: now)
         let expected = forecasting.composer.expect(
-            steps(journey.way, journey.progress, now: now), journey.progress,
+            steps(journey.way, journey.progress, now: now, others: others), journey.progress,
             start: shipment.startedAt,
-            now: now, &forecasting.pools)
-        if isShared {
-            draft.shipments[symbol, default: ShipmentScratch()].waiting
-                .append((now, expected, forecasting.composer.means))
-        }
-        return expected.map {
+            now: now, &forecasting.pools
+        ).map {
             Expected(
-                of: $0, means: forecasting.composer.means, heard: forecasting.composer.heard)
+                of: $0, means: forecasting.composer.means, heard: forecasting.composer.heard,
+                others: others, shares: forecasting.composer.shares)
         }
+        if isShared {
+            draft.shipments[symbol, default: ShipmentScratch()].waiting.append((now, expected))
+        }
+        return expected
     }
 
     /// What a composition needs of a way.
     func steps(
         _ way: Way, _ progress: Journey.Progress, now: Instant, until: Instant? = nil,
-        isAllReported: Bool = false
+        isAllReported: Bool = false, others: [OtherWay] = []
     ) -> Composer.Steps {
         Composer.Steps(
             way.milestones, way.ids, closures: closureBook.windows(along: way.milestones),
             words: words(way.milestones, progress, now: now, until: until), restated: way.restated,
-            habits: isAllReported ? nil : forecasting.habits)
+            habits: isAllReported ? nil : forecasting.habits, others: others)
     }
 
     private mutating func join(
@@ -100,19 +105,23 @@ extension Engine {
 
     /// For each milestone the instants at which it may happen, as `Composer.timeline` has them.
     mutating func timeline(
-        _ way: Way, _ shipment: Shipment, _ progress: Journey.Progress, now: Instant
-    ) -> [[Instant]?] {
+        _ journey: Journey, _ shipment: Shipment, now: Instant
+    ) -> (points: [[Instant]?], ways: [LikelyWay]) {
+        let progress = journey.progress
         guard shipment.graph != nil else {
-            return forecasting.composer.timeline(
-                steps(way, progress, now: now), progress,
-                start: shipment.startedAt,
-                now: now, &forecasting.pools)
+            let others = others(journey, shipment, now: now)
+            let points = forecasting.composer.timeline(
+                steps(journey.way, progress, now: now, others: others), progress,
+                start: shipment.startedAt, now: now, &forecasting.pools)
+            let shares = others.isEmpty ? [] : forecasting.composer.shares
+            return (points, named(shares, others, journey.way))
         }
         let isKnown = join(shipment, progress, now: now) != nil
-        return shipment.chain.indices.map { index in
+        let points = shipment.chain.indices.map { index -> [Instant]? in
             if progress.reached[index] != .unset { return [progress.reached[index]] }
             return isKnown ? forecasting.composer.points(of: index, now: now) : nil
         }
+        return (points, [])
     }
 
     /// A journey's progress with what its companions under the same plan have reached, worked out

@@ -27,6 +27,8 @@ public struct Checkpoint: Sendable {
     /// nil where nothing of it has changed.
     let alertBook: (book: AlertBook, habits: ReportingHabits)?
     let reporters: [Reporters.Habit]
+    /// nil where nobody has shown a way since.
+    let partings: Partings?
     let texts: [String]
 
     /// Lines of plans and closures.
@@ -81,11 +83,14 @@ public struct Checkpoint: Sendable {
                     state: AlertBookCoding.encode($0.book, $0.habits, texts))
             ]
         }
+        let ways = partings.map {
+            [PoolRow(key: PartingCoding.key, state: PartingCoding.encode($0, texts))]
+        }
         return pools.map {
             PoolRow(
                 key: PoolCoding.key($0.key, texts),
                 state: PoolCoding.encode($0.key, $0.pool, $0.flow, texts))
-        } + (scores ?? []) + (alerts ?? [])
+        } + (scores ?? []) + (alerts ?? []) + (ways ?? [])
             + reporters.map {
                 PoolRow(
                     key: ReporterCoding.key($0, texts), state: ReporterCoding.encode($0, texts))

@@ -49,6 +49,7 @@ extension Engine {
             intervals: forecasting.intervalsDirty ? intervals : nil,
             alertBook: alertsDirty ? (alertBook, forecasting.habits) : nil,
             reporters: reporters.drainChanged(),
+            partings: forecasting.partings.isChanged ? forecasting.partings : nil,
             texts: register.symbols.texts)
         register.dirtyRecords.removeAll()
         register.unsavedPlans = [:]
@@ -57,6 +58,7 @@ extension Engine {
         register.revived = []
         configDirty = false
         forecasting.intervalsDirty = false
+        forecasting.partings.isChanged = false
         alertsDirty = false
         return checkpoint
     }
@@ -136,6 +138,10 @@ extension Engine {
             if AlertBookCoding.isMeant(bytes) {
                 let read = try AlertBookCoding.decode(bytes, &register.symbols)
                 (alertBook, forecasting.habits) = (read.book, read.habits)
+                continue
+            }
+            if PartingCoding.isMeant(bytes) {
+                forecasting.partings = try PartingCoding.decode(bytes, &register.symbols)
                 continue
             }
             if ReporterCoding.isMeant(bytes) {
@@ -259,6 +265,7 @@ extension Engine {
         }
         out.blob(ScoreCoding.encode(forecasting.intervals, register.symbols.texts))
         out.blob(AlertBookCoding.encode(alertBook, forecasting.habits, register.symbols.texts))
+        out.blob(PartingCoding.encode(forecasting.partings, register.symbols.texts))
         let habits = reporters.habits.compactMap { $0 }.map {
             ReporterCoding.encode($0, register.symbols.texts)
         }

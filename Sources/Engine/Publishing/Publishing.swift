@@ -161,6 +161,9 @@ extension Engine {
                 .filter { $0.weight >= Engine.leastWeight }
             eta.estimates = Array(counts.prefix(Engine.estimatesInLine))
         }
+        if !outlook.isComplete {
+            eta.ways = named(outlook.shares, outlook.others, journey.way)
+        }
         if outlook.isComplete {
             let actual = Engine.whole(outlook.p50)
             eta.actual = actual

@@ -26,6 +26,13 @@ public struct ContainerTimeline: Sendable {
         public var p90: Instant?
     }
 
+    /// One of the ways that are likely, told by a place that lies on it alone.
+    public struct WayView: Sendable {
+        public var via: String
+        public var name: String
+        public var share: Double
+    }
+
     public struct JourneyView: Sendable {
         public var shipment: String?
         public var promised: Instant?
@@ -51,6 +58,8 @@ public struct ContainerTimeline: Sendable {
         /// What was assumed of the plan's times.
         public var flags: EventFlags = []
         public var alerts: [OpenAlert]
+        /// The ways that are likely, where there are several, the likeliest first.
+        public var ways: [WayView] = []
         /// What others say of what lies ahead.
         public var estimates: [Estimate] = []
     }
@@ -145,8 +154,10 @@ extension Engine {
     ) -> ContainerTimeline.JourneyView {
         let container = record.number
         let chain = journey.way.milestones
-        let progress = together(journey.progress, shipment, container, journey.shipment)
-        let points = timeline(journey.way, shipment, progress, now: now)
+        var whole = journey
+        whole.progress = together(journey.progress, shipment, container, journey.shipment)
+        let progress = whole.progress
+        let (points, ways) = timeline(whole, shipment, now: now)
         let probably = forecasting.composer.probablyPassed ?? -1
         // Where ways join, what is behind follows from who waits for whom.
         let happened = shipment.graph.map { Composer.happened($0, progress.reached) }
@@ -170,6 +181,10 @@ extension Engine {
             view.stops.append(stop)
         }
         view.flags = shipment.plan.flags
+        view.ways = ways.map { way in
+            let name = network.place(way.via).map { network.places[$0].name } ?? way.via
+            return ContainerTimeline.WayView(via: way.via, name: name, share: way.share)
+        }
         view.estimates = estimates(journey, journey.progress, now: now)
         let ends = shipment.graph?.ends ?? [chain.count - 1]
         let isDone = !chain.isEmpty && ends.allSatisfy { progress.reached[$0] != .unset }

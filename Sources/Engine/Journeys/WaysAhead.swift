@@ -1,0 +1,226 @@
+import Forecast
+import Tracking
+
+/// Where the ways part that a journey may take.
+struct Crossing {
+    let way: Way
+    /// The plan's own way.
+    let own: Way
+
+    /// The next place to which a way leads from a milestone, by the plan where it is one of the plan's.
+    func next(after at: Int) -> UInt32? {
+        let place = way.milestones[at].place
+        if way.planned.isEmpty || way.planned[at] >= 0 {
+            let from = way.planned.isEmpty ? at : Int(way.planned[at])
+            return own.milestones.dropFirst(from + 1).first { $0.place != place }?.place
+        }
+        return way.milestones.indices.dropFirst(at + 1).first {
+            way.planned[$0] >= 0 && way.milestones[$0].place != place
+        }.map { way.milestones[$0].place }
+    }
+
+    /// What a journey shows of where boxes go, by what it has reached.
+    func partings(_ reached: [Instant]) -> [Parting] {
+        var found: [Parting] = []
+        var last = -1
+        for at in reached.indices where reached[at] != .unset {
+            defer { last = at }
+            guard last >= 0, way.milestones[at].place != way.milestones[last].place else { continue }
+            note(from: last, to: at, &found)
+        }
+        return found
+    }
+
+    private func note(from last: Int, to at: Int, _ found: inout [Parting]) {
+        func planned(_ at: Int) -> Int { way.planned.isEmpty ? at : Int(way.planned[at]) }
+        let place = way.milestones[last].place
+        guard planned(at) >= 0 else {
+            if let next = next(after: last) {
+                found.append(Parting(at: place, next: next, taken: way.milestones[at].place))
+            }
+            return
+        }
+        var (stood, from) = (place, planned(last))
+        if from < 0 {
+            guard
+                let next = way.milestones.indices.dropFirst(last + 1).first(where: {
+                    planned($0) >= 0 && way.milestones[$0].place != place
+                })
+            else { return }
+            from = planned(next)
+            found.append(Parting(at: place, next: way.milestones[next].place))
+            stood = own.milestones[from].place
+        }
+        // What it passed without a word it passed, too; where it came back it did not go on.
+        guard planned(at) > from, planned(at) < own.milestones.count else { return }
+        for step in from + 1...planned(at) where own.milestones[step].place != stood {
+            found.append(Parting(at: stood, next: own.milestones[step].place))
+            stood = own.milestones[step].place
+        }
+    }
+}
+
+extension Forecasting {
+    /// Learns which way a journey took where ways part, and takes back what it no longer shows.
+    mutating func learnWays(
+        _ journey: Journey, _ shipment: Shipment, from known: [Instant], to reached: [Instant]
+    ) {
+        // Of several plans of one trip one tells.
+        guard shipment.made.kind != 0, journey.trip == journey.shipment else { return }
+        let crossing = Crossing(way: journey.way, own: shipment.made.way)
+        let (old, new) = (crossing.partings(known), crossing.partings(reached))
+        let same = zip(old, new).prefix { $0 == $1 }.count
+        let (kind, isOpen) = (shipment.made.kind, shipment.made.isOpen)
+        for parting in old.dropFirst(same) {
+            partings.unlearn(parting, kind: kind, isOpen: isOpen)
+        }
+        for parting in new.dropFirst(same) {
+            partings.learn(parting, kind: kind, isOpen: isOpen)
+        }
+    }
+}
+
+extension Engine {
+    /// Ways that are less likely are not looked at, nor more than so many.
+    private static let leastShare = 0.08
+    private static let mostWays = 2
+    /// Of what follows on another way the likeliest is taken, so often.
+    private static let mostTurns = 8
+
+    /// The ways that a box may take instead of its own, by what others did where ways part.
+    mutating func others(
+        _ journey: Journey, _ shipment: Shipment, now: Instant
+    ) -> [OtherWay] {
+        guard shipment.made.kind != 0, !without.contains(.ways),
+            !forecasting.partings.isEmpty || !shipment.made.turns.isEmpty
+        else { return [] }
+        let turns = turns(journey.way, shipment, after: journey.progress.furthest)
+        return turns.sorted {
+            ($1.turn.share, $0.after, register.symbols[$0.turn.to])
+                < ($0.turn.share, $1.after, register.symbols[$1.turn.to])
+        }.prefix(Engine.mostWays).map { after, turn in
+            other(journey, shipment, after, turn, now)
+        }
+    }
+
+    /// The turns that are likely on a way, each with the last milestone before it.
+    private func turns(
+        _ way: Way, _ shipment: Shipment, after furthest: Int
+    ) -> [(after: Int, turn: Turn)] {
+        let crossing = Crossing(way: way, own: shipment.made.way)
+        var found: [(after: Int, turn: Turn)] = []
+        var on = 1.0
+        var at = max(furthest, 0)
+        while at < way.milestones.count, on >= Engine.leastShare {
+            let place = way.milestones[at].place
+            while at + 1 < way.milestones.count, way.milestones[at + 1].place == place { at += 1 }
+            defer { at += 1 }
+            let assumed = shipment.made.turns.filter { $0.place == place }
+            guard !assumed.isEmpty || forecasting.partings.isTurning(at: place),
+                at + 1 < way.milestones.count, let next = crossing.next(after: at)
+            else { continue }
+            let turns = forecasting.partings.turns(
+                at: place, next: next, kind: shipment.made.kind, isOpen: shipment.made.isOpen,
+                assumed: assumed.map { Turn(to: $0.to, share: $0.share) })
+            var stays = on
+            for turn in turns where turn.share > 0.01 {
+                let share = on * turn.share
+                let isAhead = way.milestones[at...].contains {
+                    ways.book.geography.areOne($0.place, turn.to)
+                }
+                if isAhead { continue }
+                stays -= share
+                if share >= Engine.leastShare {
+                    found.append((at, Turn(to: turn.to, share: share, boxes: turn.boxes)))
+                }
+            }
+            on = stays
+        }
+        return found
+    }
+
+    /// The way that a turn leads to, and on from there as most go.
+    private mutating func other(
+        _ journey: Journey, _ shipment: Shipment, _ after: Int, _ turn: Turn, _ now: Instant
+    ) -> OtherWay {
+        var way = lead(Detour(way: journey.way, after: after, place: turn.to), shipment)
+        var (at, boxes) = (after + 1, turn.boxes)
+        for _ in 1..<Engine.mostTurns {
+            let next = turns(way, shipment, after: at).first { $0.turn.share > 0.5 }
+            guard let next, next.after > after else { break }
+            boxes = min(boxes, next.turn.boxes)
+            way = lead(Detour(way: way, after: next.after, place: next.turn.to), shipment)
+            at = next.after + 1
+        }
+        let count = journey.way.milestones.count
+        var places = [Int](repeating: -1, count: count)
+        for at in 0...after { places[at] = at }
+        for at in way.milestones.indices.dropFirst(after + 1) where way.planned[at] >= 0 {
+            let own = journey.way.planned
+            let mine =
+                own.isEmpty ? Int(way.planned[at]) : own.firstIndex(of: way.planned[at]) ?? -1
+            if mine > after, mine < count { places[mine] = at }
+        }
+        places[count - 1] = way.milestones.count - 1
+        let words = words(way, journey.progress.words, places, now)
+        return OtherWay(
+            Composer.Steps(
+                way.milestones, way.ids, closures: closureBook.windows(along: way.milestones),
+                words: words, restated: way.restated), way: way,
+            share: turn.share, boxes: boxes, after: after, places: places)
+    }
+
+    private mutating func lead(_ detour: Detour, _ shipment: Shipment) -> Way {
+        if let known = ways.book.way(detour) { return known }
+        ways.find(detour, shipment, &register.symbols, &forecasting.pools)
+        return ways.book.way(detour) ?? detour.way
+    }
+
+    /// What was said of milestones is said of them on another way, too.
+    private func words(
+        _ way: Way, _ statements: [Statement], _ places: [Int], _ now: Instant
+    ) -> [Word] {
+        if statements.isEmpty { return [] }
+        return statements.compactMap { statement in
+            guard statement.saidAt <= now, statement.milestone < places.count,
+                places[statement.milestone] >= 0
+            else { return nil }
+            var said = statement
+            said.milestone = places[statement.milestone]
+            return forecasting.pools.word(said, way.milestones[said.milestone], now: now)
+        }
+    }
+
+    /// By which gates ways lead that are likely, each with its share; the own way comes first in both.
+    func named(_ shares: [Double], _ others: [OtherWay], _ own: Way) -> [LikelyWay] {
+        guard shares.count == others.count + 1, let first = others.map(\.after).min() else {
+            return []
+        }
+        func places(_ way: Way, _ after: Int) -> [UInt32] {
+            way.milestones.dropFirst(after + 1).map(\.place)
+        }
+        func via(_ way: Way, _ after: Int, notOn others: [UInt32]) -> UInt32? {
+            let geography = ways.book.geography
+            let new = places(way, after).filter { place in
+                !others.contains { geography.areOne($0, place) }
+            }
+            return new.first { geography.place($0).map(ways.builder.isGate) ?? false } ?? new.first
+        }
+        var found: [LikelyWay] = []
+        func add(_ place: UInt32?, _ share: Double) {
+            guard let place, share >= 0.01 else { return }
+            let name = register.symbols[place]
+            if let at = found.firstIndex(where: { $0.via == name }) {
+                found[at].share += share
+            } else {
+                found.append(LikelyWay(via: name, share: share))
+            }
+        }
+        // The likeliest of the others is the one from which the own way is told apart.
+        add(via(own, first, notOn: places(others[0].way, others[0].after)), shares[0])
+        for (other, share) in zip(others, shares.dropFirst()) {
+            add(via(other.way, other.after, notOn: places(own, other.after)), share)
+        }
+        return found.count < 2 ? [] : found.sorted { ($1.share, $0.via) < ($0.share, $1.via) }
+    }
+}
