@@ -25,11 +25,33 @@ public struct OtherWay {
     }
 }
 
+extension OtherWay {
+    /// What was reached, as if it were on this way.
+    fileprivate func assumed(_ progress: borrowing Journey.Progress) -> Journey.Progress {
+        var assumed = copy progress
+        assumed.reached = Array(progress.reached.prefix(progress.furthest + 1))
+        assumed.reached += repeatElement(
+            .unset, count: steps.milestones.count - assumed.reached.count)
+        return assumed
+    }
+}
+
 /// Where ways part, what is expected is a mixture of those that are likely, and silence ends it as much
 /// as a report does.
 extension Composer {
     /// So many boxes must have gone a way of which nobody else knows anything.
     static let leastBoxes = 5.0
+
+    /// When a box on another way comes to the first place that is not on its own, seen from `now`.
+    public mutating func expect(
+        _ other: OtherWay, _ progress: borrowing Journey.Progress, start: Instant, now: Instant,
+        _ pools: inout Pools
+    ) -> Expectation? {
+        wait.knownAt = .unset
+        return compose(
+            other.steps, other.assumed(progress), start: start, now: now, &pools,
+            upTo: other.after + 2)
+    }
 
     /// Adds what is expected if the box takes each of the other ways.
     mutating func part(
@@ -44,17 +66,16 @@ extension Composer {
         shares = [branches.reduce(0) { $0 + $1.weight }]
         for other in steps.others {
             shares.append(0)
-            let end = count == steps.milestones.count ? other.steps.milestones.count - 1
+            let end =
+                count == steps.milestones.count
+                ? other.steps.milestones.count - 1
                 : other.places[count - 1]
             guard end >= 0, isKnown || other.boxes >= Composer.leastBoxes else { continue }
-            var assumed = copy progress
-            assumed.reached = Array(progress.reached.prefix(progress.furthest + 1))
-            assumed.reached += repeatElement(
-                .unset, count: other.steps.milestones.count - assumed.reached.count)
             wait.knownAt = .unset
             guard
                 var expected = compose(
-                    other.steps, assumed, start: start, now: now, &pools, upTo: end + 1)
+                    other.steps, other.assumed(progress), start: start, now: now, &pools,
+                    upTo: end + 1)
             else { continue }
             if !isKnown { expected.waitsForNobody() }
             shares[shares.count - 1] = other.share * wait.share

@@ -26,8 +26,10 @@ public enum Meaning: UInt8, Sendable, Comparable, CaseIterable {
     /// A step is measured by what was planned when it began, whatever its plan says later; a milestone may
     /// have been passed without a word.
     case restated = 9
+    /// Where ways part, what is expected is a mixture of those that boxes take.
+    case ways = 10
 
-    public static let current = Meaning.restated
+    public static let current = Meaning.ways
 
     public static func < (a: Meaning, b: Meaning) -> Bool { a.rawValue < b.rawValue }
 }

@@ -32,6 +32,7 @@ import Wire
         Golden(schema: 8, meaning: .views, name: "-views"),
         Golden(schema: 8, meaning: .estimates, name: "-estimates"),
         Golden(schema: 8, meaning: .restated, name: "-restated"),
+        Golden(schema: 8, meaning: .ways, name: "-ways"),
     ]
 
     private func open(_ golden: Golden) throws -> TestCluster {
@@ -103,6 +104,7 @@ import Wire
         if golden.meaning >= .views { again += try lines("handover") }
         if golden.meaning >= .estimates { again += try lines("estimate") }
         if golden.meaning >= .restated { again += try lines("restated") }
+        if golden.meaning >= .ways { again += try lines("ways") }
         let text = Array(again.joined(separator: "\n").utf8)
         let chunk = FeedChunk(source: 1, origin: Origin(), text: text, parser: parser)
         try engine.admit(try await log.load(engine.missing([chunk])))

@@ -203,6 +203,24 @@ extension Engine {
             unheard *= silent
             if unheard < SilencePolicy.surprise / 4 { break }
         }
+        if share > SilencePolicy.surprise { return share }
+        return elsewhere(journey, shipment, share, now, clock)
+    }
+
+    /// The same where some boxes go another way, and may still be on it.
+    private mutating func elsewhere(
+        _ journey: Journey, _ shipment: Shipment, _ own: Double, _ now: Instant, _ clock: Instant
+    ) -> Double {
+        var share = own
+        for other in others(journey, shipment, now: now)
+        where other.after <= journey.progress.furthest {
+            guard
+                let expected = forecasting.composer.expect(
+                    other, journey.progress, start: shipment.startedAt, now: clock,
+                    &forecasting.pools)
+            else { continue }
+            share += other.share * (expected.probability(after: now) - own)
+        }
         return share
     }
 

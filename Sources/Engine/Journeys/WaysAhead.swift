@@ -25,7 +25,9 @@ struct Crossing {
         var last = -1
         for at in reached.indices where reached[at] != .unset {
             defer { last = at }
-            guard last >= 0, way.milestones[at].place != way.milestones[last].place else { continue }
+            guard last >= 0, way.milestones[at].place != way.milestones[last].place else {
+                continue
+            }
             note(from: last, to: at, &found)
         }
         return found
@@ -40,20 +42,18 @@ struct Crossing {
             }
             return
         }
-        var (stood, from) = (place, planned(last))
+        let (from, to) = (planned(last), planned(at))
         if from < 0 {
-            guard
-                let next = way.milestones.indices.dropFirst(last + 1).first(where: {
-                    planned($0) >= 0 && way.milestones[$0].place != place
-                })
-            else { return }
-            from = planned(next)
-            found.append(Parting(at: place, next: way.milestones[next].place))
-            stood = own.milestones[from].place
+            // Back on the way, be it further on.
+            if next(after: last) == way.milestones[at].place {
+                found.append(Parting(at: place, next: way.milestones[at].place))
+            }
+            return
         }
         // What it passed without a word it passed, too; where it came back it did not go on.
-        guard planned(at) > from, planned(at) < own.milestones.count else { return }
-        for step in from + 1...planned(at) where own.milestones[step].place != stood {
+        guard to > from, to < own.milestones.count else { return }
+        var stood = place
+        for step in from + 1...to where own.milestones[step].place != stood {
             found.append(Parting(at: stood, next: own.milestones[step].place))
             stood = own.milestones[step].place
         }
@@ -104,7 +104,7 @@ extension Engine {
     }
 
     /// The turns that are likely on a way, each with the last milestone before it.
-    private func turns(
+    private mutating func turns(
         _ way: Way, _ shipment: Shipment, after furthest: Int
     ) -> [(after: Int, turn: Turn)] {
         let crossing = Crossing(way: way, own: shipment.made.way)
@@ -125,6 +125,7 @@ extension Engine {
             var stays = on
             for turn in turns where turn.share > 0.01 {
                 let share = on * turn.share
+                if !ways.book.geography.knows(turn.to) { ways.note(turn.to, register.symbols) }
                 let isAhead = way.milestones[at...].contains {
                     ways.book.geography.areOne($0.place, turn.to)
                 }
@@ -191,36 +192,42 @@ extension Engine {
         }
     }
 
-    /// By which gates ways lead that are likely, each with its share; the own way comes first in both.
+    /// By which gates ways lead that are likely, each with its share, the likeliest first. Told apart are the
+    /// own way and the likeliest of the others; what follows either of them there counts to it.
     func named(_ shares: [Double], _ others: [OtherWay], _ own: Way) -> [LikelyWay] {
-        guard shares.count == others.count + 1, let first = others.map(\.after).min() else {
-            return []
-        }
+        guard shares.count == others.count + 1, let likeliest = others.first else { return [] }
         func places(_ way: Way, _ after: Int) -> [UInt32] {
             way.milestones.dropFirst(after + 1).map(\.place)
         }
-        func via(_ way: Way, _ after: Int, notOn others: [UInt32]) -> UInt32? {
-            let geography = ways.book.geography
-            let new = places(way, after).filter { place in
-                !others.contains { geography.areOne($0, place) }
-            }
+        let geography = ways.book.geography
+        func via(_ way: [UInt32], notOn other: [UInt32]) -> UInt32? {
+            let new = way.filter { place in !other.contains { geography.areOne($0, place) } }
             return new.first { geography.place($0).map(ways.builder.isGate) ?? false } ?? new.first
         }
-        var found: [LikelyWay] = []
-        func add(_ place: UInt32?, _ share: Double) {
-            guard let place, share >= 0.01 else { return }
-            let name = register.symbols[place]
-            if let at = found.firstIndex(where: { $0.via == name }) {
+        let first = likeliest.after
+        let told = [
+            via(places(own, first), notOn: places(likeliest.way, first)),
+            via(places(likeliest.way, first), notOn: places(own, first)),
+        ].compactMap { $0 }
+        guard told.count == 2 else { return [] }
+        var found: [(place: UInt32, share: Double)] = [
+            (told[0], shares[0]), (told[1], shares[1]),
+        ]
+        for (other, share) in zip(others, shares.dropFirst()).dropFirst() {
+            let beyond = places(other.way, other.after)
+            let on = places(other.way, -1)
+            let place =
+                told.first { on.contains($0) } ?? via(beyond, notOn: places(own, other.after))
+            guard let place else { continue }
+            if let at = found.firstIndex(where: { $0.place == place }) {
                 found[at].share += share
             } else {
-                found.append(LikelyWay(via: name, share: share))
+                found.append((place, share))
             }
         }
-        // The likeliest of the others is the one from which the own way is told apart.
-        add(via(own, first, notOn: places(others[0].way, others[0].after)), shares[0])
-        for (other, share) in zip(others, shares.dropFirst()) {
-            add(via(other.way, other.after, notOn: places(own, other.after)), share)
+        let named = found.filter { $0.share >= 0.01 }.map {
+            LikelyWay(via: register.symbols[$0.place], share: $0.share)
         }
-        return found.count < 2 ? [] : found.sorted { ($1.share, $0.via) < ($0.share, $1.via) }
+        return named.count < 2 ? [] : named.sorted { ($1.share, $0.via) < ($0.share, $1.via) }
     }
 }

@@ -1,0 +1,245 @@
+import Engine
+import Simulation
+import TestKit
+import Testing
+import Tracking
+import Wire
+
+/// Where ways part: by which of them a box will go, and what that means for its arrival.
+@Suite struct WaysAheadTests {
+    private static let start = Instant(seconds: 1_767_225_600)
+
+    /// Boxes under plans of one kind, in hours.
+    private struct Fork {
+        var engine = Engine()
+        private(set) var commits: [Commit] = []
+        private(set) var said: [String] = []
+        private(set) var now = WaysAheadTests.start
+        private var serial = 0
+
+        init() {
+            hear(
+                engine.step([], changes: [.rules(AlertRules()), .network(.shipped)], now: now))
+        }
+
+        static func time(_ hours: Double) -> String {
+            TimeText.string(WaysAheadTests.start.advanced(minutes: hours * 60))
+        }
+
+        static func box(_ number: Int) -> String {
+            ContainerNumber(owner: "QWTU", serial: number)?.description ?? ""
+        }
+
+        private mutating func hear(_ effects: Effects) {
+            guard let commit = effects.commit else { return }
+            commits.append(commit)
+            said += commit.outputs.map { String(decoding: $0.bytes, as: UTF8.self) }
+        }
+
+        mutating func send(_ line: String, at hours: Double) {
+            now = max(now, WaysAheadTests.start.advanced(minutes: hours * 60))
+            let effects = engine.step([chunk([line])], now: now)
+            #expect(effects.counts.quarantined == 0, "\(line)")
+            hear(effects)
+        }
+
+        mutating func plan(_ number: Int, _ way: String, at hours: Double) {
+            send(
+                "{\"plan\":\"W-\(number)\",\"containers\":[\"\(Fork.box(number))\"],\(way),"
+                    + "\"start\":\"\(Fork.time(hours))\",\"promised\":\"\(Fork.time(hours + 500))\"}",
+                at: hours)
+        }
+
+        @discardableResult
+        mutating func report(_ number: Int, _ event: String, _ place: String, at hours: Double)
+            -> String
+        {
+            serial += 1
+            send(
+                "{\"id\":\"w-\(serial)\",\"container\":\"\(Fork.box(number))\",\"event\":\"\(event)\","
+                    + "\"place\":\"\(place)\",\"time\":\"\(Fork.time(hours))\"}", at: hours)
+            return "w-\(serial)"
+        }
+
+        mutating func view(_ number: Int, at hours: Double) -> ContainerTimeline.JourneyView? {
+            let at = WaysAheadTests.start.advanced(minutes: hours * 60)
+            return ContainerNumber(Fork.box(number)).flatMap { engine.view($0, now: at) }?
+                .journeys.first
+        }
+
+        /// In hundredths, by the place that tells it.
+        mutating func ways(_ number: Int, at hours: Double) -> [String: Int] {
+            let ways = view(number, at: hours)?.ways ?? []
+            return Dictionary(
+                uniqueKeysWithValues: ways.map { ($0.via, Int(($0.share * 100).rounded())) })
+        }
+
+        /// The end of the journey, in hours.
+        mutating func end(_ number: Int, at hours: Double) -> (
+            p10: Double, p50: Double, p90: Double
+        )? {
+            guard let last = view(number, at: hours)?.stops.last, let p10 = last.p10,
+                let p50 = last.p50, let p90 = last.p90
+            else { return nil }
+            func hour(_ instant: Instant) -> Double {
+                instant.minutes(since: WaysAheadTests.start) / 60
+            }
+            return (hour(p10), hour(p50), hour(p90))
+        }
+
+        /// After a start anew, from the log or from a checkpoint.
+        mutating func again(_ isKept: Bool) async throws -> Engine {
+            let log = MemoryLog()
+            for commit in commits { try await log.commit(commit) }
+            if isKept { try await log.checkpoint(engine.cut(now: now)) }
+            return try await Recovery.run(log).engine
+        }
+    }
+
+    private static let open = "\"from\":\"CNXIA\",\"to\":\"DEDUI\",\"mode\":\"RAIL\""
+
+    @Test func anOpenPlanGoesByEitherBorder() throws {
+        var fork = Fork()
+        fork.plan(1, WaysAheadTests.open, at: 1)
+        let ways = fork.ways(1, at: 2)
+        #expect(ways.count == 2 && ways.values.reduce(0, +) == 100, "\(ways)")
+        #expect((ways["CNAKL"] ?? 0) > (ways["CNHRS"] ?? 0) && ways["CNHRS"] ?? 0 > 25, "\(ways)")
+        // The line says so, too.
+        let line = try #require(fork.said.last)
+        #expect(line.contains("\"ways\":[{\"via\":\"CNAKL\",\"share\":0."), "\(line)")
+        fork.report(1, "DEPA", "CNXIA", at: 30)
+        #expect(fork.ways(1, at: 31).count == 2)
+        // Seen on one of them, it is on that: the next fork is another.
+        fork.report(1, "ARRI", "CNHRS", at: 120)
+        #expect(fork.ways(1, at: 121)["CNAKL"] == nil)
+        // What a plan says of the way is not open.
+        var told = Fork()
+        told.plan(1, WaysAheadTests.open + ",\"via\":[\"CNHRS\"]", at: 1)
+        #expect(told.ways(1, at: 2)["CNAKL"] == nil)
+    }
+
+    /// What others of the same kind did counts more than typical times, those of late most.
+    @Test func theShareIsWhatBoxesDid() async throws {
+        var fork = Fork()
+        func send(_ numbers: ClosedRange<Int>, by border: String) {
+            for number in numbers {
+                fork.plan(number, WaysAheadTests.open, at: Double(number))
+                fork.report(number, "DEPA", "CNXIA", at: Double(number) + 30)
+                fork.report(number, "ARRI", border, at: Double(number) + 120)
+            }
+        }
+        send(1...30, by: "CNHRS")
+        fork.plan(1_000, WaysAheadTests.open, at: 160)
+        let learned = fork.ways(1_000, at: 161)
+        #expect(learned["CNHRS"] ?? 0 > 75, "\(learned)")
+        // Between other places the same fork is the same.
+        fork.plan(1_001, "\"from\":\"CNXIA\",\"to\":\"PLWAW\",\"mode\":\"RAIL\"", at: 160)
+        let elsewhere = fork.ways(1_001, at: 161)
+        #expect(elsewhere["CNHRS"] ?? 0 > 60, "\(elsewhere)")
+        // A start anew knows it, from the log and from a checkpoint.
+        for isKept in [false, true] {
+            let again = try await fork.again(isKept)
+            let isSame = again.canonicalState() == fork.engine.canonicalState()
+            #expect(isSame, "kept \(isKept)")
+        }
+        send(200...300, by: "CNAKL")
+        fork.plan(1_002, WaysAheadTests.open, at: 460)
+        let turned = fork.ways(1_002, at: 461)
+        #expect(turned["CNHRS"] ?? 0 < 20, "\(turned)")
+    }
+
+    /// Boxes of a plan that states its way are forecast by where boxes of such plans go.
+    @Test func aPlanIsNotAlwaysKept() {
+        var fork = Fork()
+        let stated =
+            "\"from\":\"CNXIA\",\"to\":\"DEDUI\",\"mode\":\"RAIL\",\"milestones\":["
+            + [
+                ("DEPA", "CNXIA", 1_440), ("ARRI", "KZDOS", 14_400), ("DEPA", "KZDOS", 2_880),
+                ("ARRI", "DEDUI", 14_400),
+            ].map { "{\"event\":\"\($0.0)\",\"place\":\"\($0.1)\",\"minutes\":\($0.2)}" }
+            .joined(separator: ",") + "]"
+        func ride(_ number: Int, by border: String, _ hours: [Double], from begins: Double) {
+            fork.plan(number, stated, at: begins)
+            for (stop, hour) in zip(
+                [("DEPA", "CNXIA"), ("ARRI", border), ("DEPA", border), ("ARRI", "DEDUI")],
+                hours)
+            {
+                fork.report(number, stop.0, stop.1, at: begins + hour)
+            }
+        }
+        for number in 1...20 {
+            let isOther = number % 3 == 0
+            let drift = Double(number % 5) * 4
+            ride(
+                number, by: isOther ? "KZHOR" : "KZDOS",
+                isOther
+                    ? [24, 300 + drift, 400, 900 + drift] : [24, 264 + drift, 312, 552 + drift],
+                from: Double(number) * 1_000)
+        }
+        fork.plan(99, stated, at: 30_000)
+        fork.report(99, "DEPA", "CNXIA", at: 30_024)
+        let ways = fork.ways(99, at: 30_030)
+        #expect(
+            ways.keys.sorted() == ["KZDOS", "KZHOR"] && 15...40 ~= ways["KZHOR"] ?? 0, "\(ways)")
+        let end = fork.end(99, at: 30_030)
+        #expect(end?.p10 ?? 0 < 30_570 && end?.p90 ?? 0 > 30_700, "\(String(describing: end))")
+        // Not heard of when it should have come to the one port, it has gone to the other.
+        let late = fork.ways(99, at: 30_290)
+        #expect(late["KZHOR"] ?? 0 > 10 + (ways["KZHOR"] ?? 100), "\(ways) \(late)")
+        fork.report(99, "ARRI", "KZHOR", at: 30_300)
+        #expect(fork.ways(99, at: 30_301).isEmpty)
+    }
+
+    /// Places that no file knows: from five boxes on a plan is forecast by where these went.
+    @Test func aWayThatNobodyStatedIsLearned() {
+        var fork = Fork()
+        let plan = "\"from\":\"ZZA\",\"to\":\"ZZD\",\"mode\":\"ROAD\""
+        for number in 1...8 {
+            let begins = Double(number) * 100
+            let drift = Double(number % 3)
+            fork.plan(number, plan, at: begins)
+            fork.report(number, "DEPA", "ZZA", at: begins + 5)
+            let end = fork.end(number, at: begins + 6)
+            if number <= 5 {
+                #expect(end == nil)
+                #expect(fork.view(number, at: begins + 6)?.unknown != nil)
+            } else {
+                #expect(abs((end?.p50 ?? 0) - begins - 56) < 3, "\(number)")
+                #expect(fork.view(number, at: begins + 6)?.unknown == nil)
+            }
+            for (event, place, hours) in [
+                ("ARRI", "ZZB", 15), ("DEPA", "ZZB", 20), ("ARRI", "ZZC", 30),
+                ("DEPA", "ZZC", 40), ("ARRI", "ZZD", 55 + drift),
+            ] as [(String, String, Double)] {
+                fork.report(number, event, place, at: begins + hours)
+            }
+        }
+        // Before it is on its way as well.
+        fork.plan(9, plan, at: 900)
+        #expect(fork.end(9, at: 901) != nil)
+    }
+
+    @Test func whatIsTakenBackShowsNothing() {
+        var fork = Fork()
+        var ids: [String] = []
+        for number in 1...20 {
+            fork.plan(number, WaysAheadTests.open, at: Double(number))
+            fork.report(number, "DEPA", "CNXIA", at: Double(number) + 30)
+        }
+        fork.plan(1_000, WaysAheadTests.open, at: 30)
+        fork.report(1_000, "DEPA", "CNXIA", at: 100)
+        let before = fork.ways(1_000, at: 140)
+        for number in 1...20 {
+            ids.append(fork.report(number, "ARRI", "CNHRS", at: Double(number) + 120))
+        }
+        let seen = fork.ways(1_000, at: 140)
+        #expect(seen["CNHRS"] ?? 0 > 15 + (before["CNHRS"] ?? 100), "\(before) \(seen)")
+        for (number, id) in ids.enumerated() {
+            fork.send(
+                "{\"id\":\"\(id)\",\"retract\":true,\"container\":\"\(Fork.box(number + 1))\"}",
+                at: 141)
+        }
+        let after = fork.ways(1_000, at: 140)
+        #expect(after == before)
+    }
+}
