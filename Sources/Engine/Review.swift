@@ -148,7 +148,7 @@ extension Engine {
         _ journey: inout Journey, _ shipment: Shipment, _ held: Bool, _ context: ReviewContext,
         _ draft: inout Draft
     ) {
-        journey.publication.reviewAt = .never
+        journey.publication.reviewAt = lookAgainAt(journey, shipment, context.now)
         journey.publication.overdueAt = .never
         endLate(&journey, "nothing is known of its way any more", nil, context, &draft)
         withdrawAll(
@@ -175,6 +175,8 @@ extension Engine {
         outlook.blamed = finished ? journey.progress.furthest : expected.next
         outlook.means = found.means
         (outlook.others, outlook.shares) = (found.others, found.shares)
+        outlook.detourMinutes = found.detourMinutes
+        (outlook.ownWay, outlook.otherMeans) = (journey.way, found.otherMeans)
         outlook.told = Set(found.heard.map(\.statement.milestone))
         outlook.isHistory = isHistory(journey, shipment, held: held, now)
         outlook.calibrated = calibrated
@@ -260,6 +262,14 @@ extension Engine {
     private func lastHeard(_ journey: Journey, _ shipment: Shipment?) -> Instant? {
         let last = max(journey.progress.lastTime, shipment?.startedAt ?? .unset)
         return last == .unset ? nil : last
+    }
+
+    /// Others may show a way meanwhile: looked for after as long again as nothing has been heard.
+    private func lookAgainAt(_ journey: Journey, _ shipment: Shipment, _ now: Instant) -> Instant {
+        guard let last = lastHeard(journey, shipment), now >= last,
+            now.minutes(since: last) < Engine.giveUpMinutes
+        else { return .never }
+        return now.advanced(minutes: max(60, now.minutes(since: last)))
     }
 
     /// What is open ends one day, also where nothing else is expected.

@@ -36,9 +36,14 @@ struct Outlook {
     var reason = Journey.Publication.Reason.events
     /// Milestones of which others say something.
     var told: Set<Int> = []
-    /// Other ways that the box may take, and how likely its own is, then each of them.
+    /// Its own way, other ways that the box may take, and how likely its own is, then each of them.
+    var ownWay = Way.none
     var others: [OtherWay] = []
     var shares: [Double] = []
+    /// How much later the others make the end.
+    var detourMinutes: Float = 0
+    /// As `means`, of each of the others.
+    var otherMeans: [[Float]] = []
     /// Held to their promise by experience.
     var p10: Instant
     var p50: Instant

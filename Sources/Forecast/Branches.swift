@@ -8,7 +8,8 @@ struct Branch {
     var weight: Double
     /// The furthest milestone that would have been passed without a word; nil: none.
     var through: Int?
-    /// Where it may wait for something else than its own way says: by how likely.
+    /// On another way, and if so, whether that has parted already.
+    var isOther = false
     var isElsewhere = false
 }
 
@@ -45,10 +46,11 @@ extension Composer {
             }
             if passed >= sum / 2 { probablyPassed = max(probablyPassed ?? through, through) }
         }
-        if probablyPassed != nil || !shares.isEmpty {
-            mixed.isBeyondAll = branches.allSatisfy(\.expected.isBeyondAll)
+        let likely = branches.filter { $0.weight > sum / 20 }
+        if probablyPassed != nil || likely.contains(where: { $0.isOther }) {
+            mixed.isBeyondAll = likely.allSatisfy(\.expected.isBeyondAll)
         }
-        for branch in branches where branch.isElsewhere && branch.weight > sum / 20 {
+        for branch in likely where branch.isElsewhere {
             mixed.nextP95 = max(mixed.nextP95, branch.expected.nextP95)
             mixed.nextP99 = max(mixed.nextP99, branch.expected.nextP99)
         }

@@ -37,6 +37,11 @@ public struct Composer: Sendable {
     public internal(set) var probablyPassed: Int?
     /// Of the last composition: how likely the way itself is, then each of the others; empty: there are none.
     public internal(set) var shares: [Double] = []
+    /// Of the last composition: how much later the others make the end, minutes; the means are those of the
+    /// own way.
+    public internal(set) var detourMinutes: Float = 0
+    /// As `means`, of each of the others; empty where nothing is known of it.
+    public internal(set) var otherMeans: [[Float]] = []
     var mixer = Mixer()
 
     /// Compositions made, for those who ask what a line costs.
@@ -175,8 +180,9 @@ public struct Composer: Sendable {
         for at in found.indices.dropFirst(progress.furthest + 1) {
             if let points = found[at], points[0] < now { found[at] = points.map { max($0, now) } }
         }
-        // What somebody says of a milestone tells of those before it, too.
-        if !steps.words.isEmpty { Composer.order(&found) }
+        // What somebody says of a milestone, or its having passed unheard, tells of those before it, too; and
+        // what lies on one way alone is not behind the end of all.
+        Composer.order(&found)
         return found
     }
 
@@ -188,7 +194,7 @@ public struct Composer: Sendable {
     }
 
     /// No milestone of a chain comes after the next.
-    private static func order(_ timeline: inout [[Instant]?]) {
+    public static func order(_ timeline: inout [[Instant]?]) {
         for at in timeline.indices.dropLast().reversed() {
             guard let next = timeline[at + 1], let own = timeline[at],
                 next.count == own.count, own.count > 1

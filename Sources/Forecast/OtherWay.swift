@@ -11,7 +11,7 @@ public struct OtherWay {
     /// Index of the last milestone that both have.
     public let after: Int
     /// For each milestone of the own way its index in this; -1: it does not lie on it.
-    let places: [Int]
+    public let places: [Int]
 
     public init(
         _ steps: Composer.Steps, way: Way, share: Double, boxes: Double, after: Int, places: [Int]
@@ -53,7 +53,16 @@ extension Composer {
             upTo: other.after + 2)
     }
 
-    /// Adds what is expected if the box takes each of the other ways.
+    /// As `timeline` of the own way, if the box goes on this.
+    public mutating func timeline(
+        _ other: OtherWay, _ progress: Journey.Progress, start: Instant, now: Instant,
+        _ pools: inout Pools
+    ) -> [[Instant]?] {
+        timeline(other.steps, other.assumed(progress), start: start, now: now, &pools)
+    }
+
+    /// Adds what is expected if the box takes each of the other ways, as it may be passing their milestones
+    /// unheard as well as those of its own.
     mutating func part(
         _ steps: borrowing Steps, _ progress: borrowing Journey.Progress, start: Instant,
         now: Instant, _ pools: inout Pools, _ count: Int, _ branches: inout [Branch]
@@ -61,51 +70,66 @@ extension Composer {
         let isKnown = !branches.isEmpty
         // What lies before them all is the same on each.
         if isKnown, steps.others.allSatisfy({ count - 1 <= $0.after }) { return }
+        // Enough boxes must have gone where nobody else knows anything.
+        if !isKnown, steps.others.reduce(0, { $0 + $1.boxes }) < Composer.leastBoxes { return }
         let own = max(0, 1 - steps.others.reduce(0) { $0 + $1.share })
         for at in branches.indices { branches[at].weight *= own }
         shares = [branches.reduce(0) { $0 + $1.weight }]
+        otherMeans = []
+        let means = branches.first?.means
         for other in steps.others {
             shares.append(0)
+            otherMeans.append([])
             let end =
                 count == steps.milestones.count
-                ? other.steps.milestones.count - 1
-                : other.places[count - 1]
-            guard end >= 0, isKnown || other.boxes >= Composer.leastBoxes else { continue }
-            wait.knownAt = .unset
-            guard
-                var expected = compose(
-                    other.steps, other.assumed(progress), start: start, now: now, &pools,
-                    upTo: end + 1)
-            else { continue }
-            if !isKnown { expected.waitsForNobody() }
-            shares[shares.count - 1] = other.share * wait.share
-            branches.append(
-                Branch(
-                    expected: expected,
-                    means: means(of: other, end, branches.first?.means, progress, now, count),
-                    weight: other.share * wait.share,
-                    isElsewhere: other.after <= progress.furthest))
+                ? other.steps.milestones.count - 1 : other.places[count - 1]
+            guard end >= 0 else { continue }
+            var there: [Branch] = []
+            let main = positions(
+                other.steps, other.assumed(progress), start: start, now: now, &pools, end + 1,
+                &there)
+            guard let main else { continue }
+            if there.isEmpty {
+                there = [Branch(expected: main, means: self.means, weight: wait.share)]
+            }
+            otherMeans[otherMeans.count - 1] = there[0].means
+            for var branch in there {
+                branch.weight *= other.share
+                shares[shares.count - 1] += branch.weight
+                branch.isOther = true
+                branch.isElsewhere = other.after <= progress.furthest
+                if !isKnown { branch.expected.waitsForNobody() }
+                // What both have it has passed on either.
+                branch.through = branch.through.flatMap {
+                    $0 > progress.furthest && other.after > progress.furthest
+                        ? min($0, other.after) : nil
+                }
+                branch.means =
+                    means ?? reached(progress, now, end: branch.means[end], count)
+                branches.append(branch)
+            }
         }
         let sum = shares.reduce(0, +)
-        if sum > 0 { for at in shares.indices { shares[at] /= sum } }
+        guard sum > 0 else { return }
+        for at in shares.indices { shares[at] /= sum }
+        guard let means else { return }
+        for (at, there) in otherMeans.enumerated() where shares[at + 1] > 0 {
+            let end =
+                count == steps.milestones.count
+                ? there.count - 1 : steps.others[at].places[count - 1]
+            detourMinutes += Float(shares[at + 1]) * (there[end] - means[count - 1])
+        }
     }
 
-    /// The means of another way, at the milestones of the own: behind where they part as much later or
-    /// earlier as it ends.
-    private func means(
-        of other: OtherWay, _ end: Int, _ own: [Float]?, _ progress: borrowing Journey.Progress,
-        _ now: Instant, _ count: Int
+    /// The means where nothing is known of the own way but its end.
+    private func reached(
+        _ progress: borrowing Journey.Progress, _ now: Instant, end: Float, _ count: Int
     ) -> [Float] {
-        guard var own else {
-            var own = progress.reached.map {
-                $0 == .unset ? Float.nan : Float($0.minutes(since: now))
-            }
-            own[count - 1] = means[end]
-            return own
+        var means = progress.reached.map {
+            $0 == .unset ? Float.nan : Float($0.minutes(since: now))
         }
-        let shift = means[end] - own[count - 1]
-        for at in own.indices where at > other.after { own[at] += shift }
-        return own
+        means[count - 1] = end
+        return means
     }
 }
 

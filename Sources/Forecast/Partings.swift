@@ -36,7 +36,7 @@ public struct Partings: Sendable, Equatable {
     public struct Key: Hashable, Sendable {
         public var place: UInt32
         public var next: UInt32
-        /// The kind of plan; `stated` or `assumed`: all whose plan says the way, or leaves it open.
+        /// The kind of plan, or all of a mode (`general`).
         public var kind: UInt64
 
         public init(place: UInt32, next: UInt32, kind: UInt64) {
@@ -45,8 +45,29 @@ public struct Partings: Sendable, Equatable {
             self.kind = kind
         }
 
-        public static let stated: UInt64 = 0
-        public static let assumed: UInt64 = 1
+        /// All plans by a mode that say as much of the way there.
+        static func general(_ mode: TransportMode, _ said: Said) -> UInt64 {
+            UInt64(mode.rawValue) << 2 | UInt64(said.rawValue)
+        }
+
+        /// Kinds of plans begin here.
+        public static let firstKind: UInt64 = 1 << 16
+    }
+
+    /// What a plan says of the way on from a place.
+    public enum Said: UInt8, Sendable {
+        /// The next place; one of several that the network knows; nothing, and nobody knows a way.
+        case stated, open, nothing
+
+        /// So many boxes does count what is assumed before any was seen: that a plan is kept to, what the times
+        /// of the network say, next to nothing.
+        var boxes: Double {
+            switch self {
+            case .stated: 30
+            case .open: 8
+            case .nothing: 1
+            }
+        }
     }
 
     public struct Record: Sendable, Equatable {
@@ -74,11 +95,9 @@ public struct Partings: Sendable, Equatable {
 
     /// A record of more boxes than this is halved, so that what is of late counts.
     static let kept = 100.0
-    /// So many boxes does count what is assumed before any was seen.
-    static let priorBoxes = 8.0
     /// Turns that one record keeps: the rarest is let go.
     static let mostTurns = 6
-    /// Records kept; beyond, all are halved, and those of whom nothing is left go.
+    /// Records kept; beyond, those of fewest boxes go, until an eighth is free.
     static let most = 8_192
 
     public init() {}
@@ -105,22 +124,31 @@ public struct Partings: Sendable, Equatable {
         turning[key.place] = count > 0 ? count : nil
     }
 
-    /// `kind`: of the plan; `isOpen`: it leaves the way open.
-    public mutating func learn(_ parting: Parting, kind: UInt64, isOpen: Bool) {
-        add(parting, isOpen ? Key.assumed : Key.stated, 1)
-        add(parting, kind, 1)
-        if records.count > Partings.most { shrink() }
+    /// `kind`: of the plan; `said`: what it says of the way on from there.
+    public mutating func learn(
+        _ parting: Parting, _ mode: TransportMode, kind: UInt64, _ said: Said
+    ) {
+        add(parting, Key.general(mode, said), 1, said)
+        add(parting, kind, 1, said)
+        if records.count > Partings.most { makeRoom() }
     }
 
-    public mutating func unlearn(_ parting: Parting, kind: UInt64, isOpen: Bool) {
-        add(parting, isOpen ? Key.assumed : Key.stated, -1)
-        add(parting, kind, -1)
+    public mutating func unlearn(
+        _ parting: Parting, _ mode: TransportMode, kind: UInt64, _ said: Said
+    ) {
+        add(parting, Key.general(mode, said), -1, said)
+        add(parting, kind, -1, said)
     }
 
-    private mutating func add(_ parting: Parting, _ kind: UInt64, _ boxes: Double) {
+    private mutating func add(
+        _ parting: Parting, _ kind: UInt64, _ boxes: Double, _ said: Said
+    ) {
         let key = Key(place: parting.place, next: parting.next, kind: kind)
-        // What was halved since is taken back as far as it is there.
-        guard var record = records[key] ?? (boxes > 0 ? Record() : nil) else { return }
+        // Where nobody has turned or is thought to, nothing is kept of those that went on; what was halved since
+        // is taken back as far as it is there.
+        let isNew =
+            boxes > 0 && (said != .stated || parting.taken != 0 || turning[parting.place] != nil)
+        guard var record = records[key] ?? (isNew ? Record() : nil) else { return }
         if parting.taken == 0 {
             record.on = max(0, record.on + boxes)
         } else if let at = record.turns.firstIndex(where: { $0.to == parting.taken }) {
@@ -140,34 +168,44 @@ public struct Partings: Sendable, Equatable {
         put(record, key)
     }
 
-    private mutating func shrink() {
-        for (key, var record) in records {
-            record.halve()
-            put(record.sum >= 0.5 ? record : Record(), key)
+    private mutating func makeRoom() {
+        var least = 1.0
+        while records.count > Partings.most / 8 * 7 {
+            for (key, record) in records where record.sum <= least { put(Record(), key) }
+            least *= 2
         }
     }
 
     /// How likely it is to turn where, for boxes of a kind of plan. `assumed`: the turns that the times of
     /// the network make likely, before anything is known.
     public func turns(
-        at place: UInt32, next: UInt32, kind: UInt64, isOpen: Bool, assumed: [Turn]
+        at place: UInt32, next: UInt32, _ mode: TransportMode, kind: UInt64, _ said: Said,
+        assumed: [Turn]
     ) -> [Turn] {
         var turns = assumed
-        for level in [isOpen ? Key.assumed : Key.stated, kind] {
+        let prior = said.boxes
+        for level in [Key.general(mode, said), kind] {
             guard let record = records[Key(place: place, next: next, kind: level)] else { continue }
-            let all = record.sum + Partings.priorBoxes
-            for at in turns.indices {
-                turns[at].share *= Partings.priorBoxes / all
-                turns[at].boxes = 0
-            }
+            let all = record.sum + prior
+            for at in turns.indices { turns[at].share *= prior / all }
             for (to, boxes) in record.turns {
                 let at = turns.firstIndex { $0.to == to } ?? turns.count
                 if at == turns.count { turns.append(Turn(to: to, share: 0)) }
                 turns[at].share += boxes / all
-                turns[at].boxes = boxes
+                turns[at].boxes = max(turns[at].boxes, boxes)
             }
         }
         return turns
+    }
+
+    /// Places from which boxes were seen to turn to any of these.
+    public func forks(to places: Set<UInt32>) -> Set<UInt32> {
+        var found: Set<UInt32> = []
+        for (key, record) in records where record.turns.contains(where: { places.contains($0.to) })
+        {
+            found.insert(key.place)
+        }
+        return found
     }
 
     /// The symbols of its places.

@@ -62,7 +62,8 @@ extension Composer {
         let count = ends ?? steps.milestones.count
         guard count > 0 else { return nil }
         probablyPassed = nil
-        if !shares.isEmpty { shares = [] }
+        detourMinutes = 0
+        if !shares.isEmpty { (shares, otherMeans) = ([], []) }
         var branches: [Branch] = []
         let main = positions(steps, progress, start: start, now: now, &pools, count, &branches)
         if steps.others.isEmpty {
@@ -79,7 +80,7 @@ extension Composer {
 
     /// What is expected where each milestone is reported, nil where nothing is known of a step; and where the
     /// box may be behind its next milestone unheard, `branches` for this and for that.
-    private mutating func positions(
+    mutating func positions(
         _ steps: borrowing Steps, _ progress: borrowing Journey.Progress, start: Instant,
         now: Instant, _ pools: inout Pools, _ count: Int, _ branches: inout [Branch]
     ) -> Expectation? {

@@ -101,7 +101,8 @@ public struct Journey: Sendable {
         public var holdUntil: Instant
         public var alerts: [AlertEpisode]
         /// For each milestone the mean of when it was expected, in minutes from `p50`, when that
-        /// was published: what a change is split by.
+        /// was published: what a change is split by. Behind them by how much later other ways than its own
+        /// made the end, where there were any.
         public var path: [Float]
         /// The first intervals forecast in each class of horizon, until the arrival judges them.
         public var forecasts: [IssuedInterval]

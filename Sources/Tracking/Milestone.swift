@@ -162,6 +162,7 @@ public struct ChainBuilder: Sendable {
         if let origin = plan.origin, plan.destination != nil {
             ends.append(PlannedMilestone(place: origin, event: .depa, time: plan.start))
         }
+        ends += plan.via.map { PlannedMilestone(place: $0, event: .arri) }
         if let destination = plan.destination {
             ends.append(PlannedMilestone(place: destination, event: .arri))
         }
@@ -179,14 +180,18 @@ public struct ChainBuilder: Sendable {
     }
 
     /// The quickest way by a mode, else by any; what goes by rail may take a ferry.
+    public func route(through places: [Int], _ mode: TransportMode) -> Route? {
+        route(only: mode, through: places) ?? network.route(through: places)
+    }
+
+    /// The quickest way by a mode and no other.
     public func route(
-        through places: [Int], _ mode: TransportMode, avoiding: Set<Int> = []
+        only mode: TransportMode, through places: [Int], avoiding: Set<Int> = []
     ) -> Route? {
         var options = RouteOptions(avoiding: avoiding)
         if mode != .unknown { options.modes = [mode] }
         if mode == .rail { options.modes.insert(.sea) }
-        if let found = network.route(through: places, options) { return found }
-        return network.route(through: places, RouteOptions(avoiding: avoiding))
+        return network.route(through: places, options)
     }
 
     private func ownChain(

@@ -30,10 +30,13 @@ public struct Cause: Sendable, Equatable {
 public struct LikelyWay: Sendable, Equatable {
     public var via: String
     public var share: Double
+    /// It is the one whose milestones are shown.
+    public var isOwn: Bool
 
-    public init(via: String, share: Double) {
+    public init(via: String, share: Double, isOwn: Bool = false) {
         self.via = via
         self.share = share
+        self.isOwn = isOwn
     }
 }
 

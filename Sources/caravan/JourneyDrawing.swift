@@ -155,7 +155,10 @@ struct JourneyDrawing {
             let ways = journey.ways.map {
                 "\(Printable.text($0.name)) \(Int(($0.share * 100).rounded())) %"
             }
-            wrapped("by \(ways.joined(separator: ", "))", indent: 0, .yellow)
+            let own = journey.ways.first { $0.isShown }.map {
+                "; the stops are those by \(Printable.text($0.name)), the end counts all"
+            }
+            wrapped("by \(ways.joined(separator: ", "))\(own ?? "")", indent: 0, .yellow)
         }
         if let unknown = journey.unknown {
             wrapped("unknown: \(Printable.text(unknown))", indent: 0, .yellow)

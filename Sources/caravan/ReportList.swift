@@ -164,6 +164,26 @@ enum JourneyText {
         out.share("weight", estimate.weight)
     }
 
+    private static func write(_ stop: ContainerTimeline.Stop, _ out: inout JSONWriter) {
+        out.field("place", stop.place)
+        out.field("event", stop.code.code)
+        out.field("planned", stop.planned)
+        if stop.isDayAlone, let reached = stop.reached {
+            out.field("actual", DayText.of(reached, stop.zone))
+        } else {
+            out.field("actual", stop.reached)
+        }
+        if stop.isImplied { out.field("atLatest", true) }
+        if stop.isExtra { out.field("offPlan", true) }
+        if stop.reached == nil, stop.isPassed { out.field("passed", true) }
+        if stop.isProbablyPassed { out.field("probablyPassed", true) }
+        if stop.reached == nil {
+            out.field("p10", stop.p10)
+            out.field("p50", stop.p50)
+            out.field("p90", stop.p90)
+        }
+    }
+
     static func write(_ view: ContainerTimeline, _ reports: ReportList) {
         var out = JSONWriter()
         out.begin()
@@ -191,25 +211,7 @@ enum JourneyText {
                     out.share("share", way.share)
                 }
             }
-            out.objects("milestones", journey.stops) { stop, out in
-                out.field("place", stop.place)
-                out.field("event", stop.code.code)
-                out.field("planned", stop.planned)
-                if stop.isDayAlone, let reached = stop.reached {
-                    out.field("actual", DayText.of(reached, stop.zone))
-                } else {
-                    out.field("actual", stop.reached)
-                }
-                if stop.isImplied { out.field("atLatest", true) }
-                if stop.isExtra { out.field("offPlan", true) }
-                if stop.reached == nil, stop.isPassed { out.field("passed", true) }
-                if stop.isProbablyPassed { out.field("probablyPassed", true) }
-                if stop.reached == nil {
-                    out.field("p10", stop.p10)
-                    out.field("p50", stop.p50)
-                    out.field("p90", stop.p90)
-                }
-            }
+            out.objects("milestones", journey.stops) { write($0, &$1) }
             if !journey.estimates.isEmpty {
                 out.objects("estimates", journey.estimates) { write($0, &$1) }
             }

@@ -87,6 +87,30 @@ import Wire
             return (hour(p10), hour(p50), hour(p90))
         }
 
+        mutating func install(_ loaded: LoadedNetwork) {
+            hear(engine.step([], changes: [.network(loaded)], now: now))
+        }
+
+        /// Lets what is over leave memory.
+        mutating func rest(until hours: Double) async throws -> MemoryLog {
+            let log = MemoryLog()
+            now = WaysAheadTests.start.advanced(minutes: hours * 60)
+            hear(engine.step([], now: now))
+            for commit in commits { try await log.commit(commit) }
+            let checkpoint = engine.cut(now: now)
+            try await log.checkpoint(checkpoint)
+            engine.rest(checkpoint.quiet)
+            return log
+        }
+
+        mutating func wake(_ number: Int, _ log: MemoryLog) async throws {
+            let line = chunk([
+                "{\"container\":\"\(Fork.box(number))\",\"event\":\"ARRI\",\"place\":\"RUMOW\","
+                    + "\"time\":\"\(Fork.time(1))\"}"
+            ])
+            for _ in 0..<3 { try engine.admit(try await log.load(engine.missing([line]))) }
+        }
+
         /// After a start anew, from the log or from a checkpoint.
         mutating func again(_ isKept: Bool) async throws -> Engine {
             let log = MemoryLog()
@@ -241,5 +265,86 @@ import Wire
         }
         let after = fork.ways(1_000, at: 140)
         #expect(after == before)
+    }
+
+    /// What lies on both ways tells nothing of which it is.
+    @Test func silenceBeforeTheForkTellsNothing() {
+        var fork = Fork()
+        for number in 1...25 {
+            fork.plan(number, WaysAheadTests.open, at: Double(number) * 4)
+            fork.report(number, "DEPA", "CNXIA", at: Double(number) * 4 + 20)
+            fork.report(
+                number, "ARRI", "CNURM", at: Double(number) * 4 + 80 + Double(number % 7) * 4)
+            fork.report(
+                number, "ARRI", "CNHRS", at: Double(number) * 4 + 110 + Double(number % 7) * 5)
+        }
+        fork.plan(100, WaysAheadTests.open, at: 300)
+        fork.report(100, "DEPA", "CNXIA", at: 320)
+        let first = fork.ways(100, at: 321)["CNHRS"] ?? 0
+        #expect(first > 70)
+        for hours in [24.0, 48, 72] {
+            let later = fork.ways(100, at: 320 + hours)["CNHRS"] ?? 0
+            #expect(abs(later - first) <= 6, "\(hours) h: \(first) \(later)")
+        }
+        // The stops are those of the likeliest way, in order.
+        let stops = fork.view(100, at: 330)?.stops ?? []
+        #expect(stops.contains { $0.place == "CNHRS" } && !stops.contains { $0.place == "CNAKL" })
+        let middles = stops.compactMap(\.p50)
+        #expect(middles == middles.sorted() && middles.count > 5)
+    }
+
+    /// One that strays says little of plans that name their way, and nothing of another mode.
+    @Test func oneStrayIsNoWay() {
+        var fork = Fork()
+        let stated = WaysAheadTests.open + ",\"via\":[\"CNHRS\",\"KZALA\"]"
+        fork.plan(1, stated, at: 1)
+        fork.report(1, "DEPA", "CNXIA", at: 30)
+        fork.report(1, "ARRI", "CNURM", at: 90)
+        fork.report(1, "ARRI", "CNAKL", at: 120)
+        for way in [
+            stated, "\"from\":\"CNURM\",\"to\":\"KZALA\",\"mode\":\"ROAD\",\"via\":[\"CNHRS\"]",
+            WaysAheadTests.open + ",\"via\":[\"CNHRS\"]",
+        ] {
+            fork.plan(2, way, at: 121)
+            #expect(fork.ways(2, at: 122)["CNAKL"] == nil, "\(way)")
+        }
+        // Where a plan names one border, another is no way to it.
+        fork.plan(3, WaysAheadTests.open + ",\"via\":[\"CNAKL\"]", at: 121)
+        #expect(fork.ways(3, at: 122)["CNHRS"] == nil)
+    }
+
+    /// A box at rest whose way has another length since, by another network, is read again.
+    @Test func aShorterWayIsNoTrap() async throws {
+        var fork = Fork()
+        fork.plan(1, WaysAheadTests.open, at: 1)
+        var begins = 30.0
+        for place in [
+            "CNXIA", "CNLAZ", "CNURM", "CNAKL", "KZDOS", "KZAST", "RUMOW", "BYBQT", "PLMAA",
+        ] {
+            fork.report(1, place == "CNXIA" ? "DEPA" : "ARRI", place, at: begins)
+            begins += 36
+        }
+        let text = """
+            network | short
+            zone | Asia/Shanghai | +08:00
+            zone | Europe/Berlin | +01:00
+            place | CNXIA | Xi'an |  | CN | 34.3 | 108.9 | Asia/Shanghai | terminal | 1435 | G | test
+            place | DEDUI | Duisburg |  | DE | 51.4 | 6.7 | Europe/Berlin | terminal | 1435 | G | test
+            leg | CNXIA | DEDUI | RAIL |  | 1435 | 10000 | 300 | 400 | 4 |  | E | test
+            """
+        let short = try LoadedNetwork(Array(text.utf8))
+        var live = fork
+        live.install(short)
+        live.report(1, "ARRI", "DEDUI", at: begins)
+        #expect(live.view(1, at: begins + 1)?.arrived != nil)
+        // At rest meanwhile.
+        fork.report(1, "ARRI", "DEDUI", at: begins)
+        fork.report(1, "GTOT", "DEDUI", at: begins + 10)
+        let log = try await fork.rest(until: begins + 24 * 40)
+        #expect(fork.engine.liveContainers == 0)
+        fork.install(short)
+        try await fork.wake(1, log)
+        fork.report(1, "ARRI", "RUMOW", at: begins - 60)
+        #expect(fork.view(1, at: begins + 1_000)?.arrived != nil)
     }
 }

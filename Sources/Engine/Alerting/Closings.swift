@@ -8,11 +8,13 @@ extension Engine {
     mutating func noteClosed(
         _ journey: Journey, _ outlook: Outlook, _ context: ReviewContext, _ draft: inout Draft
     ) {
-        guard !closureBook.windows.isEmpty, !outlook.held, let next = outlook.expected.next,
-            outlook.means.count == outlook.chain.count
-        else { return }
-        for at in next..<outlook.chain.count {
-            let step = outlook.chain[at]
+        guard !closureBook.windows.isEmpty, !outlook.held, let next = outlook.expected.next else {
+            return
+        }
+        let (chain, means) = likely(outlook)
+        guard means.count == chain.count else { return }
+        for at in next..<chain.count {
+            let step = chain[at]
             guard step.kind != .transit else { continue }
             let near =
                 (closureBook.windowsAt[step.place] ?? [])
@@ -21,8 +23,8 @@ extension Engine {
             let begins =
                 at == next
                 ? outlook.seenFrom
-                : outlook.seenFrom.advanced(minutes: Double(outlook.means[at - 1]))
-            let ends = outlook.seenFrom.advanced(minutes: Double(outlook.means[at]))
+                : outlook.seenFrom.advanced(minutes: Double(means[at - 1]))
+            let ends = outlook.seenFrom.advanced(minutes: Double(means[at]))
             for window in near where closureBook.windows[window].holds(step) {
                 let (from, until) = (
                     closureBook.windows[window].from, closureBook.windows[window].until

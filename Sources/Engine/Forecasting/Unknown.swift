@@ -21,8 +21,16 @@ extension Engine {
         let next = max(0, journey.progress.furthest + 1)
         var from = plan.origin.map { network.canonical($0) } ?? ""
         if next < chain.count { from = register.symbols[chain[next].fromPlace] }
+        // Boxes have gone from there, but nobody says when this one does.
+        if next < chain.count, chain[next].kind == .departure, chain[next].planned == .unset,
+            forecasting.partings.isTurning(at: chain[next].place)
+        {
+            return Unknown(
+                kind: 4, place: goal, words: "when it leaves \(from) is neither known nor planned")
+        }
         let stranger = [from, goal].first { network.place($0) == nil && !$0.isEmpty }
         var words = "no way from \(from) to \(goal) is known"
+        if plan.origin == nil, from == goal { words = "no way to \(goal) is known" }
         if chain.isEmpty, plan.destination == nil {
             words = "the plan names no place to go to"
         } else if let stranger {

@@ -49,8 +49,9 @@ extension Engine {
     mutating func touchClosed(_ draft: inout Draft) {
         guard !draft.closedPlaces.isEmpty else { return }
         rebuildWindows()
+        let forks = forecasting.partings.forks(to: draft.closedPlaces)
         let affected = register.slots.values.filter {
-            waits(register.records[$0], at: draft.closedPlaces)
+            waits(register.records[$0], at: draft.closedPlaces, forks)
         }
         for slot in affected.sorted(by: {
             register.records[$0].number < register.records[$1].number
@@ -82,13 +83,21 @@ extension Engine {
             .advanced(minutes: -Engine.closureMemoryMinutes)
     }
 
-    func waits(_ record: borrowing ContainerRecord, at places: Set<UInt32>) -> Bool {
+    /// `forks`: from where boxes were seen to turn to them.
+    func waits(
+        _ record: borrowing ContainerRecord, at places: Set<UInt32>, _ forks: Set<UInt32>
+    ) -> Bool {
         for at in record.journeys.indices {
-            guard let chain = register.shipments[record.journeys[at].shipment]?.chain else {
+            guard let made = register.shipments[record.journeys[at].shipment]?.made else {
                 continue
             }
+            let chain = made.way.milestones
+            // It may go there, though its own way does not.
+            if made.turns.contains(where: { places.contains($0.to) }) { return true }
             for milestone in chain.dropFirst(record.journeys[at].progress.furthest + 1)
-            where places.contains(milestone.fromPlace) || places.contains(milestone.place) {
+            where places.contains(milestone.fromPlace) || places.contains(milestone.place)
+                || forks.contains(milestone.fromPlace)
+            {
                 return true
             }
         }

@@ -7,6 +7,8 @@ struct AssumedTurn: Sendable, Equatable {
     let place: UInt32
     let to: UInt32
     let share: Double
+
+    var places: [UInt32] { [place, to] }
 }
 
 extension ChainBuilder {
@@ -15,21 +17,27 @@ extension ChainBuilder {
     private static let scale = 0.1
     private static let mostLonger = 0.2
 
-    /// Where other ways part from the quickest, by another border or port each.
+    /// Where other ways part from the quickest, by another border or port each. `named`: places through which
+    /// the plan leads, in order; `stated`: all that it names.
     func turns(
-        from route: Route, _ mode: TransportMode, through stated: Set<Int>,
+        from route: Route, _ mode: TransportMode, through named: [Int], _ stated: Set<Int>,
         _ symbols: inout Symbols
     ) -> [AssumedTurn] {
         let own = route.stops.map(\.place)
         guard let origin = own.first, let goal = own.last else { return [] }
         var found: [(place: Int, to: Int, odds: Double)] = []
-        for place in own.dropFirst().dropLast() where isGate(place) && !stated.contains(place) {
+        for place in own.dropFirst().dropLast()
+        where isGate(place) && !stated.contains(place)
+            && !stated.contains(where: { areOne($0, place) })
+        {
             guard
-                let other = self.route(through: [origin, goal], mode, avoiding: [place]),
+                let other = self.route(
+                    only: mode, through: [origin] + named + [goal], avoiding: [place]),
                 other.hoursP50 <= route.hoursP50 * (1 + ChainBuilder.mostLonger)
             else { continue }
             let places = other.stops.map(\.place)
-            guard stated.isSubset(of: places),
+            // A way that comes back is none.
+            guard stated.isSubset(of: places), Set(places).count == places.count,
                 let parted = zip(own, places).enumerated().first(where: { $1.0 != $1.1 })?.offset,
                 parted > 0
             else { continue }
@@ -52,6 +60,10 @@ extension ChainBuilder {
                 place: symbols.number(network.places[turn.place].id),
                 to: symbols.number(network.places[turn.to].id), share: turn.odds / all)
         }
+    }
+
+    private func areOne(_ a: Int, _ b: Int) -> Bool {
+        a == b || network.area(of: a) != 0 && network.area(of: a) == network.area(of: b)
     }
 
     /// By it ways are told apart.

@@ -15,6 +15,12 @@ struct Chains: Sendable {
         var stated: [PlannedMilestone] = []
     }
 
+    /// Of a plan that leaves its way open: what it says of it all the same.
+    private struct OpenKey: Hashable {
+        var ends: Key
+        var through: Set<Int>
+    }
+
     /// Ways kept; beyond, the memory of them begins anew.
     private static let limit = 10_000
 
@@ -22,11 +28,11 @@ struct Chains: Sendable {
     private var known: [Key: SharedChain] = [:]
     private var routes: [Key: Route?] = [:]
     /// Turns that the times of the network make likely on them.
-    private var turns: [Key: [AssumedTurn]] = [:]
+    private var turns: [OpenKey: [AssumedTurn]] = [:]
 
     /// The symbols of the places of the ways that are kept.
     var places: [UInt32] {
-        known.values.flatMap { $0.way.milestones.flatMap { [$0.place, $0.fromPlace] } }
+        known.values.flatMap { $0.places } + turns.values.flatMap { $0.flatMap(\.places) }
     }
 
     init(network: Network) { builder = ChainBuilder(network: network) }
@@ -60,12 +66,12 @@ struct Chains: Sendable {
         }
         let way = Way(milestones, milestones.map { pools.id($0) })
         var turns: [AssumedTurn] = []
-        if isRouted, plan.via.isEmpty, let found = route(plan, bare) {
+        if isRouted, let found = route(plan, bare) {
             turns = assumedTurns(plan, found, bare, &symbols)
         }
         let made = SharedChain(
             plan, way, graph, isRouted: isRouted, turns: turns,
-            kind: isShared && graph == nil ? kind(plan, way, isRouted, symbols) : 0)
+            kind: isShared && graph == nil ? kind(plan, way, symbols) : 0)
         if isShared {
             if known.count >= Chains.limit { known = [:] }
             known[key] = made
@@ -85,29 +91,29 @@ struct Chains: Sendable {
         _ plan: ShipmentPlan, _ route: Route, _ key: Key, _ symbols: inout Symbols
     ) -> [AssumedTurn] {
         // What else the plan names is on the way, whichever that is.
-        let stated = Set(plan.milestones.compactMap { builder.network.place(meant: $0.place) })
-        if stated.isEmpty, let known = turns[key] { return known }
-        let found = builder.turns(from: route, plan.mode, through: stated, &symbols)
-        if stated.isEmpty {
-            if turns.count >= Chains.limit { turns = [:] }
-            turns[key] = found
-        }
+        let named = plan.via.compactMap { builder.network.place(meant: $0) }
+        let stated = Set(
+            plan.milestones.compactMap { builder.network.place(meant: $0.place) } + named)
+        let open = OpenKey(ends: key, through: stated)
+        if let known = turns[open] { return known }
+        let found = builder.turns(from: route, plan.mode, through: named, stated, &symbols)
+        if turns.count >= Chains.limit { turns = [:] }
+        turns[open] = found
         return found
     }
 
     /// Tells kinds of plans apart by the places of their way and how they go there, the same in every
     /// process.
-    private func kind(
-        _ plan: ShipmentPlan, _ way: Way, _ isRouted: Bool, _ symbols: Symbols
-    ) -> UInt64 {
+    private func kind(_ plan: ShipmentPlan, _ way: Way, _ symbols: Symbols) -> UInt64 {
         var hash = StableHasher()
-        hash.combine(UInt64(plan.mode.rawValue) << 1 | (isRouted && plan.via.isEmpty ? 1 : 0))
+        hash.combine(UInt64(plan.mode.rawValue))
+        hash.combine(UInt64(plan.via.count))
         var last: UInt32 = 0
         for milestone in way.milestones where milestone.place != last {
             hash.combine(symbols[milestone.place])
             last = milestone.place
         }
-        return max(hash.identity().low, 2)
+        return max(hash.identity().low, Partings.Key.firstKind)
     }
 }
 
@@ -145,8 +151,16 @@ final class SharedChain: Sendable {
         self.way = way
     }
 
-    /// The plan says between which places it leads, and nothing of how.
-    var isOpen: Bool { isRouted && via.isEmpty }
+    /// The symbols of the places of its way, and of those where it may turn.
+    var places: [UInt32] {
+        way.milestones.flatMap { [$0.place, $0.fromPlace] } + turns.flatMap(\.places)
+    }
+
+    /// What the plan says of the way on from a place.
+    func said(at place: UInt32) -> Partings.Said {
+        if !isRouted, stated.isEmpty { return .nothing }
+        return turns.contains { $0.place == place } ? .open : .stated
+    }
 
     /// The same of a plan that was sent again with other times.
     func restated(_ restated: [Restated], _ pools: inout Pools) -> SharedChain {

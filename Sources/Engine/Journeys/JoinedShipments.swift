@@ -21,6 +21,21 @@ struct Expected {
     /// Other ways that it may take, and how likely its own is, then each of them.
     var others: [OtherWay] = []
     var shares: [Double] = []
+    var detourMinutes: Float = 0
+    /// As `means`, of each of the others.
+    var otherMeans: [[Float]] = []
+}
+
+/// For each milestone of a way the instants at which it may happen, as `Composer.timeline` has them.
+struct Timeline {
+    var way: Way
+    var reached: [Instant]
+    var points: [[Instant]?]
+    var probablyPassed: Int?
+    /// The ways that are likely, where there are several.
+    var ways: [LikelyWay] = []
+    /// The last milestone that it has in common with the journey's own way, where it is another.
+    var parted: Int?
 }
 
 /// A joined shipment of which something changed.
@@ -67,7 +82,9 @@ extension Engine {
         ).map {
             Expected(
                 of: $0, means: forecasting.composer.means, heard: forecasting.composer.heard,
-                others: others, shares: forecasting.composer.shares)
+                others: others, shares: forecasting.composer.shares,
+                detourMinutes: forecasting.composer.detourMinutes,
+                otherMeans: forecasting.composer.otherMeans)
         }
         if isShared {
             draft.shipments[symbol, default: ShipmentScratch()].waiting.append((now, expected))
@@ -106,22 +123,25 @@ extension Engine {
     /// For each milestone the instants at which it may happen, as `Composer.timeline` has them.
     mutating func timeline(
         _ journey: Journey, _ shipment: Shipment, now: Instant
-    ) -> (points: [[Instant]?], ways: [LikelyWay]) {
+    ) -> Timeline {
         let progress = journey.progress
         guard shipment.graph != nil else {
             let others = others(journey, shipment, now: now)
             let points = forecasting.composer.timeline(
                 steps(journey.way, progress, now: now, others: others), progress,
                 start: shipment.startedAt, now: now, &forecasting.pools)
-            let shares = others.isEmpty ? [] : forecasting.composer.shares
-            return (points, named(shares, others, journey.way))
+            let own = Timeline(
+                way: journey.way, reached: progress.reached, points: points,
+                probablyPassed: forecasting.composer.probablyPassed)
+            if others.isEmpty { return own }
+            return likeliest(own, journey, shipment, others, forecasting.composer.shares, now)
         }
         let isKnown = join(shipment, progress, now: now) != nil
         let points = shipment.chain.indices.map { index -> [Instant]? in
             if progress.reached[index] != .unset { return [progress.reached[index]] }
             return isKnown ? forecasting.composer.points(of: index, now: now) : nil
         }
-        return (points, [])
+        return Timeline(way: journey.way, reached: progress.reached, points: points)
     }
 
     /// A journey's progress with what its companions under the same plan have reached, worked out

@@ -106,7 +106,7 @@ extension Engine {
             if isRetimed, touch?.planChanged != true {
                 draft.touch(slot) { $0.planMoved = true }
             }
-            journey.trip = folded[index].trip
+            join(&journey, to: folded[index].trip)
             folded[index] = journey
         }
         for var gone in old {
@@ -121,6 +121,16 @@ extension Engine {
                     ?? "its reports belong to another journey", context, &draft)
         }
         record.journeys = folded
+    }
+
+    /// Of several plans of one trip the first tells which way boxes take.
+    private mutating func join(_ journey: inout Journey, to trip: UInt32) {
+        guard journey.trip != trip else { return }
+        let taught = journey.publication.taught
+        let shipment = register.shipments[journey.shipment]
+        if let shipment { forecasting.learnWays(journey, shipment, from: taught, to: []) }
+        journey.trip = trip
+        if let shipment { forecasting.learnWays(journey, shipment, from: [], to: taught) }
     }
 
     /// The journeys of a record. What the reading lacks is looked up, and it is read again: each time one

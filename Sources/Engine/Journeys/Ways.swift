@@ -6,14 +6,25 @@ struct Ways: Sendable {
     let network: Network
     private var chains: Chains
     private(set) var book = WayBook()
+    /// Ways that are only thought of: never do they push out those that boxes are on.
+    private var imagined = WayBook()
     /// Typical hours between two places of the network by a mode; nil: no way leads there.
     private var hours: [Hop: Double?] = [:]
+    private var routes: [Course: Route?] = [:]
 
     private struct Hop: Hashable {
         let from: Int
         let to: Int
         let mode: TransportMode
     }
+
+    /// What was looked up last: places in order, by a mode.
+    private struct Course: Hashable {
+        let places: [Int]
+        let mode: TransportMode
+    }
+
+    private static let coursesKept = 10_000
 
     init(network: Network) {
         self.network = network
@@ -23,7 +34,7 @@ struct Ways: Sendable {
     var builder: ChainBuilder { chains.builder }
 
     /// The symbols of all places of which it knows.
-    var places: [UInt32] { chains.places + book.places }
+    var places: [UInt32] { chains.places + book.places + imagined.places }
 
     /// The own way of a plan.
     mutating func make(
@@ -68,6 +79,26 @@ struct Ways: Sendable {
         let way = lead(detour, shipment, &symbols, &pools)
         note(way, symbols)
         book.note(detour, way)
+    }
+
+    /// The way that would lead on, if the box were seen there.
+    mutating func imagine(
+        _ detour: Detour, _ shipment: Shipment, _ symbols: inout Symbols, _ pools: inout Pools
+    ) -> Way {
+        if let known = book.way(detour) ?? imagined.way(detour) { return known }
+        let way = lead(detour, shipment, &symbols, &pools)
+        note(way, symbols)
+        imagined.note(detour, way)
+        return way
+    }
+
+    private mutating func route(_ places: [Int], _ mode: TransportMode) -> Route? {
+        let course = Course(places: places, mode: mode)
+        if let known = routes[course] { return known }
+        let found = builder.route(through: places, mode)
+        if routes.count >= Ways.coursesKept { routes = [:] }
+        routes[course] = .some(found)
+        return found
     }
 
     /// What lies ahead, with the index of each milestone in the plan's own way (-1: none of it).
@@ -214,14 +245,14 @@ struct Ways: Sendable {
         let came = was ?? origin.flatMap { goals.contains($0) ? nil : $0 }
         var stops: ArraySlice<RouteStop>?
         if let came, came != here,
-            let route = builder.route(through: [came, here] + goals, plan.mode)
+            let route = route([came, here] + goals, plan.mode)
         {
             let at = route.stops.dropFirst().firstIndex { $0.place == here } ?? 0
             stops = route.stops[at...]
         }
         guard
             let stops = stops
-                ?? builder.route(through: [here] + goals, plan.mode)?.stops[...]
+                ?? route([here] + goals, plan.mode)?.stops[...]
         else { return unknown(detour, shipment, &symbols) }
         let last = detour.after < 0 ? nil : detour.way.milestones[detour.after]
         let chain = builder.overlay(

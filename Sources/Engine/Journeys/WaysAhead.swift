@@ -21,6 +21,8 @@ struct Crossing {
 
     /// What a journey shows of where boxes go, by what it has reached.
     func partings(_ reached: [Instant]) -> [Parting] {
+        // Of another version of its plan, or another build's.
+        guard reached.count == way.milestones.count else { return [] }
         var found: [Parting] = []
         var last = -1
         for at in reached.indices where reached[at] != .unset {
@@ -37,8 +39,12 @@ struct Crossing {
         func planned(_ at: Int) -> Int { way.planned.isEmpty ? at : Int(way.planned[at]) }
         let place = way.milestones[last].place
         guard planned(at) >= 0 else {
-            if let next = next(after: last) {
-                found.append(Parting(at: place, next: next, taken: way.milestones[at].place))
+            // Back where the plan began, or had been, is no turn.
+            let behind = way.furthestPlanned(through: last)
+            let seen = way.milestones[at].place
+            let isBack = own.milestones.prefix(behind + 1).contains { $0.place == seen }
+            if !isBack, let next = next(after: last) {
+                found.append(Parting(at: place, next: next, taken: seen))
             }
             return
         }
@@ -70,12 +76,14 @@ extension Forecasting {
         let crossing = Crossing(way: journey.way, own: shipment.made.way)
         let (old, new) = (crossing.partings(known), crossing.partings(reached))
         let same = zip(old, new).prefix { $0 == $1 }.count
-        let (kind, isOpen) = (shipment.made.kind, shipment.made.isOpen)
+        let (made, mode) = (shipment.made, shipment.plan.mode)
         for parting in old.dropFirst(same) {
-            partings.unlearn(parting, kind: kind, isOpen: isOpen)
+            partings.unlearn(
+                parting, mode, kind: made.kind, made.said(at: parting.place))
         }
         for parting in new.dropFirst(same) {
-            partings.learn(parting, kind: kind, isOpen: isOpen)
+            partings.learn(
+                parting, mode, kind: made.kind, made.said(at: parting.place))
         }
     }
 }
@@ -83,7 +91,7 @@ extension Forecasting {
 extension Engine {
     /// Ways that are less likely are not looked at, nor more than so many.
     private static let leastShare = 0.08
-    private static let mostWays = 2
+    private static let mostWays = 3
     /// Of what follows on another way the likeliest is taken, so often.
     private static let mostTurns = 8
 
@@ -94,19 +102,25 @@ extension Engine {
         guard shipment.made.kind != 0, !without.contains(.ways),
             !forecasting.partings.isEmpty || !shipment.made.turns.isEmpty
         else { return [] }
-        let turns = turns(journey.way, shipment, after: journey.progress.furthest)
-        return turns.sorted {
+        let (turns, stays) = turns(journey.way, shipment, after: journey.progress.furthest)
+        let kept = turns.filter { $0.turn.share >= Engine.leastShare }.sorted {
             ($1.turn.share, $0.after, register.symbols[$0.turn.to])
                 < ($0.turn.share, $1.after, register.symbols[$1.turn.to])
-        }.prefix(Engine.mostWays).map { after, turn in
-            other(journey, shipment, after, turn, now)
+        }.prefix(Engine.mostWays)
+        // What goes some other way still goes some way.
+        let all = kept.reduce(stays) { $0 + $1.turn.share }
+        return kept.map { after, turn in
+            var turn = turn
+            turn.share /= all
+            return other(journey, shipment, after, turn, now)
         }
     }
 
-    /// The turns that are likely on a way, each with the last milestone before it.
+    /// The turns that are possible on a way, each with the last milestone before it, and the share that takes
+    /// none of them. Turns to one area, from wherever, are one.
     private mutating func turns(
         _ way: Way, _ shipment: Shipment, after furthest: Int
-    ) -> [(after: Int, turn: Turn)] {
+    ) -> (turns: [(after: Int, turn: Turn)], stays: Double) {
         let crossing = Crossing(way: way, own: shipment.made.way)
         var found: [(after: Int, turn: Turn)] = []
         var on = 1.0
@@ -120,7 +134,8 @@ extension Engine {
                 at + 1 < way.milestones.count, let next = crossing.next(after: at)
             else { continue }
             let turns = forecasting.partings.turns(
-                at: place, next: next, kind: shipment.made.kind, isOpen: shipment.made.isOpen,
+                at: place, next: next, shipment.plan.mode, kind: shipment.made.kind,
+                shipment.made.said(at: place),
                 assumed: assumed.map { Turn(to: $0.to, share: $0.share) })
             var stays = on
             for turn in turns where turn.share > 0.01 {
@@ -131,13 +146,20 @@ extension Engine {
                 }
                 if isAhead { continue }
                 stays -= share
-                if share >= Engine.leastShare {
+                let same = found.firstIndex {
+                    ways.book.geography.areOne($0.turn.to, turn.to)
+                }
+                if let same {
+                    if share > found[same].turn.share { found[same].after = at }
+                    found[same].turn.share += share
+                    found[same].turn.boxes += turn.boxes
+                } else {
                     found.append((at, Turn(to: turn.to, share: share, boxes: turn.boxes)))
                 }
             }
             on = stays
         }
-        return found
+        return (found, on)
     }
 
     /// The way that a turn leads to, and on from there as most go.
@@ -147,7 +169,7 @@ extension Engine {
         var way = lead(Detour(way: journey.way, after: after, place: turn.to), shipment)
         var (at, boxes) = (after + 1, turn.boxes)
         for _ in 1..<Engine.mostTurns {
-            let next = turns(way, shipment, after: at).first { $0.turn.share > 0.5 }
+            let next = turns(way, shipment, after: at).turns.first { $0.turn.share > 0.5 }
             guard let next, next.after > after else { break }
             boxes = min(boxes, next.turn.boxes)
             way = lead(Detour(way: way, after: next.after, place: next.turn.to), shipment)
@@ -167,14 +189,12 @@ extension Engine {
         return OtherWay(
             Composer.Steps(
                 way.milestones, way.ids, closures: closureBook.windows(along: way.milestones),
-                words: words, restated: way.restated), way: way,
+                words: words, restated: way.restated, habits: forecasting.habits), way: way,
             share: turn.share, boxes: boxes, after: after, places: places)
     }
 
     private mutating func lead(_ detour: Detour, _ shipment: Shipment) -> Way {
-        if let known = ways.book.way(detour) { return known }
-        ways.find(detour, shipment, &register.symbols, &forecasting.pools)
-        return ways.book.way(detour) ?? detour.way
+        ways.imagine(detour, shipment, &register.symbols, &forecasting.pools)
     }
 
     /// What was said of milestones is said of them on another way, too.
@@ -192,9 +212,17 @@ extension Engine {
         }
     }
 
-    /// By which gates ways lead that are likely, each with its share, the likeliest first. Told apart are the
-    /// own way and the likeliest of the others; what follows either of them there counts to it.
-    func named(_ shares: [Double], _ others: [OtherWay], _ own: Way) -> [LikelyWay] {
+    /// Ways that are told apart by a place: the shares of those that have it, the first of them first.
+    private struct Group {
+        var place: UInt32
+        var share: Double
+        /// 0: the own way, then each of the others.
+        var members: [Int]
+    }
+
+    /// By which gates ways lead that are likely. Told apart are the own way and the likeliest of the others;
+    /// what follows either of them there counts to it. Fewer than two: they are not told apart.
+    private func groups(_ shares: [Double], _ others: [OtherWay], _ own: Way) -> [Group] {
         guard shares.count == others.count + 1, let likeliest = others.first else { return [] }
         func places(_ way: Way, _ after: Int) -> [UInt32] {
             way.milestones.dropFirst(after + 1).map(\.place)
@@ -205,29 +233,80 @@ extension Engine {
             return new.first { geography.place($0).map(ways.builder.isGate) ?? false } ?? new.first
         }
         let first = likeliest.after
-        let told = [
-            via(places(own, first), notOn: places(likeliest.way, first)),
-            via(places(likeliest.way, first), notOn: places(own, first)),
-        ].compactMap { $0 }
-        guard told.count == 2 else { return [] }
-        var found: [(place: UInt32, share: Double)] = [
-            (told[0], shares[0]), (told[1], shares[1]),
+        let (mine, theirs) = (places(own, first), places(likeliest.way, first))
+        // Where nothing else tells them apart it is where the one would be seen first.
+        let gates = [via(mine, notOn: theirs), via(theirs, notOn: mine)]
+        guard let here = gates[0] ?? mine.first, let there = gates[1] ?? theirs.first,
+            here != there
+        else { return [] }
+        var found = [
+            Group(place: here, share: shares[0], members: [0]),
+            Group(place: there, share: shares[1], members: [1]),
         ]
-        for (other, share) in zip(others, shares.dropFirst()).dropFirst() {
-            let beyond = places(other.way, other.after)
+        for (at, other) in others.enumerated().dropFirst() {
             let on = places(other.way, -1)
-            let place =
-                told.first { on.contains($0) } ?? via(beyond, notOn: places(own, other.after))
-            guard let place else { continue }
-            if let at = found.firstIndex(where: { $0.place == place }) {
-                found[at].share += share
+            let told = gates.compactMap { $0 }.first { place in
+                on.contains { geography.areOne($0, place) }
+            }
+            let beyond = places(other.way, other.after)
+            let place = told ?? via(beyond, notOn: places(own, other.after)) ?? here
+            if let known = found.firstIndex(where: { $0.place == place }) {
+                found[known].share += shares[at + 1]
+                found[known].members.append(at + 1)
             } else {
-                found.append((place, share))
+                found.append(Group(place: place, share: shares[at + 1], members: [at + 1]))
             }
         }
-        let named = found.filter { $0.share >= 0.01 }.map {
-            LikelyWay(via: register.symbols[$0.place], share: $0.share)
+        return found
+    }
+
+    /// The ways that are likely, each with its share, the likeliest first.
+    func named(_ shares: [Double], _ others: [OtherWay], _ own: Way) -> [LikelyWay] {
+        let named = groups(shares, others, own).filter { $0.share >= 0.01 }.map {
+            LikelyWay(
+                via: register.symbols[$0.place], share: $0.share, isOwn: $0.members.contains(0))
         }
         return named.count < 2 ? [] : named.sorted { ($1.share, $0.via) < ($0.share, $1.via) }
+    }
+
+    /// The likeliest of the ways by the gate that most take; nil: it is the own.
+    func likeliest(_ shares: [Double], _ others: [OtherWay], _ own: Way) -> Int? {
+        let most = groups(shares, others, own).max {
+            ($0.share, $1.members[0]) < ($1.share, $0.members[0])
+        }
+        guard let most, !most.members.contains(0) || shares[0] == 0 else { return nil }
+        return most.members.max { shares[$0] < shares[$1] }.map { $0 - 1 }
+    }
+
+    /// The timeline of the way that is likeliest: of what lies on it alone as if it went there, and of what all
+    /// ways have in common as it is expected by any.
+    mutating func likeliest(
+        _ own: Timeline, _ journey: Journey, _ shipment: Shipment, _ others: [OtherWay],
+        _ shares: [Double], _ now: Instant
+    ) -> Timeline {
+        var shown = own
+        shown.ways = named(shares, others, journey.way)
+        guard let most = likeliest(shares, others, journey.way) else { return shown }
+        let other = others[most]
+        shown.way = other.way
+        shown.parted = other.after
+        shown.reached = Array(own.reached.prefix(other.after + 1))
+        shown.reached += repeatElement(
+            .unset, count: other.way.milestones.count - shown.reached.count)
+        shown.points = forecasting.composer.timeline(
+            other, journey.progress, start: shipment.startedAt, now: now, &forecasting.pools)
+        for (mine, theirs) in other.places.enumerated()
+        where theirs >= 0 && (mine <= other.after || theirs == shown.points.count - 1) {
+            shown.points[theirs] = own.points[mine]
+        }
+        Composer.order(&shown.points)
+        for at in shown.ways.indices { shown.ways[at].isOwn = false }
+        let on = other.way.milestones.dropFirst(other.after + 1).map { register.symbols[$0.place] }
+        let name = shown.ways.firstIndex { on.contains($0.via) }
+        if let name { shown.ways[name].isOwn = true }
+        if let passed = own.probablyPassed, passed > other.after {
+            shown.probablyPassed = other.after
+        }
+        return shown
     }
 }

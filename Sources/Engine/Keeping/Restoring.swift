@@ -76,7 +76,10 @@ extension Engine {
             guard let same else { continue }
             folded[index].publication = same.publication
             // Another build read it otherwise.
-            if same.publication.way != folded[index].way.signature {
+            let taught = same.publication.taught.count
+            if same.publication.way != folded[index].way.signature
+                || taught > 0 && taught != folded[index].way.milestones.count
+            {
                 folded[index].publication.moved(to: folded[index].way)
             }
         }

@@ -3,10 +3,12 @@ import Tracking
 
 /// Why a forecast moved: the change split over the steps that caused it.
 extension Engine {
-    /// The means of an outlook as a publication keeps them: minutes from its p50.
+    /// The means of an outlook as a publication keeps them: minutes from its p50, and behind them what other
+    /// ways add to the end.
     func path(_ outlook: Outlook) -> [Float] {
         let middle = outlook.p50.minutes(since: outlook.seenFrom)
-        return outlook.means.map { $0 - Float(middle) }
+        let path = outlook.means.map { $0 - Float(middle) }
+        return outlook.detourMinutes == 0 ? path : path + [outlook.detourMinutes]
     }
 
     /// Splits a change of the p50 over the steps: each gets by how much longer it lasts or is
@@ -18,7 +20,8 @@ extension Engine {
         if let turn = outlook.turn { return [cause(turn, minutes, outlook, context)] }
         guard minutes != 0 else { return [] }
         let path = journey.publication.path
-        guard path.count == outlook.means.count, !isByPlan(outlook, context) else {
+        let count = outlook.means.count
+        guard path.count == count || path.count == count + 1, !isByPlan(outlook, context) else {
             return causes(outlook, context, minutes: minutes)
         }
         let offset = journey.publication.p50.minutes(since: outlook.seenFrom)
@@ -31,7 +34,21 @@ extension Engine {
             before = now
             if abs(change) >= 0.5 { changes.append((step, change)) }
         }
+        // It has become likelier to go another way, or less.
+        let detour = Double(outlook.detourMinutes - (path.count > count ? path[count] : 0))
+        if abs(detour) >= 0.5 { changes.append((Engine.atFork, detour)) }
         return rounded(changes, minutes, outlook, context)
+    }
+
+    /// Stands for the step at which ways part.
+    private static let atFork = -1
+
+    private func causeAtFork(_ minutes: Int, _ outlook: Outlook) -> Cause {
+        let reached = max((outlook.expected.next ?? outlook.chain.count) - 1, 0)
+        let fork = outlook.others.first.map { $0.way.milestones[$0.after].place }
+        return Cause(
+            place: register.symbols[fork ?? outlook.chain[reached].place], minutes: minutes,
+            kind: .route)
     }
 
     /// The first that is said of a journey that was seen off its way says so.
@@ -82,18 +99,26 @@ extension Engine {
         return [own]
     }
 
+    /// The milestones of the likeliest way, and when they are expected.
+    func likely(_ outlook: Outlook) -> (chain: [Milestone], means: [Float]) {
+        guard let most = likeliest(outlook.shares, outlook.others, outlook.ownWay),
+            most < outlook.otherMeans.count, !outlook.otherMeans[most].isEmpty
+        else { return (outlook.chain, outlook.means) }
+        return (outlook.others[most].way.milestones, outlook.otherMeans[most])
+    }
+
     /// A closure that the box will meet, by when it is expected where; nil: none is known.
     func shutAhead(_ outlook: Outlook) -> ClosureWindow? {
-        guard let next = outlook.expected.next, !closureBook.windows.isEmpty,
-            outlook.means.count == outlook.chain.count
-        else { return nil }
-        let windows = closureBook.windows(along: outlook.chain)
-        for at in next..<outlook.chain.count where !outlook.means[at].isNaN {
-            let ends = outlook.seenFrom.advanced(minutes: Double(outlook.means[at]))
-            let began = at > next && !outlook.means[at - 1].isNaN ? outlook.means[at - 1] : 0
+        guard let next = outlook.expected.next, !closureBook.windows.isEmpty else { return nil }
+        let (chain, means) = likely(outlook)
+        guard means.count == chain.count else { return nil }
+        let windows = closureBook.windows(along: chain)
+        for at in next..<chain.count where !means[at].isNaN {
+            let ends = outlook.seenFrom.advanced(minutes: Double(means[at]))
+            let began = at > next && !means[at - 1].isNaN ? means[at - 1] : 0
             let begins = outlook.seenFrom.advanced(minutes: Double(began))
             if let found = windows.first(where: {
-                $0.holds(outlook.chain[at]) && $0.from <= ends && $0.until > begins
+                $0.holds(chain[at]) && $0.from <= ends && $0.until > begins
             }) {
                 return found
             }
@@ -124,6 +149,7 @@ extension Engine {
     private func cause(
         _ at: Int, _ minutes: Int, _ outlook: Outlook, _ context: ReviewContext
     ) -> Cause {
+        if at == Engine.atFork { return causeAtFork(minutes, outlook) }
         let step = outlook.chain[at]
         let next = outlook.expected.next ?? outlook.chain.count
         let isClosed = closureBook.isShut(step, after: outlook.seenFrom)

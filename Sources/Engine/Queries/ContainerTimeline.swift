@@ -31,6 +31,8 @@ public struct ContainerTimeline: Sendable {
         public var via: String
         public var name: String
         public var share: Double
+        /// The stops are those of this one.
+        public var isShown: Bool
     }
 
     public struct JourneyView: Sendable {
@@ -153,12 +155,12 @@ extension Engine {
         _ journey: Journey, _ shipment: Shipment, _ record: ContainerRecord, _ now: Instant
     ) -> ContainerTimeline.JourneyView {
         let container = record.number
-        let chain = journey.way.milestones
         var whole = journey
         whole.progress = together(journey.progress, shipment, container, journey.shipment)
         let progress = whole.progress
-        let (points, ways) = timeline(whole, shipment, now: now)
-        let probably = forecasting.composer.probablyPassed ?? -1
+        let shown = timeline(whole, shipment, now: now)
+        let (chain, points, reached) = (shown.way.milestones, shown.points, shown.reached)
+        let probably = shown.probablyPassed ?? -1
         // Where ways join, what is behind follows from who waits for whom.
         let happened = shipment.graph.map { Composer.happened($0, progress.reached) }
         var view = ContainerTimeline.JourneyView(
@@ -166,14 +168,14 @@ extension Engine {
             stops: [],
             lateProbability: nil, alerts: [])
         for (index, milestone) in chain.enumerated() {
-            var stop = stop(milestone, progress.reached[index], points[index])
+            var stop = stop(milestone, reached[index], points[index])
             stop.isDayAlone =
                 progress.vague.contains(index)
                 && record.history.events.contains {
                     $0.flags.contains(.dateOnly) && $0.place == milestone.place && $0.isEvidence
                 }
             stop.isImplied = progress.implied.contains(index)
-            stop.isExtra = journey.way.isExtra(index)
+            stop.isExtra = shown.way.isExtra(index) && index <= shown.parted ?? index
             stop.isPassed = happened.map { $0[index] != .unset } ?? (index <= progress.furthest)
             stop.isProbablyPassed = !stop.isPassed && index <= probably
             // When it has been is anybody's guess.
@@ -181,15 +183,16 @@ extension Engine {
             view.stops.append(stop)
         }
         view.flags = shipment.plan.flags
-        view.ways = ways.map { way in
+        view.ways = shown.ways.map { way in
             let name = network.place(way.via).map { network.places[$0].name } ?? way.via
-            return ContainerTimeline.WayView(via: way.via, name: name, share: way.share)
+            return ContainerTimeline.WayView(
+                via: way.via, name: name, share: way.share, isShown: way.isOwn)
         }
         view.estimates = estimates(journey, journey.progress, now: now)
         let ends = shipment.graph?.ends ?? [chain.count - 1]
-        let isDone = !chain.isEmpty && ends.allSatisfy { progress.reached[$0] != .unset }
+        let isDone = !chain.isEmpty && ends.allSatisfy { reached[$0] != .unset }
         if isDone {
-            let arrived = ends.reduce(Instant.unset) { max($0, progress.reached[$1]) }
+            let arrived = ends.reduce(Instant.unset) { max($0, reached[$1]) }
             view.arrived = arrived
             let planned = ends.reduce(Instant.unset) { max($0, chain[$1].planned) }
             let due = shipment.plan.promised ?? (planned == .unset ? nil : planned)
@@ -274,8 +277,9 @@ extension Engine {
                 if !view.bypassed.contains(name) { view.bypassed.append(name) }
             }
         }
+        let isKnown = view.stops.last.map { $0.p50 != nil || $0.reached != nil } ?? false
         switch journey.publication.unknown {
-        case 0: view.unknown = nil
+        case 0: view.unknown = isKnown ? nil : unknownWay(journey, shipment).words
         case 2:
             view.unknown = unknownSilence(journey, now, "").words
             // A number would be an invention.
@@ -283,7 +287,9 @@ extension Engine {
             for at in view.stops.indices {
                 (view.stops[at].p10, view.stops[at].p50, view.stops[at].p90) = (nil, nil, nil)
             }
-        default: view.unknown = unknownWay(journey, shipment).words
+        default:
+            // Others may have shown a way since it was said.
+            view.unknown = isKnown ? nil : unknownWay(journey, shipment).words
         }
     }
 

@@ -168,10 +168,7 @@ extension Engine {
         }
         for symbol in register.shipments.symbols {
             use(symbol)
-            for milestone in register.shipments[symbol]?.chain ?? [] {
-                use(milestone.place)
-                use(milestone.fromPlace)
-            }
+            for place in register.shipments[symbol]?.made.places ?? [] { use(place) }
         }
         for place in ways.places + forecasting.pools.places + closureBook.windows.map(\.place) {
             use(place)
