@@ -154,11 +154,9 @@ struct JourneyDrawing {
         if !journey.ways.isEmpty {
             let ways = journey.ways.map {
                 "\(Printable.text($0.name)) \(Int(($0.share * 100).rounded())) %"
+                    + ($0.isShown ? " (shown; the end counts all)" : "")
             }
-            let own = journey.ways.first { $0.isShown }.map {
-                "; the stops are those by \(Printable.text($0.name)), the end counts all"
-            }
-            wrapped("by \(ways.joined(separator: ", "))\(own ?? "")", indent: 0, .yellow)
+            wrapped("by \(ways.joined(separator: ", "))", indent: 0, .yellow)
         }
         if let unknown = journey.unknown {
             wrapped("unknown: \(Printable.text(unknown))", indent: 0, .yellow)
