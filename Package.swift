@@ -85,9 +85,11 @@ let package = Package(
         house("Host", settings: small),
         house("TLS", ["COpenSSL", "CShims"]),
         house("Server", ["TLS", "Wire", "Log", "Engine", "Forecast", "Tracking", logging] + nio),
-        house("Sinks", ["Server", "Engine", "Wire", "Tracking", "Host", logging] + nio),
+        house(
+            "Sinks", ["Server", "Engine", "Wire", "Tracking", "Host", logging] + nio,
+            settings: small),
         house("Client", ["TLS"], settings: small),
-        house("Simulation", ["Engine", "Forecast", "Wire", "Tracking"]),
+        house("Simulation", ["Engine", "Forecast", "Wire", "Tracking"], settings: small),
         house(
             "Settings",
             [
