@@ -64,7 +64,7 @@ let package = Package(
         house("Forecast", ["Tracking"]),
         house("Log", ["Tracking"]),
         house("Wire", ["Tracking"], resources: [.embedInCode("Networks/silk-road.network")]),
-        house("Alerting", ["Tracking", "Forecast"]),
+        house("Alerting", ["Tracking", "Forecast"], settings: small),
         house("Engine", ["Tracking", "Forecast", "Alerting", "Log", "Wire"]),
 
         // The shells that carry effects out.
@@ -83,7 +83,7 @@ let package = Package(
         house(
             "Store", ["Tracking", "Engine", "Log", "Wire", "Schema", "Host", "CLibPQ", "CShims"]),
         house("Host", settings: small),
-        house("TLS", ["COpenSSL", "CShims"]),
+        house("TLS", ["COpenSSL", "CShims"], settings: small),
         house("Server", ["TLS", "Wire", "Log", "Engine", "Forecast", "Tracking", logging] + nio),
         house(
             "Sinks", ["Server", "Engine", "Wire", "Tracking", "Host", logging] + nio,
