@@ -142,11 +142,15 @@ struct JourneyDrawing {
     /// Where the box left the plan's way, and what can not be said.
     private func drawWay(_ journey: ContainerTimeline.JourneyView) {
         if let left = journey.leftAt {
-            let way = journey.isWayAssumed ? "assumed" : "planned"
-            var text = "off the \(way) way since \(Printable.text(left.name))"
+            // A plan that leaves its way open is not left by going one.
+            let isOpen = journey.isWayAssumed
+            var text =
+                isOpen
+                ? "its plan leaves the way open; it goes by \(Printable.text(left.name))"
+                : "off the planned way since \(Printable.text(left.name))"
             if let reached = left.reached { text += ", \(local(reached, left.zone))" }
             print(terminal.paint(text, .yellow))
-            if !journey.bypassed.isEmpty {
+            if !journey.bypassed.isEmpty, !isOpen {
                 let names = Printable.text(journey.bypassed.joined(separator: ", "))
                 wrapped("not on it any more: \(names)", indent: 2, .grey)
             }
