@@ -70,6 +70,20 @@ struct Simulate: AsyncParsableCommand {
     @Option(name: .long, help: "File for what really happened (CSV).")
     var truth: String?
 
+    func validate() throws {
+        let shares = [
+            ("other-way", otherWay), ("neighbour", neighbour), ("returned", returned),
+            ("skipped", skipped), ("doubled", doubled), ("estimated", estimated), ("open", open),
+        ]
+        for (name, share) in shares where !(0...1).contains(share) {
+            throw ValidationError("--\(name) is \(share); allowed is a share from 0 to 1")
+        }
+        guard otherWay + neighbour + returned <= 1 else {
+            throw ValidationError(
+                "--other-way, --neighbour and --returned are more than 1 together")
+        }
+    }
+
     func run() async throws {
         try await Console.failing {
             guard let begin = TimeText.parse(start)?.instant else {
