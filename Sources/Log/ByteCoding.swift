@@ -22,8 +22,11 @@ public struct ByteEncoder: Sendable {
 
     public mutating func count(_ value: Int) { unsigned(UInt64(value)) }
 
-    public mutating func signed(_ value: Int64) {
-        unsigned(UInt64(bitPattern: value << 1 ^ value >> 63))
+    public mutating func signed(_ value: Int64) { unsigned(ByteEncoder.zigzag(value)) }
+
+    /// Small where the number is, whatever its sign.
+    @inlinable static func zigzag(_ value: Int64) -> UInt64 {
+        UInt64(bitPattern: value << 1 ^ value >> 63)
     }
 
     public mutating func byte(_ value: UInt8) { bytes.append(value) }

@@ -22,18 +22,25 @@ public struct TaggedEncoder: Sendable {
         encoder.unsigned(UInt64(number) << 2 | form.rawValue)
     }
 
-    public mutating func unsigned(
+    // Of any integer, made for each where it is called: nearly all that is written are integers.
+    @inlinable public mutating func unsigned(
         _ number: Int, _ value: some UnsignedInteger, default: UInt64 = 0
     ) {
         guard UInt64(value) != `default` else { return }
-        key(number, .integer)
-        encoder.unsigned(UInt64(value))
+        integer(number, UInt64(value))
     }
 
-    public mutating func signed(_ number: Int, _ value: some SignedInteger, default: Int64 = 0) {
-        guard Int64(value) != `default` else { return }
+    @inlinable public mutating func signed(
+        _ number: Int, _ value: some SignedInteger, default: Int64 = 0
+    ) {
+        let wide = Int64(value)
+        guard wide != `default` else { return }
+        integer(number, ByteEncoder.zigzag(wide))
+    }
+
+    @usableFromInline mutating func integer(_ number: Int, _ value: UInt64) {
         key(number, .integer)
-        encoder.signed(Int64(value))
+        encoder.unsigned(value)
     }
 
     public mutating func flag(_ number: Int, _ value: Bool) {

@@ -69,7 +69,8 @@ struct Crossing {
 extension Forecasting {
     /// Learns which way a journey took where ways part, and takes back what it no longer shows.
     mutating func learnWays(
-        _ journey: Journey, _ shipment: Shipment, from known: [Instant], to reached: [Instant]
+        _ journey: borrowing Journey, _ shipment: Shipment, from known: [Instant],
+        to reached: [Instant]
     ) {
         // Of several plans of one trip one tells.
         guard shipment.made.kind != 0, journey.trip == journey.shipment else { return }
