@@ -25,8 +25,8 @@ public struct HorizonWeights: Sendable, Equatable {
     static let rate = 0.0004
     /// Weights before anything has been measured, and as how many observations they count. Where there
     /// is no plan, its part goes to the span of late (`Pool.mix`).
-    static let usual = SIMD4<Float>(0.15, 0.25, 0.2, 0.4)
-    static let usualCounts: Float = 20
+    static let usual = SIMD4<Float>(0.05, 0.45, 0.1, 0.4)
+    static let usualCounts: Float = 200
 
     public struct Medians: Sendable, Equatable {
         public var at: Instant
