@@ -265,7 +265,7 @@ extension Engine {
     }
 
     /// Others may show a way meanwhile: looked for after as long again as nothing has been heard.
-    private func lookAgainAt(_ journey: Journey, _ shipment: Shipment, _ now: Instant) -> Instant {
+    func lookAgainAt(_ journey: Journey, _ shipment: Shipment?, _ now: Instant) -> Instant {
         guard let last = lastHeard(journey, shipment), now >= last,
             now.minutes(since: last) < Engine.giveUpMinutes
         else { return .never }

@@ -40,6 +40,8 @@ struct Outlook {
     var ownWay = Way.none
     var others: [OtherWay] = []
     var shares: [Double] = []
+    /// Of a box without a plan where it may be seen next.
+    var nextPlaces: [LikelyWay] = []
     /// How much later the others make the end.
     var detourMinutes: Float = 0
     /// As `means`, of each of the others.

@@ -300,6 +300,31 @@ public struct Composer: Sendable {
         return happened
     }
 
+    /// When a step is over that began at `start`, of which a curve tells how many minutes it lasts; `step`: what
+    /// closures may hold of it.
+    public mutating func expect(
+        _ step: Milestone, lasting curve: Curve, _ closures: [ClosureWindow], start: Instant,
+        now: Instant
+    ) -> Expectation {
+        compositions.countOn()
+        (means, heard, shares, otherMeans) = ([], [], [], [])
+        (probablyPassed, detourMinutes) = (nil, 0)
+        let shut = Composer.shutMinutes(step, closures, from: start, until: now)
+        let base = start.minutes(since: now) + shut
+        let left = curve.conditioned(elapsed: -base)
+        for j in 0..<Curve.count { points[j] = max(Float(base) + left.points[j], 0) }
+        hold(step, closures, began: start, now) { 0 }
+        points.sort()
+        let at = { (points: [Float], share: Int) in now.advanced(minutes: Double(points[share])) }
+        var expected = Expectation(
+            last: Curve(values: points), from: now, next: 0, nextP10: at(points, 6),
+            nextP50: at(points, 31), nextP90: at(points, 57), reviewAt: .never)
+        expected.isBeyondAll =
+            -base > Double(curve.points[Curve.count - 1] * Composer.beyondTimes)
+            + Composer.beyondMinutes
+        return expected
+    }
+
     // MARK: Steps
 
     /// Fills the points with those of a step under way since `began`; returns when silence alone
@@ -368,7 +393,7 @@ public struct Composer: Sendable {
             }
             return Composer.review(curve, base: base, now)
         }
-        hold(step, id, closures, began: began, now, pools)
+        hold(step, closures, began: began, now) { pools.backlogMinutes(id, before: began) }
         return reviewAt
     }
 
@@ -426,7 +451,7 @@ public struct Composer: Sendable {
                 pools.withShuffled(blend, for: position, pace) { place(points, $0) }
             }
         }
-        hold(step, id, closures, began: nil, now, pools)
+        hold(step, closures, began: nil, now) { pools.backlogMinutes(id, before: .never) }
         return true
     }
 
@@ -522,14 +547,15 @@ public struct Composer: Sendable {
     /// A closure stops the clock: what would last into it ends by as much later, and what it held
     /// not before those that have waited longer are through, one after the other. `began`: when the
     /// step under way did; nil where it begins with `starts`.
+    /// `backlog`: minutes that those take.
     private mutating func hold(
-        _ step: Milestone, _ id: StepID, _ closures: [ClosureWindow], began: Instant?,
-        _ now: Instant, _ pools: borrowing Pools
+        _ step: Milestone, _ closures: [ClosureWindow], began: Instant?, _ now: Instant,
+        backlog: () -> Double
     ) {
         for window in closures where window.until > now && window.holds(step) {
             let from = Float(max(0, window.from.minutes(since: now)))
             let until = Float(window.until.minutes(since: now))
-            let ahead = Float(pools.backlogMinutes(id, before: began ?? .never))
+            let ahead = Float(backlog())
             for j in 0..<Curve.count {
                 let start = began == nil ? starts[j] : 0
                 guard start < until, points[j] >= from else { continue }

@@ -50,6 +50,9 @@ public struct Partings: Sendable, Equatable {
             UInt64(mode.rawValue) << 2 | UInt64(said.rawValue)
         }
 
+        /// All boxes, whatever their plans say: `next` is where they had been before, 0 anywhere.
+        public static let onward: UInt64 = 1 << 15
+
         /// Kinds of plans begin here.
         public static let firstKind: UInt64 = 1 << 16
     }
@@ -118,6 +121,8 @@ public struct Partings: Sendable, Equatable {
         let knew = records[key]?.turns.isEmpty == false
         let isKnown = record.sum > 0
         records[key] = isKnown ? record : nil
+        // That boxes go on is no turn.
+        if key.kind == Key.onward { return }
         let knows = isKnown && !record.turns.isEmpty
         guard knew != knows else { return }
         let count = (turning[key.place] ?? 0) + (knows ? 1 : -1)
@@ -140,7 +145,7 @@ public struct Partings: Sendable, Equatable {
         add(parting, kind, -1, said)
     }
 
-    private mutating func add(
+    mutating func add(
         _ parting: Parting, _ kind: UInt64, _ boxes: Double, _ said: Said
     ) {
         let key = Key(place: parting.place, next: parting.next, kind: kind)
@@ -168,7 +173,7 @@ public struct Partings: Sendable, Equatable {
         put(record, key)
     }
 
-    private mutating func makeRoom() {
+    mutating func makeRoom() {
         var least = 1.0
         while records.count > Partings.most / 8 * 7 {
             for (key, record) in records where record.sum <= least { put(Record(), key) }
@@ -201,8 +206,8 @@ public struct Partings: Sendable, Equatable {
     /// Places from which boxes were seen to turn to any of these.
     public func forks(to places: Set<UInt32>) -> Set<UInt32> {
         var found: Set<UInt32> = []
-        for (key, record) in records where record.turns.contains(where: { places.contains($0.to) })
-        {
+        for (key, record) in records
+        where key.kind != Key.onward && record.turns.contains(where: { places.contains($0.to) }) {
             found.insert(key.place)
         }
         return found

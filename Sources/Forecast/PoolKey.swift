@@ -29,6 +29,8 @@ public struct PoolKey: Hashable, Sendable {
         /// What it says of any, and however far ahead.
         case wordAnywhere
         case source
+        /// From when any box came to a place, or left it, until it was seen at the next.
+        case onward
     }
 
     public var level: Level

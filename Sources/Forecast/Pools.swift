@@ -228,6 +228,14 @@ public struct Pools: Sendable {
 
     // MARK: Learning
 
+    /// Changes the pool of a key, made where there is none.
+    mutating func change(_ key: PoolKey, _ body: (inout Pool) -> Void) {
+        let slot = slot(key)
+        body(&pools[slot])
+        versions[slot] = pools[slot].version
+        changed.insert(slot)
+    }
+
     /// A step that began at `start` and is over; `value` as `StepValue` defines it.
     public mutating func learn(
         _ id: StepID, _ step: Milestone, value: Double, start: Instant = .unset,

@@ -115,6 +115,8 @@ public struct Journey: Sendable {
         public var taught: [Instant]
         /// Steps, by their milestone, that another journey of the same trip has taught.
         public var taughtElsewhere: [UInt32] = []
+        /// Of a journey without a plan the stays whose moves have been taught.
+        public var taughtStays: [Stay] = []
         /// The way (`Way.signature`) of which all this is said, and that of the last line.
         public var way: UInt64 = 0
         public var publishedWay: UInt64 = 0

@@ -158,9 +158,10 @@ struct JourneyDrawing {
         if !journey.ways.isEmpty {
             let ways = journey.ways.map {
                 "\(Printable.text($0.name)) \(Int(($0.share * 100).rounded())) %"
-                    + ($0.isShown ? " (shown; the end counts all)" : "")
+                    + ($0.isShown && !journey.isGuess ? " (shown; the end counts all)" : "")
             }
-            wrapped("by \(ways.joined(separator: ", "))", indent: 0, .yellow)
+            let onward = journey.isGuess ? "from there boxes went on to" : "by"
+            wrapped("\(onward) \(ways.joined(separator: ", "))", indent: 0, .yellow)
         }
         if let unknown = journey.unknown {
             wrapped("unknown: \(Printable.text(unknown))", indent: 0, .yellow)

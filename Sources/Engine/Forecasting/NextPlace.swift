@@ -1,62 +1,128 @@
 import Forecast
 import Tracking
 
+/// Where a box without a plan is expected next.
+struct NextPlace {
+    /// The step there, or where it has not left the two.
+    let chain: [Milestone]
+    /// When the first of them began.
+    let start: Instant
+    /// How long boxes took for all of it; nil: the network tells of each.
+    var lasting: Curve?
+    /// Where boxes went on to from there, the most first; empty: nobody knows, or they all did the same.
+    var others: [LikelyWay] = []
+}
+
 /// Journeys without a plan.
 extension Engine {
-    /// Without a plan only the network's next place can be forecast, and the line says so.
+    /// Without a plan only the next place can be forecast, and the line says so.
     mutating func attendUnplanned(
         _ journey: inout Journey, _ history: EventHistory, _ context: inout ReviewContext,
         _ draft: inout Draft
     ) {
-        journey.publication.reviewAt = .never
-        guard context.touch != nil || journey.publication.owedAt <= context.now else {
+        guard context.touch != nil || journey.publication.dueAt <= context.now else {
             journey.publication.owedAt = .never
             return
         }
+        journey.publication.reviewAt = .never
         guard journey.progress.lastTime != .unset else { return }
-        let from = journey.progress.lastTime
+        let stays = history.stays(
+            last: journey.progress.eventCount, until: journey.progress.lastTime)
+        forecasting.learnMoves(from: journey.publication.taughtStays, to: stays)
+        journey.publication.taughtStays = stays
         if let newest = context.touch?.newest, newest != .unset,
             context.now.minutes(since: newest) > rules.backlogMinutes
         {
             journey.publication.holdUntil = context.now.advanced(minutes: rules.settleMinutes)
         }
         let held = journey.publication.holdUntil > context.now
-        guard let chain = nextPlaceChain(journey, history) else {
+        guard let next = nextPlace(journey, history) else {
+            // Others may show where boxes go on to; after as long as this it is another journey.
+            let gap = Double(JourneyFold.gapMicroseconds) / 60e6
+            if context.now.minutes(since: journey.progress.lastTime) < gap {
+                journey.publication.reviewAt = lookAgainAt(journey, nil, context.now)
+            }
             return say(
                 unknown: unknownPlan(journey), &journey, promised: nil, isHistory: held, context,
                 &draft)
         }
-        var open = Journey.Progress()
-        open.reached = Array(repeating: .unset, count: chain.count)
-        guard
-            let expected = forecasting.composer.expect(
-                Composer.Steps(
-                    chain, &forecasting.pools, closures: closureBook.windows(along: chain)), open,
-                start: from, now: context.now, &forecasting.pools)
-        else { return }
+        guard let expected = expect(next, now: context.now) else { return }
+        let place = next.chain[next.chain.count - 1].place
         if expected.isBeyondAll {
-            let next = register.symbols[chain[chain.count - 1].place]
             return say(
-                unknown: unknownSilence(journey, context.now, next), &journey, promised: nil,
-                isHistory: held, context, &draft)
+                unknown: unknownSilence(journey, context.now, register.symbols[place]), &journey,
+                promised: nil, isHistory: held, context, &draft)
         }
         var outlook = Outlook(
-            expected: expected, chain: chain, promised: nil, seenFrom: context.now, held: held,
-            partial: true, horizon: 0, p10: expected.quantile(0.1), p50: expected.quantile(0.5),
-            p90: expected.quantile(0.9))
+            expected: expected, chain: next.chain, promised: nil, seenFrom: context.now,
+            held: held, partial: true, horizon: 0, p10: expected.quantile(0.1),
+            p50: expected.quantile(0.5), p90: expected.quantile(0.9))
         outlook.isHistory = held
+        outlook.nextPlaces = next.others
         publish(&journey, outlook, context, &draft)
     }
 
+    private mutating func expect(_ next: NextPlace, now: Instant) -> Expectation? {
+        let closures = closureBook.windows(along: next.chain)
+        // What is shut where it stands holds it there.
+        if let lasting = next.lasting, let step = next.chain.first {
+            return forecasting.composer.expect(
+                step, lasting: lasting, closures, start: next.start, now: now)
+        }
+        var open = Journey.Progress()
+        open.reached = Array(repeating: .unset, count: next.chain.count)
+        return forecasting.composer.expect(
+            Composer.Steps(next.chain, &forecasting.pools, closures: closures), open,
+            start: next.start, now: now, &forecasting.pools)
+    }
+
+    /// Where boxes went on to from where it stands, or as long as few have, where the network leads next; nil:
+    /// nobody knows.
+    mutating func nextPlace(_ journey: Journey, _ history: EventHistory) -> NextPlace? {
+        guard journey.progress.lastPlace != 0 else { return nil }
+        return onward(journey) ?? nearest(journey, history)
+    }
+
+    private func onward(_ journey: Journey) -> NextPlace? {
+        let stays = journey.publication.taughtStays
+        guard let here = stays.last, here.place == journey.progress.lastPlace else { return nil }
+        let before = stays.count > 1 ? stays[stays.count - 2].place : 0
+        let turns = forecasting.partings.onward(from: here.place, before: before)
+            .sorted {
+                ($1.share, register.symbols[$0.to]) < ($0.share, register.symbols[$1.to])
+            }
+        guard let to = turns.first?.to else { return nil }
+        for isGone in here.left == .unset ? [false] : [true, false] {
+            guard
+                let lasting = forecasting.pools.onward(
+                    from: here.place, to: to, isGone: isGone)
+            else { continue }
+            let mode = journey.progress.lastMode
+            let leaving = Milestone(
+                place: here.place, code: .depa, kind: .departure, fromPlace: here.place,
+                fromCode: .arri, mode: mode)
+            let going = Milestone(
+                place: to, code: .arri, kind: .transit, fromPlace: here.place, fromCode: .depa,
+                mode: mode)
+            let likely = turns.filter { $0.share >= Engine.leastOnwardShare }.map {
+                LikelyWay(via: register.symbols[$0.to], share: $0.share, isOwn: $0.to == to)
+            }
+            return NextPlace(
+                chain: isGone ? [going] : [leaving, going], start: isGone ? here.left : here.came,
+                lasting: lasting,
+                others: likely.count < 2 ? [] : likely)
+        }
+        return nil
+    }
+
+    /// Places to which fewer went on are not named.
+    private static let leastOnwardShare = 0.05
+
     /// The step (or two) to the nearest onward place by the mode last seen; nil where the network
     /// does not know the place.
-    mutating func nextPlaceChain(
-        _ journey: Journey, _ history: EventHistory
-    ) -> [Milestone]? {
+    private mutating func nearest(_ journey: Journey, _ history: EventHistory) -> NextPlace? {
         let progress = journey.progress
-        guard progress.lastPlace != 0,
-            let here = network.place(register.symbols[progress.lastPlace])
-        else { return nil }
+        guard let here = network.place(register.symbols[progress.lastPlace]) else { return nil }
         let before = history.events.last {
             $0.isEvidence && $0.place != progress.lastPlace && $0.time <= progress.lastTime
         }
@@ -83,6 +149,6 @@ extension Engine {
                 place: next, code: .arri, kind: .transit, fromPlace: progress.lastPlace,
                 fromCode: .depa, mode: leg.mode, priorMinutesP50: leg.hoursP50 * 60,
                 priorMinutesP90: leg.hoursP90 * 60))
-        return chain
+        return NextPlace(chain: chain, start: progress.lastTime)
     }
 }

@@ -57,9 +57,10 @@ extension Engine {
     func unknownPlan(_ journey: Journey) -> Unknown {
         let place = register.symbols[journey.progress.lastPlace]
         let words =
-            network.place(place) == nil
-            ? "no plan names it, and \(place) is no place of the network"
-            : "no plan names it, and no way leads on from \(place)"
+            (network.place(place) == nil
+                ? "no plan names it, \(place) is no place of the network"
+                : "no plan names it, the network has no way on from \(place)")
+            + ", and too few boxes have gone on from there"
         return Unknown(kind: 3, place: place, words: words)
     }
 }

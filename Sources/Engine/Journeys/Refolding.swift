@@ -114,6 +114,7 @@ extension Engine {
             if let shipment = register.shipments[gone.shipment] {
                 forecasting.forgetLessons(&gone, shipment, record.number)
             }
+            forecasting.learnMoves(from: gone.publication.taughtStays, to: [])
             let plan = register.name(of: gone)
             withdrawAll(
                 &gone,

@@ -162,7 +162,9 @@ extension Engine {
             eta.estimates = Array(counts.prefix(Engine.estimatesInLine))
         }
         if !outlook.isComplete {
-            eta.ways = named(outlook.shares, outlook.others, journey.way)
+            eta.ways =
+                outlook.partial
+                ? outlook.nextPlaces : named(outlook.shares, outlook.others, journey.way)
         }
         if outlook.isComplete {
             let actual = Engine.whole(outlook.p50)

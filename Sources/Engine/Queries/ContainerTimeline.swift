@@ -183,11 +183,7 @@ extension Engine {
             view.stops.append(stop)
         }
         view.flags = shipment.plan.flags
-        view.ways = shown.ways.map { way in
-            let name = network.place(way.via).map { network.places[$0].name } ?? way.via
-            return ContainerTimeline.WayView(
-                via: way.via, name: name, share: way.share, isShown: way.isOwn)
-        }
+        view.ways = shown.ways.map(self.view(_:))
         view.estimates = estimates(journey, journey.progress, now: now)
         let ends = shipment.graph?.ends ?? [chain.count - 1]
         let isDone = !chain.isEmpty && ends.allSatisfy { reached[$0] != .unset }
@@ -239,6 +235,12 @@ extension Engine {
         }
     }
 
+    private func view(_ way: LikelyWay) -> ContainerTimeline.WayView {
+        let name = network.place(way.via).map { network.places[$0].name } ?? way.via
+        return ContainerTimeline.WayView(
+            via: way.via, name: name, share: way.share, isShown: way.isOwn)
+    }
+
     /// A journey without a plan: the guess that was said of it, or that none can be made.
     private mutating func unplanned(
         _ journey: Journey, _ history: EventHistory, _ container: ContainerNumber, _ now: Instant
@@ -250,10 +252,11 @@ extension Engine {
         switch said.unknown {
         case 0:
             guard said.p50 != .unset, said.p90 > now,
-                let next = nextPlaceChain(journey, history)?.last
+                let next = nextPlace(journey, history), let last = next.chain.last
             else { return view.alerts.isEmpty ? nil : view }
             view.isGuess = true
-            var stop = stop(next, .unset, nil)
+            view.ways = next.others.map(self.view(_:))
+            var stop = stop(last, .unset, nil)
             (stop.p10, stop.p50, stop.p90) = (said.p10, said.p50, said.p90)
             view.stops = [stop]
         case 2: view.unknown = unknownSilence(journey, now, "").words

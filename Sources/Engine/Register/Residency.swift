@@ -160,6 +160,7 @@ extension Engine {
                 use(journey.progress.lastPlace)
                 for alert in journey.publication.alerts { use(alert.place) }
                 for heard in journey.publication.heard { use(heard.statement.source) }
+                for stay in journey.publication.taughtStays { use(stay.place) }
                 for milestone in journey.way.milestones where !journey.way.isPlans {
                     use(milestone.place)
                     use(milestone.fromPlace)

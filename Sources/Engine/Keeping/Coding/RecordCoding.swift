@@ -120,6 +120,14 @@ enum RecordCoding {
         if said.publishedWay != 0 { out.fixed(20, said.publishedWay) }
         if said.unknown != 0 { out.fixed(21, said.unknown) }
         if said.owedFor != .events { out.code(23, said.owedFor) }
+        for stay in said.taughtStays {
+            let place = UInt64(table.number(texts[Int(stay.place)]))
+            out.message(24) { out in
+                out.unsigned(1, place)
+                out.instant(2, stay.came)
+                out.instant(3, stay.left)
+            }
+        }
         for heard in said.heard {
             let source = UInt64(table.number(texts[Int(heard.statement.source)]))
             out.message(22) { encode(heard, source, &$0) }
@@ -302,11 +310,28 @@ enum RecordCoding {
             case 21: said.unknown = try reader.fixed(field)
             case 23: said.owedFor = try reader.code(field)
             case 22: said.heard.append(try heard(try reader.message(field), table))
+            case 24: said.taughtStays.append(try stay(try reader.message(field), table))
             default: try reader.skip(field)
             }
         }
         journey.publication = said
         return journey
+    }
+
+    private static func stay(
+        _ fields: TaggedReader, _ table: [UInt32]
+    ) throws(CodingFlaw) -> Stay {
+        var reader = fields
+        var stay = Stay(place: 0, came: .unset)
+        while let field = try reader.next() {
+            switch field.number {
+            case 1: stay.place = try symbol(try reader.unsigned(field), table)
+            case 2: stay.came = try reader.instant(field)
+            case 3: stay.left = try reader.instant(field)
+            default: try reader.skip(field)
+            }
+        }
+        return stay
     }
 
     private static func interval(_ fields: TaggedReader) throws(CodingFlaw) -> AwaitedInterval {

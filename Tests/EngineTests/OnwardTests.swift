@@ -1,0 +1,180 @@
+import Engine
+import Simulation
+import TestKit
+import Testing
+import Tracking
+import Wire
+
+/// Boxes without a plan go on as others did.
+@Suite struct OnwardTests {
+    /// In hours, where the box is expected next.
+    private struct Next: Equatable {
+        var place: String
+        var p10: Double
+        var p50: Double
+        var p90: Double
+    }
+
+    private func next(_ fork: inout Fork, _ number: Int, at hours: Double) -> Next? {
+        guard let view = fork.view(number, at: hours), view.isGuess, let stop = view.stops.last,
+            let p10 = stop.p10, let p50 = stop.p50, let p90 = stop.p90
+        else { return nil }
+        func hour(_ instant: Instant) -> Double { instant.minutes(since: Fork.start) / 60 }
+        return Next(place: stop.place, p10: hour(p10), p50: hour(p50), p90: hour(p90))
+    }
+
+    /// Comes to one place, leaves after six hours, and comes to another a day later.
+    private func pass(
+        _ fork: inout Fork, _ number: Int, _ from: String, _ to: String, at hours: Double
+    ) {
+        fork.report(number, "ARRI", from, at: hours)
+        fork.report(number, "DEPA", from, at: hours + 6)
+        fork.report(number, "ARRI", to, at: hours + 30)
+    }
+
+    @Test func fromPlacesThatNoFileKnows() throws {
+        var fork = Fork()
+        for number in 1...4 { pass(&fork, number, "XXAAA", "XXBBB", at: Double(number) * 40) }
+        fork.report(9, "ARRI", "XXAAA", at: 200)
+        #expect(next(&fork, 9, at: 201) == nil)
+        #expect(fork.view(9, at: 201)?.unknown?.contains("too few boxes have gone on") == true)
+        // The fifth shows it, and the one that was unknown is looked at again.
+        pass(&fork, 5, "XXAAA", "XXBBB", at: 202)
+        fork.advance(to: 240)
+        let waiting = try #require(next(&fork, 9, at: 241))
+        #expect(waiting.place == "XXBBB")
+        #expect(fork.said.last?.contains("\"partial\":true") == true)
+        // Since it came thirty hours, since it left a day; few boxes are a wide guess.
+        fork.report(10, "ARRI", "XXAAA", at: 300)
+        let came = try #require(next(&fork, 10, at: 300))
+        #expect((325...335).contains(came.p50) && came.p10 < 325 && came.p90 > 345, "\(came)")
+        fork.report(10, "DEPA", "XXAAA", at: 320)
+        let left = try #require(next(&fork, 10, at: 320))
+        #expect((340...348).contains(left.p50), "\(left)")
+    }
+
+    @Test func mostGoOneWayAndTheOthersAreNamed() throws {
+        var fork = Fork()
+        for number in 1...6 { pass(&fork, number, "XXAAA", "XXBBB", at: Double(number) * 40) }
+        for number in 7...8 { pass(&fork, number, "XXAAA", "XXCCC", at: Double(number) * 40) }
+        fork.report(9, "ARRI", "XXAAA", at: 400)
+        #expect(next(&fork, 9, at: 400)?.place == "XXBBB")
+        #expect(fork.ways(9, at: 400) == ["XXBBB": 75, "XXCCC": 25])
+        #expect(
+            fork.said.last?.contains(
+                "\"ways\":[{\"via\":\"XXBBB\",\"share\":0.75},{\"via\":\"XXCCC\",\"share\":0.25}]")
+                == true, "\(fork.said.last ?? "")")
+    }
+
+    /// There and back again: what comes next depends on where a box comes from.
+    @Test func nobodyGoesBackWhereItCameFrom() throws {
+        var fork = Fork()
+        for number in 1...6 {
+            let at = Double(number) * 100
+            pass(&fork, number, "XXAAA", "XXBBB", at: at)
+            fork.report(number, "ARRI", "XXCCC", at: at + 60)
+            // And others the other way.
+            pass(&fork, 20 + number, "XXCCC", "XXBBB", at: at)
+            fork.report(20 + number, "ARRI", "XXAAA", at: at + 60)
+        }
+        for (number, from, to) in [(50, "XXAAA", "XXCCC"), (51, "XXCCC", "XXAAA")] {
+            let at = Double(number) * 20
+            fork.report(number, "ARRI", from, at: at)
+            fork.report(number, "ARRI", "XXBBB", at: at + 18)
+            #expect(next(&fork, number, at: at + 19)?.place == to)
+            #expect(fork.ways(number, at: at + 19).isEmpty)
+        }
+        // A new one that came from a third place may go to either.
+        fork.report(52, "ARRI", "XXDDD", at: 1_100)
+        fork.report(52, "ARRI", "XXBBB", at: 1_130)
+        #expect(fork.ways(52, at: 1_131) == ["XXAAA": 50, "XXCCC": 50])
+    }
+
+    /// What boxes with plans do is what boxes do.
+    @Test func thoseWithPlansTeachThoseWithout() throws {
+        var fork = Fork()
+        for number in 1...6 {
+            let at = Double(number) * 50
+            fork.plan(
+                number,
+                "\"milestones\":[{\"event\":\"DEPA\",\"place\":\"XXAAA\",\"time\":\"\(Fork.time(at))\"},"
+                    + "{\"event\":\"ARRI\",\"place\":\"XXBBB\",\"time\":\"\(Fork.time(at + 24))\"}]",
+                at: at)
+            fork.report(number, "DEPA", "XXAAA", at: at)
+            fork.report(number, "ARRI", "XXBBB", at: at + 26)
+        }
+        fork.report(9, "DEPA", "XXAAA", at: 400)
+        let found = try #require(next(&fork, 9, at: 400))
+        #expect(found.place == "XXBBB" && (424...428).contains(found.p50), "\(found)")
+    }
+
+    /// Known to the network, too, boxes go where they go.
+    @Test func whatBoxesDoCountsMoreThanTheShortestLeg() throws {
+        var fork = Fork()
+        fork.report(1, "ARRI", "CNURM", at: 1)
+        let guess = try #require(next(&fork, 1, at: 1)).place
+        let other = try #require(["CNHRS", "CNAKL", "CNLAZ"].first { $0 != guess })
+        for number in 2...8 { pass(&fork, number, "CNURM", other, at: Double(number) * 40) }
+        fork.report(9, "ARRI", "CNURM", at: 500)
+        #expect(next(&fork, 9, at: 500)?.place == other)
+    }
+
+    private static func retracted(
+        _ number: Int, _ event: String, _ place: String, _ id: String
+    ) -> String {
+        "{\"id\":\"\(id)\",\"container\":\"\(Fork.box(number))\",\"event\":\"\(event)\","
+            + "\"place\":\"\(place)\",\"time\":\"\(Fork.time(70))\","
+            + "\"updated\":\"\(Fork.time(400))\",\"retract\":true}"
+    }
+
+    /// Retracted, corrected, claimed by a plan: what was learned is what stands.
+    @Test(arguments: [false, true]) func whatTurnedOutOtherwiseIsTakenBack(isKept: Bool)
+        async throws
+    {
+        var fork = Fork()
+        var last: [String] = []
+        for number in 1...5 {
+            pass(&fork, number, "XXAAA", "XXBBB", at: Double(number) * 40)
+            last.append(fork.report(number, "DEPA", "XXBBB", at: Double(number) * 40 + 31))
+        }
+        fork.report(9, "ARRI", "XXAAA", at: 400)
+        #expect(next(&fork, 9, at: 400)?.place == "XXBBB")
+        // All that was ever seen of one of them at the second place was wrong.
+        fork.send(OnwardTests.retracted(1, "ARRI", "XXBBB", fork.arrivals[1] ?? ""), at: 401)
+        fork.send(OnwardTests.retracted(1, "DEPA", "XXBBB", last[0]), at: 402)
+        fork.report(10, "ARRI", "XXAAA", at: 410)
+        #expect(next(&fork, 10, at: 410) == nil)
+        // A plan that comes later has its box for itself, and teaches the same.
+        fork.plan(
+            2,
+            "\"milestones\":[{\"event\":\"DEPA\",\"place\":\"XXAAA\",\"time\":\"\(Fork.time(80))\"},"
+                + "{\"event\":\"ARRI\",\"place\":\"XXBBB\",\"time\":\"\(Fork.time(104))\"}]",
+            at: 420)
+        fork.report(11, "ARRI", "XXAAA", at: 430)
+        #expect(next(&fork, 11, at: 430) == nil)
+        pass(&fork, 6, "XXAAA", "XXBBB", at: 440)
+        fork.report(12, "ARRI", "XXAAA", at: 480)
+        #expect(next(&fork, 12, at: 480)?.place == "XXBBB")
+        // After a start anew it is still so; what rests is not in memory then.
+        let end = try await fork.again(isKept)
+        if !isKept { #expect(end.canonicalState() == fork.engine.canonicalState()) }
+        let before = try #require(next(&fork, 12, at: 481))
+        fork.engine = end
+        let after = try #require(next(&fork, 12, at: 481))
+        #expect(after == before)
+        fork.report(13, "ARRI", "XXAAA", at: 500)
+        #expect(next(&fork, 13, at: 500)?.place == "XXBBB")
+    }
+
+    /// What is shut lets nothing on.
+    @Test func aClosureHoldsThoseWithoutAPlanToo() throws {
+        var fork = Fork()
+        for number in 1...6 { pass(&fork, number, "XXAAA", "XXBBB", at: Double(number) * 40) }
+        fork.send(
+            "{\"closure\":\"C-1\",\"place\":\"XXAAA\",\"from\":\"\(Fork.time(395))\","
+                + "\"until\":\"\(Fork.time(600))\"}", at: 395)
+        fork.report(9, "ARRI", "XXAAA", at: 400)
+        let found = try #require(next(&fork, 9, at: 400))
+        #expect(found.p10 >= 600, "\(found)")
+    }
+}
