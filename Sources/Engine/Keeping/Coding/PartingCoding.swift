@@ -63,7 +63,10 @@ enum PartingCoding {
         while let field = try reader.next() {
             switch field.number {
             case 1: key.place = symbols.number(try reader.text(field))
-            case 2: key.next = symbols.number(try reader.text(field))
+            case 2:
+                // Of boxes that go on it is nowhere where that does not matter.
+                let text = try reader.text(field)
+                key.next = text.isEmpty ? 0 : symbols.number(text)
             case 3: key.kind = try reader.fixed(field)
             case 4: record.on = try reader.double(field)
             case 5: record.turns.append(try turn(try reader.message(field), &symbols))
