@@ -6,8 +6,8 @@ public struct Move: Sendable, Equatable {
     /// Where it had been before that; 0: nobody knows.
     public var before: UInt32
     public var to: UInt32
+    /// When it came, left, and came to the next; unset: that was not reported.
     public var came: Instant
-    /// When it left; unset: that was not reported.
     public var left: Instant
     public var seen: Instant
 
@@ -36,11 +36,12 @@ extension Partings {
     public mutating func unlearn(_ move: Move) { addOnward(move, -1) }
 
     private mutating func addOnward(_ move: Move, _ boxes: Double) {
-        let befores: Set<UInt32> = [move.before, 0]
-        for before in befores.sorted() {
+        func count(_ before: UInt32) {
             add(
                 Parting(at: move.place, next: before, taken: move.to), Key.onward, boxes, .nothing)
         }
+        count(0)
+        if move.before != 0 { count(move.before) }
     }
 
     /// Where boxes went on from a place: those that had come the same way, or where few had, all but back
@@ -74,11 +75,14 @@ extension Pools {
     public mutating func unlearn(_ move: Move) { each(move) { $0.unlearn($1) } }
 
     private mutating func each(_ move: Move, _ body: (inout Pool, Float) -> Void) {
-        for (isGone, since) in [(false, move.came), (true, move.left)] where since != .unset {
-            let minutes = move.seen.minutes(since: since)
-            guard minutes >= 0 else { continue }
-            change(Pools.onward(move.place, move.to, isGone)) { body(&$0, Float(minutes)) }
+        guard move.seen != .unset else { return }
+        func take(_ since: Instant, _ isGone: Bool) {
+            guard since != .unset, since <= move.seen else { return }
+            let minutes = Float(move.seen.minutes(since: since))
+            change(Pools.onward(move.place, move.to, isGone)) { body(&$0, minutes) }
         }
+        take(move.came, false)
+        take(move.left, true)
     }
 
     private static func onward(_ place: UInt32, _ to: UInt32, _ isGone: Bool) -> PoolKey {

@@ -1,6 +1,7 @@
 /// A box at one place, from the first report there on.
 public struct Stay: Hashable, Sendable {
     public var place: UInt32
+    /// Unset: it was not reported before it left.
     public var came: Instant
     /// When it was last reported to leave; unset: it was not.
     public var left: Instant
@@ -19,7 +20,8 @@ public struct Stay: Hashable, Sendable {
         if let last = stays.indices.last, stays[last].place == place {
             if left != .unset { stays[last].left = left }
         } else {
-            stays.append(Stay(place: place, came: time, left: left))
+            stays.append(
+                Stay(place: place, came: code.isDeparture ? .unset : time, left: left))
         }
     }
 }

@@ -93,9 +93,9 @@ extension Engine {
             }
         guard let to = turns.first?.to else { return nil }
         for isGone in here.left == .unset ? [false] : [true, false] {
-            guard
-                let lasting = forecasting.pools.onward(
-                    from: here.place, to: to, isGone: isGone)
+            let start = isGone ? here.left : here.came
+            guard start != .unset,
+                let lasting = forecasting.pools.onward(from: here.place, to: to, isGone: isGone)
             else { continue }
             let mode = journey.progress.lastMode
             let leaving = Milestone(
@@ -108,9 +108,8 @@ extension Engine {
                 LikelyWay(via: register.symbols[$0.to], share: $0.share, isOwn: $0.to == to)
             }
             return NextPlace(
-                chain: isGone ? [going] : [leaving, going], start: isGone ? here.left : here.came,
-                lasting: lasting,
-                others: likely.count < 2 ? [] : likely)
+                chain: here.left == .unset ? [leaving, going] : [going], start: start,
+                lasting: lasting, others: likely.count < 2 ? [] : likely)
         }
         return nil
     }
