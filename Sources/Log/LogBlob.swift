@@ -28,8 +28,11 @@ public enum Meaning: UInt8, Sendable, Comparable, CaseIterable {
     case restated = 9
     /// Where ways part, what is expected is a mixture of those that boxes take.
     case ways = 10
+    /// A box without a plan goes on as others did, and how it went the last few times counts as far as it
+    /// has been proved.
+    case onward = 11
 
-    public static let current = Meaning.ways
+    public static let current = Meaning.onward
 
     public static func < (a: Meaning, b: Meaning) -> Bool { a.rawValue < b.rawValue }
 }

@@ -33,6 +33,7 @@ import Wire
         Golden(schema: 8, meaning: .estimates, name: "-estimates"),
         Golden(schema: 8, meaning: .restated, name: "-restated"),
         Golden(schema: 8, meaning: .ways, name: "-ways"),
+        Golden(schema: 8, meaning: .onward, name: "-onward"),
     ]
 
     private func open(_ golden: Golden) throws -> TestCluster {
@@ -105,6 +106,7 @@ import Wire
         if golden.meaning >= .estimates { again += try lines("estimate") }
         if golden.meaning >= .restated { again += try lines("restated") }
         if golden.meaning >= .ways { again += try lines("ways") }
+        if golden.meaning >= .onward { again += try lines("onward") }
         let text = Array(again.joined(separator: "\n").utf8)
         let chunk = FeedChunk(source: 1, origin: Origin(), text: text, parser: parser)
         try engine.admit(try await log.load(engine.missing([chunk])))
@@ -112,6 +114,12 @@ import Wire
         #expect(effects.counts.stored == (tookControls ? 1 : 7))
         // What nobody could read then cannot be read now.
         #expect(effects.counts.quarantined == 5)
+
+        if golden.meaning >= .onward {
+            let box = try #require(ContainerNumber("QZTU0080053"))
+            let view = try #require(engine.view(box, now: now)?.journeys.first)
+            #expect(view.isGuess && view.stops.last?.place == "QQSOUTH")
+        }
 
         try await goOn(log, recovered.engine, cluster, now)
         #expect(
