@@ -105,6 +105,9 @@ extension Engine {
         }
         defer { if let own { journey.progress = own } }
         if context.touch != nil {
+            // It had no plan before.
+            forecasting.learnMoves(from: journey.publication.taughtStays, to: [])
+            journey.publication.taughtStays = []
             forecasting.learn(&journey, shipment, context, &draft.claims)
             forecasting.judgeNext(&journey)
             judgeWords(&journey, shipment)

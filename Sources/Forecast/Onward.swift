@@ -1,60 +1,72 @@
 import Tracking
 
 /// A move that a box made, whether a plan named it or not: from where it stayed to where it was seen next.
-public struct Move: Sendable, Equatable {
+public struct Move: Hashable, Sendable {
     public var place: UInt32
     /// Where it had been before that; 0: nobody knows.
     public var before: UInt32
+    /// 0: it is still there.
     public var to: UInt32
-    /// When it came, left, and came to the next; unset: that was not reported.
+    /// When it came, left, and came to the next; unset: that is not known.
     public var came: Instant
     public var left: Instant
     public var seen: Instant
 
-    /// Those between stays.
+    /// Those between stays, and the last stay.
     public static func all(_ stays: [Stay]) -> [Move] {
-        stays.indices.dropFirst().map { at in
-            Move(
-                place: stays[at - 1].place, before: at > 1 ? stays[at - 2].place : 0,
-                to: stays[at].place, came: stays[at - 1].came, left: stays[at - 1].left,
-                seen: stays[at].came)
+        stays.indices.map { at in
+            let next = at + 1 < stays.count ? stays[at + 1] : Stay(place: 0, came: .unset)
+            // Where it stays, when that began is of no matter.
+            let isOver = next.place != 0
+            return Move(
+                place: stays[at].place, before: at > 0 ? stays[at - 1].place : 0, to: next.place,
+                came: isOver ? stays[at].came : .unset, left: isOver ? stays[at].left : .unset,
+                seen: next.came)
         }
     }
 }
 
 /// Where boxes went on to, whoever they were, and how long that took: what there is to go by where no plan
-/// tells.
+/// tells. In a table of its own, where the next place of a key is where they had been before (0: anywhere),
+/// and those that went on are those that stayed.
 extension Partings {
-    /// So many boxes must have gone on from a place.
+    /// So many boxes must have gone on from a place, and such a share of all that came there to the place to
+    /// which most did.
     public static let leastOnward = 5.0
+    static let leastOnwardShare = 0.3
+    static let anyBox: UInt64 = 0
 
     public mutating func learn(_ move: Move) {
-        addOnward(move, 1)
+        count(move, 1)
         if records.count > Partings.most { makeRoom() }
     }
 
-    public mutating func unlearn(_ move: Move) { addOnward(move, -1) }
+    public mutating func unlearn(_ move: Move) { count(move, -1) }
 
-    private mutating func addOnward(_ move: Move, _ boxes: Double) {
+    private mutating func count(_ move: Move, _ boxes: Double) {
         func count(_ before: UInt32) {
             add(
-                Parting(at: move.place, next: before, taken: move.to), Key.onward, boxes, .nothing)
+                Parting(at: move.place, next: before, taken: move.to), Partings.anyBox, boxes,
+                .nothing)
         }
         count(0)
         if move.before != 0 { count(move.before) }
     }
 
     /// Where boxes went on from a place: those that had come the same way, or where few had, all but back
-    /// there. Empty: too few have.
+    /// there. Empty: too few have, or not to one place more than to others.
     public func onward(from place: UInt32, before: UInt32) -> [Turn] {
-        var turns: [(to: UInt32, boxes: Double)] = []
         for came in before == 0 ? [0] : [before, 0] {
-            turns = records[Key(place: place, next: came, kind: Key.onward)]?.turns ?? []
+            guard
+                let record = records[Key(place: place, next: came, kind: Partings.anyBox)]
+            else { continue }
+            var turns = record.turns
             if came == 0, before != 0 { turns.removeAll { $0.to == before } }
             let sum = turns.reduce(0) { $0 + $1.boxes }
-            if sum >= Partings.leastOnward {
-                return turns.map { Turn(to: $0.to, share: $0.boxes / sum, boxes: $0.boxes) }
-            }
+            guard sum >= Partings.leastOnward else { continue }
+            let most = turns.reduce(0) { max($0, $1.boxes) }
+            guard most >= Partings.leastOnwardShare * (sum + record.on) else { return [] }
+            return turns.map { Turn(to: $0.to, share: $0.boxes / sum, boxes: $0.boxes) }
         }
         return []
     }
@@ -72,7 +84,7 @@ extension Pools {
         }
     }
 
-    public mutating func unlearn(_ move: Move) { each(move) { $0.unlearn($1) } }
+    public mutating func unlearn(_ move: Move) { each(move) { $0.readmit($1) } }
 
     private mutating func each(_ move: Move, _ body: (inout Pool, Float) -> Void) {
         guard move.seen != .unset else { return }

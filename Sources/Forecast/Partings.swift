@@ -50,9 +50,6 @@ public struct Partings: Sendable, Equatable {
             UInt64(mode.rawValue) << 2 | UInt64(said.rawValue)
         }
 
-        /// All boxes, whatever their plans say: `next` is where they had been before, 0 anywhere.
-        public static let onward: UInt64 = 1 << 15
-
         /// Kinds of plans begin here.
         public static let firstKind: UInt64 = 1 << 16
     }
@@ -121,8 +118,6 @@ public struct Partings: Sendable, Equatable {
         let knew = records[key]?.turns.isEmpty == false
         let isKnown = record.sum > 0
         records[key] = isKnown ? record : nil
-        // That boxes go on is no turn.
-        if key.kind == Key.onward { return }
         let knows = isKnown && !record.turns.isEmpty
         guard knew != knows else { return }
         let count = (turning[key.place] ?? 0) + (knows ? 1 : -1)
@@ -149,6 +144,8 @@ public struct Partings: Sendable, Equatable {
         _ parting: Parting, _ kind: UInt64, _ boxes: Double, _ said: Said
     ) {
         let key = Key(place: parting.place, next: parting.next, kind: kind)
+        // Of boxes that go on without a plan the rare ones count among those that did not go where most do.
+        let isOnward = kind == Partings.anyBox
         // Where nobody has turned or is thought to, nothing is kept of those that went on; what was halved since
         // is taken back as far as it is there.
         let isNew =
@@ -159,12 +156,16 @@ public struct Partings: Sendable, Equatable {
         } else if let at = record.turns.firstIndex(where: { $0.to == parting.taken }) {
             record.turns[at].boxes += boxes
             if record.turns[at].boxes <= 0 { record.turns.remove(at: at) }
-        } else if boxes > 0 {
+        } else if boxes < 0 {
+            // One that was let go.
+            if isOnward { record.on = max(0, record.on + boxes) }
+        } else {
             if record.turns.count >= Partings.mostTurns,
                 let rarest = record.turns.indices.min(by: {
                     record.turns[$0].boxes < record.turns[$1].boxes
                 })
             {
+                if isOnward { record.on += record.turns[rarest].boxes }
                 record.turns.remove(at: rarest)
             }
             record.turns.append((parting.taken, boxes))
@@ -206,8 +207,8 @@ public struct Partings: Sendable, Equatable {
     /// Places from which boxes were seen to turn to any of these.
     public func forks(to places: Set<UInt32>) -> Set<UInt32> {
         var found: Set<UInt32> = []
-        for (key, record) in records
-        where key.kind != Key.onward && record.turns.contains(where: { places.contains($0.to) }) {
+        for (key, record) in records where record.turns.contains(where: { places.contains($0.to) })
+        {
             found.insert(key.place)
         }
         return found

@@ -147,6 +147,13 @@ public struct Pool: Sendable, Equatable {
         }
     }
 
+    /// Takes back what will be learned otherwise: there is room for that.
+    mutating func readmit(_ value: Float) {
+        let before = values.count
+        unlearn(value)
+        if values.count < before { credit += 1 }
+    }
+
     /// Takes one observation of `value` back, the latest; nothing where it has been pushed out.
     mutating func unlearn(_ value: Float) {
         let n = values.count

@@ -31,6 +31,9 @@ public struct Pools: Sendable {
     private var mixer = Mixer()
     /// Pools of what sources say.
     private var wordCount = 0
+    /// Pools of what any box does, and how many there may be: whoever reports can name places.
+    private var onwardCount = 0
+    static let onwardPools = 20_000
     /// Of each pool, how often its curve has been drawn.
     private var versions: [UInt32] = []
 
@@ -146,6 +149,7 @@ public struct Pools: Sendable {
         slots[key] = pools.count
         keys.append(key)
         if [.word, .wordAnywhere, .source].contains(key.level) { wordCount += 1 }
+        if key.level == .onward { onwardCount += 1 }
         pools.append(Pool())
         versions.append(0)
         flows.append(QueuePace())
@@ -228,8 +232,9 @@ public struct Pools: Sendable {
 
     // MARK: Learning
 
-    /// Changes the pool of a key, made where there is none.
+    /// Changes the pool of what any box does, made where there is none; nothing where there are too many.
     mutating func change(_ key: PoolKey, _ body: (inout Pool) -> Void) {
+        guard slots[key] != nil || onwardCount < Pools.onwardPools else { return }
         let slot = slot(key)
         body(&pools[slot])
         versions[slot] = pools[slot].version

@@ -43,6 +43,8 @@ public struct Journey: Sendable {
         public var implied: [Int] = []
         /// What others say of the milestones ahead.
         public var words: [Statement] = []
+        /// Of a journey without milestones, where it has been.
+        public var stays: [Stay] = []
         /// The newest report that cannot be, if any.
         public var contradiction: Contradiction?
 

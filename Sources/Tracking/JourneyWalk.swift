@@ -350,6 +350,9 @@ struct JourneyWalk: ~Copyable {
         progress.lastPlace = event.place
         progress.lastCode = event.code
         if event.mode != .unknown { progress.lastMode = event.mode }
+        guard way.milestones.isEmpty, Evidence.isSign(event.code) else { return }
+        let time = event.flags.isVague ? Instant.unset : read.time
+        Stay.note(event.code, at: event.place, time, in: &progress.stays)
     }
 
     private mutating func note(_ read: ReadEvent, _ role: ReportRole) {

@@ -12,30 +12,31 @@ public struct Stay: Hashable, Sendable {
         self.left = left
     }
 
-    /// Takes the next sign of a box, in the order of time.
-    public static func note(
-        _ code: EventCode, at place: UInt32, _ time: Instant, in stays: inout [Stay]
-    ) {
-        let left = code.isDeparture ? time : Instant.unset
+    /// Takes the next sign of a box, in the order of time; `time` is unset where it is not known well enough.
+    static func note(_ code: EventCode, at place: UInt32, _ time: Instant, in stays: inout [Stay]) {
+        // What was loaded may stand there for days.
+        let isGone = code == .depa || code == .gtot
         if let last = stays.indices.last, stays[last].place == place {
-            if left != .unset { stays[last].left = left }
+            if isGone {
+                stays[last].left = time
+            } else if code.isArrival {
+                stays[last].left = .unset
+            }
         } else {
             stays.append(
-                Stay(place: place, came: code.isDeparture ? .unset : time, left: left))
+                Stay(
+                    place: place, came: code.isDeparture ? .unset : time,
+                    left: isGone ? time : .unset))
         }
     }
-}
 
-extension EventHistory {
-    /// The stays that the last `count` reports of where it was tell of, up to `until`; those whose time is
-    /// not known well enough are left out.
-    public func stays(last count: Int, until: Instant) -> [Stay] {
-        let signs = events.filter {
-            $0.isEvidence && Evidence.isSign($0.code) && $0.place != 0 && $0.time <= until
-        }
+    /// The stays that the milestones tell of that a way has reached.
+    public static func all(_ way: [Milestone], _ reached: [Instant]) -> [Stay] {
+        // Of another version of its plan, or another build's.
+        guard reached.count == way.count else { return [] }
         var stays: [Stay] = []
-        for event in signs.suffix(count) where !event.flags.isVague {
-            Stay.note(event.code, at: event.place, event.time, in: &stays)
+        for at in reached.indices where reached[at] != .unset {
+            note(way[at].code, at: way[at].place, reached[at], in: &stays)
         }
         return stays
     }

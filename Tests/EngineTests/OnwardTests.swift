@@ -174,4 +174,122 @@ import Wire
         let found = try #require(next(&fork, 9, at: 400))
         #expect(found.p10 >= 600, "\(found)")
     }
+
+    @Test func whatIsClosedLaterIsSaidAtOnce() throws {
+        var fork = Fork()
+        for number in 1...6 { pass(&fork, number, "XXAAA", "XXBBB", at: Double(number) * 40) }
+        fork.report(9, "ARRI", "XXAAA", at: 400)
+        fork.send(
+            "{\"closure\":\"C-1\",\"place\":\"XXAAA\",\"from\":\"\(Fork.time(401))\","
+                + "\"until\":\"\(Fork.time(600))\"}", at: 401)
+        fork.advance(to: 402)
+        let line = fork.said.last { $0.contains(Fork.box(9)) && $0.contains("\"eta\"") }
+        #expect(line?.contains("\"time\":\"\(Fork.time(401))\"") == true, "\(line ?? "")")
+    }
+
+    /// Said twice, at days alone, or where it cannot be: only what is evidence shows where boxes go.
+    @Test func onlyEvidenceTeaches() throws {
+        var twice = Fork()
+        for number in 1...5 {
+            for _ in 1...2 { pass(&twice, number, "XXAAA", "XXBBB", at: Double(number) * 40) }
+        }
+        twice.report(9, "ARRI", "XXAAA", at: 400)
+        #expect(next(&twice, 9, at: 400)?.place == "XXBBB")
+        // From Urumqi to Duisburg in two hours.
+        var wrong = Fork()
+        for number in 1...6 {
+            let at = Double(number) * 100
+            wrong.report(number, "ARRI", "CNURM", at: at)
+            wrong.report(number, "DEPA", "CNURM", at: at + 10)
+            wrong.report(number, "ARRI", "DEDUI", at: at + 12)
+            wrong.report(number, "ARRI", "CNAKL", at: at + 30)
+        }
+        wrong.report(9, "ARRI", "CNURM", at: 900)
+        #expect(next(&wrong, 9, at: 900)?.place == "CNAKL")
+        #expect(wrong.ways(9, at: 900).isEmpty)
+        // Between two places there is one of which only the day is known.
+        var vague = Fork()
+        for number in 1...6 {
+            let at = Double(number) * 240
+            vague.report(number, "ARRI", "XXAAA", at: at)
+            vague.send(
+                "{\"id\":\"d-\(number)\",\"container\":\"\(Fork.box(number))\",\"event\":\"ARRI\","
+                    + "\"place\":\"XXMID\",\"time\":\"\(Fork.time(at + 48).prefix(10))\"}",
+                at: at + 72)
+            vague.report(number, "ARRI", "XXBBB", at: at + 120)
+        }
+        vague.report(9, "ARRI", "XXAAA", at: 2_000)
+        #expect(next(&vague, 9, at: 2_000) == nil)
+    }
+
+    /// Loaded is not left.
+    @Test func whatWasLoadedMayStandThere() throws {
+        var fork = Fork()
+        for number in 1...8 {
+            let at = Double(number) * 150
+            fork.report(number, "ARRI", "XXAAA", at: at)
+            fork.report(number, "LOAD", "XXAAA", at: at + 4)
+            fork.report(number, "DEPA", "XXAAA", at: at + 76)
+            fork.report(number, "ARRI", "XXBBB", at: at + 100)
+        }
+        for (hours, event, left) in [(0.0, "ARRI", 100.0), (4, "LOAD", 96), (76, "DEPA", 24)] {
+            fork.report(9, event, "XXAAA", at: 2_000 + hours)
+            let found = try #require(next(&fork, 9, at: 2_000 + hours))
+            #expect(abs(found.p50 - 2_000 - hours - left) < 6, "\(event): \(found)")
+        }
+    }
+
+    /// What has not changed is not learned anew, when a report of before comes late.
+    @Test func aLateReportOfTheBeginningChangesNothingBehindIt() throws {
+        var fork = Fork()
+        for number in 1...60 {
+            let at = Double(number) * 0.1
+            fork.report(number, "DEPA", "XXAAA", at: at)
+            fork.report(number, "ARRI", "XXBBB", at: at + 30)
+            fork.report(number, "ARRI", "XXCCC", at: at + 60)
+        }
+        for number in 1...60 { fork.report(number, "ARRI", "XXAAA", at: Double(number) * 0.1 - 5) }
+        fork.report(99, "ARRI", "XXBBB", at: 400)
+        let found = try #require(next(&fork, 99, at: 400))
+        #expect(found.place == "XXCCC" && abs(found.p50 - 430) < 3, "\(found)")
+    }
+
+    /// Reports that name a shipment before its plan comes teach once.
+    @Test func aPlanThatComesLaterTeachesOnce() throws {
+        var fork = Fork()
+        for number in 1...3 {
+            for (event, place, hours) in [("DEPA", "XXAAA", 0.0), ("ARRI", "XXBBB", 24)] {
+                let at = Double(number) * 40 + hours
+                fork.send(
+                    "{\"id\":\"\(event)-\(number)\",\"container\":\"\(Fork.box(number))\","
+                        + "\"event\":\"\(event)\",\"place\":\"\(place)\",\"shipment\":\"W-\(number)\","
+                        + "\"time\":\"\(Fork.time(at))\"}", at: at)
+            }
+        }
+        for number in 1...3 {
+            let at = Double(number) * 40
+            fork.plan(
+                number,
+                "\"milestones\":[{\"event\":\"DEPA\",\"place\":\"XXAAA\",\"time\":\"\(Fork.time(at))\"},"
+                    + "{\"event\":\"ARRI\",\"place\":\"XXBBB\",\"time\":\"\(Fork.time(at + 24))\"}]",
+                at: 300)
+        }
+        fork.report(9, "DEPA", "XXAAA", at: 400)
+        #expect(next(&fork, 9, at: 400) == nil)
+    }
+
+    /// Where boxes end, or go to anywhere, nothing is guessed.
+    @Test func whereMostStayOrScatterNothingIsGuessed() throws {
+        var ended = Fork()
+        for number in 1...30 { ended.report(number, "ARRI", "XXEND", at: Double(number)) }
+        for number in 31...36 { pass(&ended, number, "XXEND", "XXODD", at: Double(number)) }
+        ended.report(99, "ARRI", "XXEND", at: 200)
+        #expect(next(&ended, 99, at: 200) == nil)
+        var hub = Fork()
+        for number in 0..<60 {
+            pass(&hub, number, "XXHUB", "XXT\(10 + number % 20)", at: 1 + Double(number))
+        }
+        hub.report(99, "ARRI", "XXHUB", at: 200)
+        #expect(next(&hub, 99, at: 200) == nil)
+    }
 }

@@ -183,7 +183,7 @@ private let border = Milestone(
     private func dwells(_ actual: (Double) -> Double) -> Pools {
         var random = SeededGenerator(seed: 12)
         var pools = Pools()
-        for number in 0..<300 {
+        for number in 0..<1_200 {
             let step = planned(300 * PortableMath.exp(2.3 * random.share()))
             let value = actual(step.plannedMinutes) * (0.8 + 0.4 * random.share())
             let came = at(Double(number) * 360)

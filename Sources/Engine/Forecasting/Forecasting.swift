@@ -9,6 +9,8 @@ struct Forecasting: Sendable {
     var intervals = IntervalCalibrator()
     var habits = ReportingHabits()
     var partings = Partings()
+    /// Where boxes went on to, whatever was planned.
+    var onward = Partings()
     var intervalsDirty = false
     /// For each slot the step that its container waits in, as the pools know of it.
     private var openSteps: [OpenStep] = []

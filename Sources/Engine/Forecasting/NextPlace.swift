@@ -20,16 +20,15 @@ extension Engine {
         _ journey: inout Journey, _ history: EventHistory, _ context: inout ReviewContext,
         _ draft: inout Draft
     ) {
-        guard context.touch != nil || journey.publication.dueAt <= context.now else {
-            journey.publication.owedAt = .never
+        let due = min(journey.publication.owedAt, journey.publication.reviewAt)
+        guard context.touch != nil || due <= context.now else {
             return
         }
-        journey.publication.reviewAt = .never
+        (journey.publication.owedAt, journey.publication.reviewAt) = (.never, .never)
         guard journey.progress.lastTime != .unset else { return }
-        let stays = history.stays(
-            last: journey.progress.eventCount, until: journey.progress.lastTime)
-        forecasting.learnMoves(from: journey.publication.taughtStays, to: stays)
-        journey.publication.taughtStays = stays
+        forecasting.learnMoves(
+            from: journey.publication.taughtStays, to: journey.progress.stays)
+        journey.publication.taughtStays = journey.progress.stays
         if let newest = context.touch?.newest, newest != .unset,
             context.now.minutes(since: newest) > rules.backlogMinutes
         {
@@ -38,10 +37,10 @@ extension Engine {
         let held = journey.publication.holdUntil > context.now
         guard let next = nextPlace(journey, history) else {
             // Others may show where boxes go on to; after as long as this it is another journey.
-            let gap = Double(JourneyFold.gapMicroseconds) / 60e6
-            if context.now.minutes(since: journey.progress.lastTime) < gap {
-                journey.publication.reviewAt = lookAgainAt(journey, nil, context.now)
-            }
+            let end = journey.progress.lastTime.advanced(
+                minutes: Double(JourneyFold.gapMicroseconds) / 60e6)
+            let again = lookAgainAt(journey, nil, context.now)
+            if again < end { journey.publication.reviewAt = again }
             return say(
                 unknown: unknownPlan(journey), &journey, promised: nil, isHistory: held, context,
                 &draft)
@@ -62,7 +61,7 @@ extension Engine {
         publish(&journey, outlook, context, &draft)
     }
 
-    private mutating func expect(_ next: NextPlace, now: Instant) -> Expectation? {
+    mutating func expect(_ next: NextPlace, now: Instant) -> Expectation? {
         let closures = closureBook.windows(along: next.chain)
         // What is shut where it stands holds it there.
         if let lasting = next.lasting, let step = next.chain.first {
@@ -84,13 +83,12 @@ extension Engine {
     }
 
     private func onward(_ journey: Journey) -> NextPlace? {
-        let stays = journey.publication.taughtStays
-        guard let here = stays.last, here.place == journey.progress.lastPlace else { return nil }
+        let stays = journey.progress.stays
+        guard let here = stays.last else { return nil }
         let before = stays.count > 1 ? stays[stays.count - 2].place : 0
-        let turns = forecasting.partings.onward(from: here.place, before: before)
-            .sorted {
-                ($1.share, register.symbols[$0.to]) < ($0.share, register.symbols[$1.to])
-            }
+        let symbols = register.symbols
+        let turns = forecasting.onward.onward(from: here.place, before: before)
+            .sorted { ($1.share, symbols[$0.to]) < ($0.share, symbols[$1.to]) }
         guard let to = turns.first?.to else { return nil }
         for isGone in here.left == .unset ? [false] : [true, false] {
             let start = isGone ? here.left : here.came

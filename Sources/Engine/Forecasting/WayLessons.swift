@@ -35,17 +35,6 @@ struct Crossing {
         return found
     }
 
-    /// The stays that what has been reached tells of.
-    static func stays(_ way: [Milestone], _ reached: [Instant]) -> [Stay] {
-        // Of another version of its plan, or another build's.
-        guard reached.count == way.count else { return [] }
-        var stays: [Stay] = []
-        for at in reached.indices where reached[at] != .unset {
-            Stay.note(way[at].code, at: way[at].place, reached[at], in: &stays)
-        }
-        return stays
-    }
-
     private func note(from last: Int, to at: Int, _ found: inout [Parting]) {
         func planned(_ at: Int) -> Int { way.planned.isEmpty ? at : Int(way.planned[at]) }
         let place = way.milestones[last].place
@@ -86,7 +75,7 @@ extension Forecasting {
         // Of several plans of one trip one tells.
         guard journey.trip == journey.shipment, shipment.graph == nil else { return }
         let way = journey.way.milestones
-        learnMoves(from: Crossing.stays(way, known), to: Crossing.stays(way, reached))
+        learnMoves(from: Stay.all(way, known), to: Stay.all(way, reached))
         guard shipment.made.kind != 0 else { return }
         let crossing = Crossing(way: journey.way, own: shipment.made.way)
         let (old, new) = (crossing.partings(known), crossing.partings(reached))
@@ -102,16 +91,18 @@ extension Forecasting {
         }
     }
 
-    /// Learns how boxes went on, and takes back what was otherwise.
+    /// Learns how boxes went on, and takes back what was otherwise; what stands is not touched.
     mutating func learnMoves(from known: [Stay], to now: [Stay]) {
+        if known == now { return }
         let (old, new) = (Move.all(known), Move.all(now))
         let same = zip(old, new).prefix { $0 == $1 }.count
-        for move in old.dropFirst(same) {
-            partings.unlearn(move)
+        let (gone, come) = (Set(old.dropFirst(same)), Set(new.dropFirst(same)))
+        for move in old.dropFirst(same) where !come.contains(move) {
+            onward.unlearn(move)
             pools.unlearn(move)
         }
-        for move in new.dropFirst(same) {
-            partings.learn(move)
+        for move in new.dropFirst(same) where !gone.contains(move) {
+            onward.learn(move)
             pools.learn(move)
         }
     }

@@ -89,6 +89,8 @@ extension Engine {
     ) -> Bool {
         for at in record.journeys.indices {
             guard let made = register.shipments[record.journeys[at].shipment]?.made else {
+                // Without a plan it waits where it stands.
+                if places.contains(record.journeys[at].progress.lastPlace) { return true }
                 continue
             }
             let chain = made.way.milestones

@@ -29,6 +29,7 @@ public struct Checkpoint: Sendable {
     let reporters: [Reporters.Habit]
     /// nil where nobody has shown a way since.
     let partings: Partings?
+    let onward: Partings?
     let texts: [String]
 
     /// Lines of plans and closures.
@@ -83,14 +84,14 @@ public struct Checkpoint: Sendable {
                     state: AlertBookCoding.encode($0.book, $0.habits, texts))
             ]
         }
-        let ways = partings.map {
-            [PoolRow(key: PartingCoding.key, state: PartingCoding.encode($0, texts))]
-        }
+        let ways =
+            (partings.map { [PartingCoding.row($0, PartingCoding.mark, texts)] } ?? [])
+            + (onward.map { [PartingCoding.row($0, PartingCoding.onwardMark, texts)] } ?? [])
         return pools.map {
             PoolRow(
                 key: PoolCoding.key($0.key, texts),
                 state: PoolCoding.encode($0.key, $0.pool, $0.flow, texts))
-        } + (scores ?? []) + (alerts ?? []) + (ways ?? [])
+        } + (scores ?? []) + (alerts ?? []) + ways
             + reporters.map {
                 PoolRow(
                     key: ReporterCoding.key($0, texts), state: ReporterCoding.encode($0, texts))

@@ -50,6 +50,7 @@ extension Engine {
             alertBook: alertsDirty ? (alertBook, forecasting.habits) : nil,
             reporters: reporters.drainChanged(),
             partings: forecasting.partings.isChanged ? forecasting.partings : nil,
+            onward: forecasting.onward.isChanged ? forecasting.onward : nil,
             texts: register.symbols.texts)
         register.dirtyRecords.removeAll()
         register.unsavedPlans = [:]
@@ -59,6 +60,7 @@ extension Engine {
         configDirty = false
         forecasting.intervalsDirty = false
         forecasting.partings.isChanged = false
+        forecasting.onward.isChanged = false
         alertsDirty = false
         return checkpoint
     }
@@ -143,9 +145,14 @@ extension Engine {
                 (alertBook, forecasting.habits) = (read.book, read.habits)
                 continue
             }
-            if PartingCoding.isMeant(bytes) {
+            switch bytes.first {
+            case PartingCoding.mark:
                 forecasting.partings = try PartingCoding.decode(bytes, &register.symbols)
                 continue
+            case PartingCoding.onwardMark:
+                forecasting.onward = try PartingCoding.decode(bytes, &register.symbols)
+                continue
+            default: break
             }
             if ReporterCoding.isMeant(bytes) {
                 let slot = reporters.put(try ReporterCoding.decode(bytes, &register.symbols))
@@ -268,7 +275,10 @@ extension Engine {
         }
         out.blob(ScoreCoding.encode(forecasting.intervals, register.symbols.texts))
         out.blob(AlertBookCoding.encode(alertBook, forecasting.habits, register.symbols.texts))
-        out.blob(PartingCoding.encode(forecasting.partings, register.symbols.texts))
+        for (table, mark) in [
+            (forecasting.partings, PartingCoding.mark),
+            (forecasting.onward, PartingCoding.onwardMark),
+        ] { out.blob(PartingCoding.encode(table, mark, register.symbols.texts)) }
         let habits = reporters.habits.compactMap { $0 }.map {
             ReporterCoding.encode($0, register.symbols.texts)
         }

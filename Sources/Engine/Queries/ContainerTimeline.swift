@@ -251,13 +251,15 @@ extension Engine {
         let said = journey.publication
         switch said.unknown {
         case 0:
-            guard said.p50 != .unset, said.p90 > now,
-                let next = nextPlace(journey, history), let last = next.chain.last
+            guard let next = nextPlace(journey, history), let last = next.chain.last,
+                let expected = expect(next, now: now), !expected.isBeyondAll
             else { return view.alerts.isEmpty ? nil : view }
             view.isGuess = true
             view.ways = next.others.map(self.view(_:))
             var stop = stop(last, .unset, nil)
-            (stop.p10, stop.p50, stop.p90) = (said.p10, said.p50, said.p90)
+            stop.p10 = expected.quantile(0.1)
+            stop.p50 = expected.quantile(0.5)
+            stop.p90 = expected.quantile(0.9)
             view.stops = [stop]
         case 2: view.unknown = unknownSilence(journey, now, "").words
         default: view.unknown = unknownPlan(journey).words

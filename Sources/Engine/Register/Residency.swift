@@ -179,7 +179,7 @@ extension Engine {
             use(party.seenAt)
         }
         for habit in forecasting.habits.habits.keys { use(habit.place) }
-        for place in forecasting.partings.places { use(place) }
+        for place in forecasting.partings.places + forecasting.onward.places { use(place) }
         for case let habit? in reporters.habits {
             use(habit.key.post)
             use(habit.key.place)

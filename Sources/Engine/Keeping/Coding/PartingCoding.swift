@@ -5,12 +5,15 @@ import Tracking
 /// Which ways boxes took, among the pools' rows: one row under a key that no pool has.
 enum PartingCoding {
     static let mark: UInt8 = 0xFA
-    static let key: [UInt8] = [mark]
+    /// The same of where boxes go on to, whatever was planned.
+    static let onwardMark: UInt8 = 0xF9
     static let version: UInt8 = 1
 
-    static func isMeant(_ bytes: [UInt8]) -> Bool { bytes.first == mark }
+    static func row(_ partings: Partings, _ mark: UInt8, _ texts: [String]) -> Checkpoint.PoolRow {
+        Checkpoint.PoolRow(key: [mark], state: encode(partings, mark, texts))
+    }
 
-    static func encode(_ partings: Partings, _ texts: [String]) -> [UInt8] {
+    static func encode(_ partings: Partings, _ mark: UInt8, _ texts: [String]) -> [UInt8] {
         var out = TaggedEncoder()
         func text(_ symbol: UInt32) -> String { texts[Int(symbol)] }
         // In an order that does not depend on how a process numbers its symbols.
