@@ -81,7 +81,8 @@ let package = Package(
                 .embedInCode("0008_parties.sql"),
             ]),
         house(
-            "Store", ["Tracking", "Engine", "Log", "Wire", "Schema", "Host", "CLibPQ", "CShims"]),
+            "Store", ["Tracking", "Engine", "Log", "Wire", "Schema", "Host", "CLibPQ", "CShims"],
+            settings: small),
         house("Host", settings: small),
         house("TLS", ["COpenSSL", "CShims"], settings: small),
         house("Server", ["TLS", "Wire", "Log", "Engine", "Forecast", "Tracking", logging] + nio),
