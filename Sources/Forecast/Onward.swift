@@ -27,8 +27,8 @@ public struct Move: Hashable, Sendable {
 }
 
 /// Where boxes went on to, whoever they were, and how long that took: what there is to go by where no plan
-/// tells. In a table of its own, where the next place of a key is where they had been before (0: anywhere),
-/// and those that went on are those that stayed.
+/// tells. In a table of its own: of a key `next` is where they had been before (0: anywhere), `on` counts those
+/// that stayed, and those that went where few do.
 extension Partings {
     /// So many boxes must have gone on from a place, and such a share of all that came there to the place to
     /// which most did.

@@ -144,7 +144,7 @@ public struct Partings: Sendable, Equatable {
         _ parting: Parting, _ kind: UInt64, _ boxes: Double, _ said: Said
     ) {
         let key = Key(place: parting.place, next: parting.next, kind: kind)
-        // Of boxes that go on without a plan the rare ones count among those that did not go where most do.
+        // Of where boxes go on to the rare ones count among those that stayed: they did not go where most do.
         let isOnward = kind == Partings.anyBox
         // Where nobody has turned or is thought to, nothing is kept of those that went on; what was halved since
         // is taken back as far as it is there.

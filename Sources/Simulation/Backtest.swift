@@ -39,6 +39,8 @@ public struct Backtest {
     public private(set) var notices: [OutputEvent] = []
     public private(set) var lines = 0
     public private(set) var refused = 0
+    /// Of boxes without a plan.
+    public private(set) var guesses = GuessScores()
     private var engine: Engine
     private let network: Network
     private var medians = HistoricalMedians()
@@ -78,6 +80,9 @@ public struct Backtest {
             runTimers(until: time)
             now = time
         }
+        if case .event(let event) = value, event.eventClass == .act, !event.retract {
+            guesses.see(event.container, at: network.canonical(event.place), time)
+        }
         let chunk = FeedChunk(
             source: 1, origin: Origin(), bytes: line,
             lines: [ParsedLine(number: 1, range: 0..<line.count, value: value)])
@@ -114,6 +119,7 @@ public struct Backtest {
     private mutating func hear(_ effects: Effects) {
         guard let said = effects.commit?.said, !said.isEmpty else { return }
         notices += said
+        for case .eta(let eta) in said { guesses.hear(eta) }
         sink?(effects.commit?.outputs ?? [])
     }
 

@@ -2,64 +2,6 @@ import Forecast
 import Tracking
 import Wire
 
-/// What a simulated day of the corridor looks like.
-public struct TrafficOptions: Sendable {
-    public var seed: UInt64 = 1
-    public var start: Instant
-    public var days: Double = 1
-    /// Shipments that set out each day.
-    public var shipmentsPerDay: Double = 40
-    /// Of all lines: sent twice, sent late, without an offset, with a wrong check digit.
-    public var duplicateShare = 0.01
-    public var lateShare = 0.02
-    public var wrongDigitShare = 0.002
-    public var noOffsetShare = 0.01
-    /// Whether closures that somebody knew of are told.
-    public var announcesClosures = true
-    /// Shipments held up somewhere for days.
-    public var heldShare = 0.08
-    /// What boxes do that no plan says.
-    public var strays = Strays.none
-    /// Plans name the way that is really taken.
-    public var plansStateTheWay = false
-    /// Share of shipments whose plans name no place on the way.
-    public var open = 0.0
-    /// Share of shipments of which a carrier says when they will arrive.
-    public var estimated = 0.0
-
-    public init(start: Instant) { self.start = start }
-}
-
-/// Shares of shipments that leave their plans, and of reports that are not as they should be.
-public struct Strays: Sendable {
-    /// Over another border than the plan says.
-    public var otherWay: Double
-    /// Handled at a place next to the planned one.
-    public var neighbour: Double
-    /// Sent back once to where they came from.
-    public var returned: Double
-    /// Reports that nobody sends, and that two systems send, some minutes apart.
-    public var skipped: Double
-    public var doubled: Double
-    /// Milestones that are reported less often than others; of several that fit the last counts.
-    public var silent: [SilentMilestone] = []
-
-    public init(
-        otherWay: Double, neighbour: Double, returned: Double, skipped: Double, doubled: Double
-    ) {
-        self.otherWay = otherWay
-        self.neighbour = neighbour
-        self.returned = returned
-        self.skipped = skipped
-        self.doubled = doubled
-    }
-
-    public static let none = Strays(
-        otherWay: 0, neighbour: 0, returned: 0, skipped: 0, doubled: 0)
-    public static let usual = Strays(
-        otherWay: 0.1, neighbour: 0.05, returned: 0.01, skipped: 0.02, doubled: 0.01)
-}
-
 /// One line and when it reaches the feed.
 public struct TimedLine: Sendable {
     public var at: Instant
@@ -103,6 +45,8 @@ public struct Traffic: Sendable {
     private var hush: SeededGenerator
     /// Whose plans leave the way open.
     private var doors: SeededGenerator
+    /// Whose plans nobody sends.
+    private var post: SeededGenerator
     private var isMuted = false
     /// As is what carriers say.
     private var voices: Voices
@@ -127,6 +71,7 @@ public struct Traffic: Sendable {
         luck = SeededGenerator(seed: options.seed ^ 0x57A4)
         hush = SeededGenerator(seed: options.seed ^ 0x5115)
         doors = SeededGenerator(seed: options.seed ^ 0xD008)
+        post = SeededGenerator(seed: options.seed ^ 0x9057)
         voices = Voices(
             share: options.estimated, seed: options.seed,
             turnsAt: options.start.advanced(minutes: options.days * 720))
@@ -246,7 +191,7 @@ public struct Traffic: Sendable {
             load.seenOffAt = chain.firstIndex { !own.contains(symbols[$0.place]) } ?? -1
         }
         guard relation.mode == .rail else {
-            send(planLine(plan, start), at: start)
+            announce(plan, start)
             return trips.append(Trip(loads: [load], chain: chain, start: start))
         }
         // By the next train that has room for it.
@@ -254,7 +199,7 @@ public struct Traffic: Sendable {
             trips[train].loads.count < Traffic.boxesPerTrain
         {
             trips[train].loads.append(load)
-            return send(planLine(plan, start, leaving: leaving(trips[train])), at: start)
+            return announce(plan, start, leaving: leaving(trips[train]))
         }
         let every = Traffic.trainEvery(index, options) * 1_440
         let after = options.start.minutes(since: start).magnitude
@@ -262,7 +207,14 @@ public struct Traffic: Sendable {
         open[index] = trips.count
         trips.append(
             Trip(loads: [load], chain: chain, start: start.advanced(minutes: max(wait, 30))))
-        send(planLine(plan, start, leaving: leaving(trips[trips.count - 1])), at: start)
+        announce(plan, start, leaving: leaving(trips[trips.count - 1]))
+    }
+
+    private mutating func announce(
+        _ plan: ShipmentPlan, _ start: Instant, leaving: Instant? = nil
+    ) {
+        if post.chance(options.unplanned) { return }
+        send(planLine(plan, start, leaving: leaving), at: start)
     }
 
     private mutating func drawStray(_ relation: Relation) -> ShipmentTruth.Stray? {

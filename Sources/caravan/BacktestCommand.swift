@@ -251,6 +251,15 @@ struct BacktestCommand: AsyncParsableCommand {
                         row.coverage, row.widthMinutes, row.brier, row.mcc, row.precision,
                         row.recall))
         }
+        let guesses = backtest.guesses
+        if guesses.judged > 0 {
+            print(
+                String(
+                    format:
+                        "boxes without a plan: %d went on, %.3f of them to the place that was said; "
+                        + "of these MAE %.1f, coverage %.3f", guesses.judged, guesses.rightShare,
+                    guesses.maeMinutes, guesses.coverage))
+        }
         if let all = scores.rows.last, all.naiveCount > 0 {
             print(
                 String(

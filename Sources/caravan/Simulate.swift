@@ -64,6 +64,9 @@ struct Simulate: AsyncParsableCommand {
         help: "Share of shipments whose plans say from where to where, and nothing of the way.")
     var open = 0.0
 
+    @Option(name: .long, help: "Share of shipments whose plans nobody sends.")
+    var unplanned = 0.0
+
     @Option(name: .long, help: "File for the lines; - for standard output.")
     var out = "-"
 
@@ -74,6 +77,7 @@ struct Simulate: AsyncParsableCommand {
         let shares = [
             ("other-way", otherWay), ("neighbour", neighbour), ("returned", returned),
             ("skipped", skipped), ("doubled", doubled), ("estimated", estimated), ("open", open),
+            ("unplanned", unplanned),
         ]
         for (name, share) in shares where !(0...1).contains(share) {
             throw ValidationError("--\(name) is \(share); allowed is a share from 0 to 1")
@@ -107,6 +111,7 @@ struct Simulate: AsyncParsableCommand {
             }
             options.plansStateTheWay = plansStateTheWay
             options.open = open
+            options.unplanned = unplanned
             options.estimated = estimated
             let traffic = Traffic(options)
             let progress = Progress()

@@ -37,7 +37,7 @@ import Wire
         for number in 1...4 { pass(&fork, number, "XXAAA", "XXBBB", at: Double(number) * 40) }
         fork.report(9, "ARRI", "XXAAA", at: 200)
         #expect(next(&fork, 9, at: 201) == nil)
-        #expect(fork.view(9, at: 201)?.unknown?.contains("too few boxes have gone on") == true)
+        #expect(fork.view(9, at: 201)?.unknown?.contains("too few boxes went on") == true)
         // The fifth shows it, and the one that was unknown is looked at again.
         pass(&fork, 5, "XXAAA", "XXBBB", at: 202)
         fork.advance(to: 240)

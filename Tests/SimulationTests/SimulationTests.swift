@@ -57,6 +57,24 @@ private let start = Instant(seconds: 1_767_225_600)
         #expect(scores.rows.map(\.maeMinutes) == run().rows.map(\.maeMinutes))
     }
 
+    /// Without a plan boxes go on as those with one do; by the network alone half of these are wrong.
+    @Test func boxesWithoutAPlanAreExpectedWhereOthersWent() {
+        var options = TrafficOptions(start: start)
+        options.seed = 78
+        options.days = 30
+        options.unplanned = 0.5
+        options.strays = .usual
+        var backtest = Backtest()
+        for line in Traffic(options).lines { backtest.replay(line.line) }
+        let guesses = backtest.guesses
+        #expect(guesses.judged > 1_000)
+        #expect(guesses.rightShare > 0.8, "\(guesses.rightShare)")
+        #expect((0.7...0.87).contains(guesses.coverage), "\(guesses.coverage)")
+        // As many plans are sent as are meant to be.
+        let plans = backtest.predictions.count { $0.stage == .booking }
+        #expect((420...780).contains(plans), "\(plans)")
+    }
+
     /// The forecasts of a small day of the corridor, to the second. Where a change means to change
     /// them, `CARAVAN_TEST_GOLDEN=write` writes the file anew.
     @Test func aSmallDayIsForecastAsEver() throws {

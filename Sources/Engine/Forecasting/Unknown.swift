@@ -60,7 +60,7 @@ extension Engine {
             (network.place(place) == nil
                 ? "no plan names it, \(place) is no place of the network"
                 : "no plan names it, the network has no way on from \(place)")
-            + ", and too few boxes have gone on from there, or not to one place most"
+            + ", and too few boxes went on from there to one place"
         return Unknown(kind: 3, place: place, words: words)
     }
 }
