@@ -93,7 +93,7 @@ extension Pools {
             let minutes = Float(move.seen.minutes(since: since))
             change(Pools.onward(move.place, move.to, isGone)) { body(&$0, minutes) }
         }
-        take(move.came, false)
+        if move.came != move.left { take(move.came, false) }
         take(move.left, true)
     }
 

@@ -46,6 +46,8 @@ public struct Backtest {
     private var medians = HistoricalMedians()
     private let parser = FeedParser()
     private var now: Instant = .unset
+    /// Lines that came before the time was known.
+    private var early: [[UInt8]] = []
     private var delivered: [String: Instant] = [:]
     private var promised: [String: Instant] = [:]
     /// Shipments under way, by the container that stands for them, and what was forecast of each when.
@@ -73,6 +75,14 @@ public struct Backtest {
         guard let time = time(of: value) else {
             if case .reject = value { refused += 1 }
             return
+        }
+        // Before anything that has a time it waits for that.
+        if time == .unset { return early.append(line) }
+        if now == .unset, !early.isEmpty {
+            (now, sampledAt) = (time, time)
+            let first = early
+            early = []
+            for line in first { replay(line, sink: sink) }
         }
         lines += 1
         if time > now {
@@ -103,7 +113,9 @@ public struct Backtest {
             event.time == .unset
                 ? event.updated
                 : event.offsetMinutes == nil ? onClock(event.time, of: event.place) : event.time
-        case .plan(let plan): plan.updated ?? plan.start ?? plan.milestones.first?.time
+        case .plan(let plan):
+            // One that says nothing of the time is of now, wherever it stands in the file.
+            plan.updated ?? plan.start ?? plan.milestones.first?.time ?? now
         case .closure(let closure): closure.updated ?? closure.from
         default: nil
         }

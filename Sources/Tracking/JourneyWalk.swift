@@ -160,7 +160,8 @@ struct JourneyWalk: ~Copyable {
 
     /// Takes the way that leads on from a place where the way does not lead; false: there is no other.
     private mutating func turn(after: Int, at place: UInt32) throws(MissingFact) -> Bool {
-        guard turns < JourneyWalk.mostTurns else { return false }
+        // A plan that names no place to go to has no way that could be left.
+        guard turns < JourneyWalk.mostTurns, !way.milestones.isEmpty else { return false }
         let detour = Detour(way: way, after: after, place: place)
         guard let next = book.way(detour) else {
             throw .detour(detour, shipment: plan.shipment)
@@ -352,7 +353,8 @@ struct JourneyWalk: ~Copyable {
         if event.mode != .unknown { progress.lastMode = event.mode }
         guard way.milestones.isEmpty, Evidence.isSign(event.code) else { return }
         let time = event.flags.isVague ? Instant.unset : read.time
-        Stay.note(event.code, at: event.place, time, in: &progress.stays)
+        // Whatever it is that is reported first, it is there by then.
+        Stay.note(event.code, at: event.place, time, isThere: true, in: &progress.stays)
     }
 
     private mutating func note(_ read: ReadEvent, _ role: ReportRole) {

@@ -1,7 +1,7 @@
 /// A box at one place, from the first report there on.
 public struct Stay: Hashable, Sendable {
     public var place: UInt32
-    /// Unset: it was not reported before it left.
+    /// Unset: it was not reported before it left. As `left`: all that is known is that it was there by then.
     public var came: Instant
     /// When it was last reported to leave; unset: it was not.
     public var left: Instant
@@ -13,7 +13,11 @@ public struct Stay: Hashable, Sendable {
     }
 
     /// Takes the next sign of a box, in the order of time; `time` is unset where it is not known well enough.
-    static func note(_ code: EventCode, at place: UInt32, _ time: Instant, in stays: inout [Stay]) {
+    /// `isThere`: as good as its coming is any sign of it.
+    static func note(
+        _ code: EventCode, at place: UInt32, _ time: Instant, isThere: Bool = false,
+        in stays: inout [Stay]
+    ) {
         // What was loaded may stand there for days.
         let isGone = code == .depa || code == .gtot
         if let last = stays.indices.last, stays[last].place == place {
@@ -25,7 +29,7 @@ public struct Stay: Hashable, Sendable {
         } else {
             stays.append(
                 Stay(
-                    place: place, came: code.isDeparture ? .unset : time,
+                    place: place, came: code.isDeparture && !isThere ? .unset : time,
                     left: isGone ? time : .unset))
         }
     }

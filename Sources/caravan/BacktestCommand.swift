@@ -235,6 +235,17 @@ struct BacktestCommand: AsyncParsableCommand {
                     + "%.3f had one before", scores.alertsPerJourney, scores.recall))
     }
 
+    /// What was said of boxes without a plan.
+    private func report(_ guesses: GuessScores) {
+        guard guesses.judged > 0 else { return }
+        print(
+            String(
+                format:
+                    "boxes without a plan: %d went on, %.3f of them to the place that was said; "
+                    + "of these MAE %.1f, coverage %.3f", guesses.judged, guesses.rightShare,
+                guesses.maeMinutes, guesses.coverage))
+    }
+
     private func report(_ backtest: Backtest, _ scores: BacktestScores, _ seconds: Double) {
         print(
             "\(backtest.lines) lines, \(backtest.refused) refused, \(scores.shipments) deliveries, "
@@ -251,15 +262,7 @@ struct BacktestCommand: AsyncParsableCommand {
                         row.coverage, row.widthMinutes, row.brier, row.mcc, row.precision,
                         row.recall))
         }
-        let guesses = backtest.guesses
-        if guesses.judged > 0 {
-            print(
-                String(
-                    format:
-                        "boxes without a plan: %d went on, %.3f of them to the place that was said; "
-                        + "of these MAE %.1f, coverage %.3f", guesses.judged, guesses.rightShare,
-                    guesses.maeMinutes, guesses.coverage))
-        }
+        report(backtest.guesses)
         if let all = scores.rows.last, all.naiveCount > 0 {
             print(
                 String(

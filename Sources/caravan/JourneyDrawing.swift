@@ -198,6 +198,7 @@ struct JourneyDrawing {
             switch report.idle {
             case .noMilestone:
                 wrapped("changes nothing: its way has no such milestone", indent: 6, .yellow)
+            case .noPlan: wrapped("changes nothing: no plan names the box", indent: 6, .yellow)
             case .outdated: wrapped("does not count (any more)", indent: 6, .grey)
             case nil: break
             }

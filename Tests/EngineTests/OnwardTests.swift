@@ -292,4 +292,45 @@ import Wire
         hub.report(99, "ARRI", "XXHUB", at: 200)
         #expect(next(&hub, 99, at: 200) == nil)
     }
+
+    /// Whatever is reported first at the next place, it has come there; and a place is not left for itself.
+    @Test func whoeverReportsAnythingShowsTheWay() throws {
+        for codes in [["DEPA", "DEPA"], ["GTOT", "GTOT"], ["LOAD", "DISC"]] {
+            var fork = Fork()
+            for number in 1...6 {
+                let at = Double(number) * 40
+                fork.report(number, codes[0], "XXAAA", at: at)
+                fork.report(number, codes[1], "XXBBB", at: at + 20)
+            }
+            fork.report(9, codes[0], "XXAAA", at: 400)
+            let found = try #require(next(&fork, 9, at: 400), "\(codes)")
+            #expect(found.place == "XXBBB" && abs(found.p50 - 420) < 3, "\(codes): \(found)")
+        }
+        var fork = Fork()
+        for number in 1...6 { pass(&fork, number, "XXAAA", "XXBBB", at: Double(number) * 40) }
+        fork.report(9, "GTOT", "XXAAA", at: 400)
+        fork.report(9, "GTIN", "XXAAA", at: 407)
+        #expect(next(&fork, 9, at: 407)?.place == "XXBBB")
+    }
+
+    /// A plan that names no place to go to is not over where its box stands.
+    @Test func aPlanWithoutAnEndIsNotItsEnd() {
+        var fork = Fork()
+        fork.report(1, "ARRI", "KZHOR", at: 1)
+        fork.plan(1, "\"mode\":\"RAIL\"", at: 2)
+        fork.report(1, "DEPA", "KZHOR", at: 12)
+        let view = fork.view(1, at: 13)
+        #expect(view?.arrived == nil)
+        #expect(view?.unknown?.contains("no place to go to") == true, "\(String(describing: view))")
+        #expect(fork.said.allSatisfy { !$0.contains("\"actual\"") })
+    }
+
+    /// Hearing of it again is no silence.
+    @Test func aBoxThatComesAgainIsNotSaidToBeSilent() {
+        var fork = Fork()
+        for number in 1...6 { pass(&fork, number, "XXAAA", "XXBBB", at: Double(number) * 40) }
+        fork.report(9, "ARRI", "XXAAA", at: 400)
+        fork.report(9, "ARRI", "XXAAA", at: 400 + 24 * 60)
+        #expect(fork.said.allSatisfy { !$0.contains("not heard of") })
+    }
 }

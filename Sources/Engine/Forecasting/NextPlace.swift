@@ -48,6 +48,8 @@ extension Engine {
         guard let expected = expect(next, now: context.now) else { return }
         let place = next.chain[next.chain.count - 1].place
         if expected.isBeyondAll {
+            // Another journey of the box was heard of: that is no silence.
+            if context.touch != nil, context.isOneOfSeveral { return }
             return say(
                 unknown: unknownSilence(journey, context.now, register.symbols[place]), &journey,
                 promised: nil, isHistory: held, context, &draft)

@@ -4,6 +4,8 @@ import Tracking
 public enum IdleStatement: String, Sendable {
     /// No milestone of a plan of the box is meant, or nobody plans so far ahead.
     case noMilestone = "no-milestone"
+    /// No plan names the box.
+    case noPlan = "no-plan"
     /// Something that was said later stands, or it has come to pass otherwise.
     case outdated
 }
@@ -14,6 +16,7 @@ extension Engine {
         guard event.eventClass != .act, !event.retracted, !event.flags.contains(.setAside) else {
             return nil
         }
+        if record.plans.isEmpty { return .noPlan }
         var found = IdleStatement.noMilestone
         guard event.isStatement(event.eventClass) else { return found }
         for journey in record.journeys {
