@@ -333,4 +333,18 @@ import Wire
         fork.report(9, "ARRI", "XXAAA", at: 400 + 24 * 60)
         #expect(fork.said.allSatisfy { !$0.contains("not heard of") })
     }
+
+    /// A forecast of what never was is ended.
+    @Test func allThatWasReportedIsTakenBack() throws {
+        var fork = Fork()
+        let id = fork.report(1, "ARRI", "KZHOR", at: 1)
+        #expect(fork.said.last?.contains("\"partial\":true") == true)
+        fork.send(OnwardTests.retracted(1, "ARRI", "KZHOR", id), at: 2)
+        let last = try #require(fork.said.last)
+        #expect(
+            last.contains("\"unknown\":\"all that was reported of it was taken back\""), "\(last)")
+        let count = fork.said.count
+        fork.advance(to: 100)
+        #expect(fork.said.count == count)
+    }
 }

@@ -120,8 +120,23 @@ extension Engine {
                 &gone,
                 plan.map { "plan \($0) does not name it any more" }
                     ?? "its reports belong to another journey", context, &draft)
+            if folded.isEmpty { endForecast(of: &gone, context, &draft) }
         }
         record.journeys = folded
+    }
+
+    /// What was forecast of a box of which nothing is left.
+    private mutating func endForecast(
+        of gone: inout Journey, _ context: ReviewContext, _ draft: inout Draft
+    ) {
+        guard gone.publication.p50 != .unset, gone.publication.unknown == 0 else { return }
+        let words =
+            register.name(of: gone).map { "plan \($0) does not name it any more" }
+            ?? "all that was reported of it was taken back"
+        let place = register.symbols[gone.progress.lastPlace]
+        say(
+            unknown: Unknown(kind: 5, place: place, words: words), &gone, promised: nil,
+            isHistory: false, context, &draft)
     }
 
     /// Of several plans of one trip the first tells which way boxes take.
