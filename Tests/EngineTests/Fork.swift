@@ -62,6 +62,14 @@ struct Fork {
         return "w-\(serial)"
     }
 
+    /// Reports of one box, each so many hours after `hours`.
+    mutating func reports(
+        _ number: Int, _ reports: [(event: String, place: String, after: Double)],
+        at hours: Double
+    ) {
+        for (event, place, after) in reports { report(number, event, place, at: hours + after) }
+    }
+
     mutating func view(_ number: Int, at hours: Double) -> ContainerTimeline.JourneyView? {
         let at = Fork.start.advanced(minutes: hours * 60)
         return ContainerNumber(Fork.box(number)).flatMap { engine.view($0, now: at) }?

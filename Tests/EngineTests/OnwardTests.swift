@@ -27,9 +27,14 @@ import Wire
     private func pass(
         _ fork: inout Fork, _ number: Int, _ from: String, _ to: String, at hours: Double
     ) {
-        fork.report(number, "ARRI", from, at: hours)
-        fork.report(number, "DEPA", from, at: hours + 6)
-        fork.report(number, "ARRI", to, at: hours + 30)
+        fork.reports(
+            number, [("ARRI", from, 0), ("DEPA", from, 6), ("ARRI", to, 30)], at: hours)
+    }
+
+    /// A plan from the one place to the other, a day later.
+    private static func milestones(from hours: Double) -> String {
+        "\"milestones\":[{\"event\":\"DEPA\",\"place\":\"XXAAA\",\"time\":\"\(Fork.time(hours))\"},"
+            + "{\"event\":\"ARRI\",\"place\":\"XXBBB\",\"time\":\"\(Fork.time(hours + 24))\"}]"
     }
 
     @Test func fromPlacesThatNoFileKnows() throws {
@@ -95,11 +100,7 @@ import Wire
         var fork = Fork()
         for number in 1...6 {
             let at = Double(number) * 50
-            fork.plan(
-                number,
-                "\"milestones\":[{\"event\":\"DEPA\",\"place\":\"XXAAA\",\"time\":\"\(Fork.time(at))\"},"
-                    + "{\"event\":\"ARRI\",\"place\":\"XXBBB\",\"time\":\"\(Fork.time(at + 24))\"}]",
-                at: at)
+            fork.plan(number, OnwardTests.milestones(from: at), at: at)
             fork.report(number, "DEPA", "XXAAA", at: at)
             fork.report(number, "ARRI", "XXBBB", at: at + 26)
         }
@@ -145,11 +146,7 @@ import Wire
         fork.report(10, "ARRI", "XXAAA", at: 410)
         #expect(next(&fork, 10, at: 410) == nil)
         // A plan that comes later has its box for itself, and teaches the same.
-        fork.plan(
-            2,
-            "\"milestones\":[{\"event\":\"DEPA\",\"place\":\"XXAAA\",\"time\":\"\(Fork.time(80))\"},"
-                + "{\"event\":\"ARRI\",\"place\":\"XXBBB\",\"time\":\"\(Fork.time(104))\"}]",
-            at: 420)
+        fork.plan(2, OnwardTests.milestones(from: 80), at: 420)
         fork.report(11, "ARRI", "XXAAA", at: 430)
         #expect(next(&fork, 11, at: 430) == nil)
         pass(&fork, 6, "XXAAA", "XXBBB", at: 440)
@@ -198,11 +195,12 @@ import Wire
         // From Urumqi to Duisburg in two hours.
         var wrong = Fork()
         for number in 1...6 {
-            let at = Double(number) * 100
-            wrong.report(number, "ARRI", "CNURM", at: at)
-            wrong.report(number, "DEPA", "CNURM", at: at + 10)
-            wrong.report(number, "ARRI", "DEDUI", at: at + 12)
-            wrong.report(number, "ARRI", "CNAKL", at: at + 30)
+            wrong.reports(
+                number,
+                [
+                    ("ARRI", "CNURM", 0), ("DEPA", "CNURM", 10), ("ARRI", "DEDUI", 12),
+                    ("ARRI", "CNAKL", 30),
+                ], at: Double(number) * 100)
         }
         wrong.report(9, "ARRI", "CNURM", at: 900)
         #expect(next(&wrong, 9, at: 900)?.place == "CNAKL")
@@ -226,11 +224,12 @@ import Wire
     @Test func whatWasLoadedMayStandThere() throws {
         var fork = Fork()
         for number in 1...8 {
-            let at = Double(number) * 150
-            fork.report(number, "ARRI", "XXAAA", at: at)
-            fork.report(number, "LOAD", "XXAAA", at: at + 4)
-            fork.report(number, "DEPA", "XXAAA", at: at + 76)
-            fork.report(number, "ARRI", "XXBBB", at: at + 100)
+            fork.reports(
+                number,
+                [
+                    ("ARRI", "XXAAA", 0), ("LOAD", "XXAAA", 4), ("DEPA", "XXAAA", 76),
+                    ("ARRI", "XXBBB", 100),
+                ], at: Double(number) * 150)
         }
         for (hours, event, left) in [(0.0, "ARRI", 100.0), (4, "LOAD", 96), (76, "DEPA", 24)] {
             fork.report(9, event, "XXAAA", at: 2_000 + hours)
@@ -243,10 +242,9 @@ import Wire
     @Test func aLateReportOfTheBeginningChangesNothingBehindIt() throws {
         var fork = Fork()
         for number in 1...60 {
-            let at = Double(number) * 0.1
-            fork.report(number, "DEPA", "XXAAA", at: at)
-            fork.report(number, "ARRI", "XXBBB", at: at + 30)
-            fork.report(number, "ARRI", "XXCCC", at: at + 60)
+            fork.reports(
+                number, [("DEPA", "XXAAA", 0), ("ARRI", "XXBBB", 30), ("ARRI", "XXCCC", 60)],
+                at: Double(number) * 0.1)
         }
         for number in 1...60 { fork.report(number, "ARRI", "XXAAA", at: Double(number) * 0.1 - 5) }
         fork.report(99, "ARRI", "XXBBB", at: 400)
@@ -267,12 +265,7 @@ import Wire
             }
         }
         for number in 1...3 {
-            let at = Double(number) * 40
-            fork.plan(
-                number,
-                "\"milestones\":[{\"event\":\"DEPA\",\"place\":\"XXAAA\",\"time\":\"\(Fork.time(at))\"},"
-                    + "{\"event\":\"ARRI\",\"place\":\"XXBBB\",\"time\":\"\(Fork.time(at + 24))\"}]",
-                at: 300)
+            fork.plan(number, OnwardTests.milestones(from: Double(number) * 40), at: 300)
         }
         fork.report(9, "DEPA", "XXAAA", at: 400)
         #expect(next(&fork, 9, at: 400) == nil)
@@ -298,9 +291,9 @@ import Wire
         for codes in [["DEPA", "DEPA"], ["GTOT", "GTOT"], ["LOAD", "DISC"]] {
             var fork = Fork()
             for number in 1...6 {
-                let at = Double(number) * 40
-                fork.report(number, codes[0], "XXAAA", at: at)
-                fork.report(number, codes[1], "XXBBB", at: at + 20)
+                fork.reports(
+                    number, [(codes[0], "XXAAA", 0), (codes[1], "XXBBB", 20)],
+                    at: Double(number) * 40)
             }
             fork.report(9, codes[0], "XXAAA", at: 400)
             let found = try #require(next(&fork, 9, at: 400), "\(codes)")
