@@ -27,6 +27,8 @@ public struct Pool: Sendable, Equatable {
     /// Observations that the curve was drawn through: its weight in a blend. Not the present
     /// count, or a blend would depend on when it was made.
     public private(set) var drawn: Int
+    /// At how many places its kind of step had been seen then; of the most general alone, else 0.
+    public private(set) var places: Int
     /// How many more observations are kept at once, as of the latest end.
     public private(set) var credit = 0.0
     public private(set) var admittedAt = Instant.unset
@@ -46,12 +48,13 @@ public struct Pool: Sendable, Equatable {
         pending = 0
         version = 0
         drawn = 0
+        places = 0
     }
 
     public init(
         values: [Float], head: Int, curve: Curve?, recent: Curve?, longValues: [Float],
         long: Curve?, skipped: Int, memories: HorizonWeights, pending: Int, version: UInt32,
-        drawn: Int, credit: Double = 0, admittedAt: Instant = .unset,
+        drawn: Int, places: Int = 0, credit: Double = 0, admittedAt: Instant = .unset,
         tendency: Tendency = Tendency(), worth: Worth = Worth(),
         correlation: Correlation = Correlation()
     ) {
@@ -74,6 +77,7 @@ public struct Pool: Sendable, Equatable {
         self.pending = pending
         self.version = version
         self.drawn = drawn
+        self.places = places
     }
 
     private static let historyDays = 7.0
@@ -92,7 +96,8 @@ public struct Pool: Sendable, Equatable {
         return true
     }
 
-    mutating func learn(_ value: Float, limit: Int) {
+    /// `places`: at how many its kind of step has been seen.
+    mutating func learn(_ value: Float, limit: Int, places: Int = 0) {
         if values.count < limit {
             values.append(value)
             ascending.insert(value, at: ascending.rank(value))
@@ -101,7 +106,7 @@ public struct Pool: Sendable, Equatable {
             values[head] = value
             head = head + 1 == limit ? 0 : head + 1
         }
-        touched()
+        touched(places)
     }
 
     /// As `learn`, of one step at one place that began at `start` and ended at `end`. `planned`: for how
@@ -155,7 +160,7 @@ public struct Pool: Sendable, Equatable {
     }
 
     /// Takes one observation of `value` back, the latest; nothing where it has been pushed out.
-    mutating func unlearn(_ value: Float) {
+    mutating func unlearn(_ value: Float, places: Int = 0) {
         let n = values.count
         for back in 0..<n {
             let index = (head + n - 1 - back) % n
@@ -171,22 +176,23 @@ public struct Pool: Sendable, Equatable {
                 longAscending.remove(at: longAscending.rank(value))
                 isLongNew = true
             }
-            touched()
+            touched(places)
             return
         }
     }
 
-    private mutating func touched() {
+    private mutating func touched(_ places: Int) {
         pending.countOn()
         // The first few each count; later a sixteenth, and at least four, make a difference.
         let due = values.count < 8 ? 1 : max(4, min(values.count / 16, Pools.generalLimit / 16))
-        if curve == nil || pending >= due { redraw() }
+        if curve == nil || pending >= due { redraw(places) }
     }
 
-    private mutating func redraw() {
+    private mutating func redraw(_ places: Int) {
         curve = values.isEmpty ? nil : Curve.ofSorted(ascending)
         pending = 0
         drawn = values.count
+        self.places = places
         version &+= 1
         // The other spans are asked for of one step at one place only.
         guard !longValues.isEmpty else { return }

@@ -31,6 +31,8 @@ public struct PoolKey: Hashable, Sendable {
         case source
         /// From when any box came to a place, or left it, until it was seen at the next.
         case onward
+        /// One kind of step, anywhere, in multiples of its scale (`StepValue.scaleMinutes`).
+        case scaled
     }
 
     public var level: Level
@@ -147,17 +149,21 @@ public struct PoolKey: Hashable, Sendable {
                 fromPlace: places ? step.fromPlace : 0, toPlace: places ? step.place : 0,
                 plannedClass: planned)
         }
-        let general = [key(.place, places: true), key(.kind, places: false)]
-        guard StepValue.isStay(step) else {
-            guard hasTwoTimetables(step) else { return general }
-            return [general[0], key(.side, places: false), general[1]]
-        }
+        let (place, kind) = (key(.place, places: true), key(.kind, places: false))
+        if hasTwoTimetables(step) { return [place, key(.side, places: false), kind] }
+        let scaled = StepValue.scaleMinutes(step) > 0 ? [key(.scaled, places: false)] : []
         let planned = plannedClass(step.plannedMinutes)
-        guard planned >= 0 else { return general }
+        guard StepValue.isStay(step), planned >= 0 else { return [place] + scaled + [kind] }
         return [
-            key(.planned, places: true, planned: planned), key(.place, places: true),
-            key(.share, places: true), key(.plannedAnywhere, places: false, planned: planned),
-            key(.kind, places: false),
-        ]
+            key(.planned, places: true, planned: planned), place, key(.share, places: true),
+            key(.plannedAnywhere, places: false, planned: planned),
+        ] + scaled + [kind]
+    }
+
+    /// Of the pool of one place that of its kind, anywhere.
+    var general: PoolKey {
+        PoolKey(
+            level: .kind, kind: kind, mode: mode, direction: kind == .dwell ? direction : .straight,
+            fromCode: fromCode, toCode: toCode)
     }
 }

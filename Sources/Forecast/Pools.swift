@@ -10,9 +10,14 @@ public struct Pools: Sendable {
     static let generalPerDay = 10 * perDay
     /// The latest of a pool's values that say how it goes now.
     public static let recentCount = 24
-    /// Observations at which a level and all that is more general weigh the same.
-    static let specificWeight = 8.0
+    /// Observations at which a level and all that is more general weigh the same: of one planned duration at
+    /// one place, of one place, of what is more general.
+    static let plannedWeight = 4.0
+    static let placeWeight = 10.0
     static let generalWeight = 20.0
+    /// Places at which what its kind does anywhere and what plan and network say of a step weigh the same:
+    /// however often boxes passed one place, of others it tells as one.
+    static let knownPlaces = 1.0
     /// Blends kept ready; each takes some 600 bytes.
     static let blendLimit = 65_536
 
@@ -33,6 +38,8 @@ public struct Pools: Sendable {
     private var wordCount = 0
     /// Pools of what any box does, and how many there may be: whoever reports can name places.
     private var onwardCount = 0
+    /// Of each kind of step at how many places it has been seen; no state, it follows from the pools.
+    private var placeCounts: [PoolKey: Int] = [:]
     static let onwardPools = 20_000
     /// Of each pool, how often its curve has been drawn.
     private var versions: [UInt32] = []
@@ -79,6 +86,7 @@ public struct Pools: Sendable {
         let shareAt: Int?
         /// Minutes, as near as `Identity` tells steps apart.
         let planned: Double
+        let scale: Float
         let calendar: PoolKey.Calendar
         let prior: Curve?
         /// Neither plan nor network says anything of how long it takes: what others of its kind deviate by
@@ -124,6 +132,7 @@ public struct Pools: Sendable {
     public mutating func restore(_ key: PoolKey, _ pool: Pool, _ flow: QueuePace) {
         let slot = slot(key)
         pools[slot] = pool
+        if key.level == .place, !pool.values.isEmpty { placeCounts[key.general, default: 0] += 1 }
         versions[slot] = pool.version
         let open = flows[slot].open
         flows[slot] = flow
@@ -158,7 +167,7 @@ public struct Pools: Sendable {
 
     private static func limit(_ key: PoolKey) -> Int {
         switch key.level {
-        case .kind: generalLimit
+        case .kind, .scaled: generalLimit
         default: limit
         }
     }
@@ -187,7 +196,7 @@ public struct Pools: Sendable {
                 keys: keys, slots: Array(repeating: -1, count: keys.count),
                 placeAt: keys.firstIndex { $0.level == .place } ?? 0,
                 shareAt: keys.firstIndex { $0.level == .share }, planned: typical.plannedMinutes,
-                calendar: calendar,
+                scale: Float(StepValue.scaleMinutes(typical)), calendar: calendar,
                 prior: StepValue.prior(typical), isBare: Pools.isBare(step),
                 isPlanOnly: Pools.isPlanOnly(step),
                 variants: Array(repeating: -1, count: variants * HorizonWeights.leadMinutes.count)))
@@ -197,7 +206,8 @@ public struct Pools: Sendable {
             models.append(
                 Model(
                     keys: keys, slots: Array(repeating: -1, count: keys.count), placeAt: 0,
-                    shareAt: nil, planned: typical.plannedMinutes, calendar: .none,
+                    shareAt: nil, planned: typical.plannedMinutes, scale: 0,
+                    calendar: .none,
                     prior: StepValue.prior(typical), isBare: false, isPlanOnly: false,
                     variants: Array(repeating: -1, count: HorizonWeights.leadMinutes.count)))
         }
@@ -249,17 +259,17 @@ public struct Pools: Sendable {
         let shareAt = models[Int(id.number)].shareAt
         let shares = shareAt.map { slot(id, $0) }
         let planned = shareAt == nil ? 0 : Float(step.plannedMinutes)
-        each(id, step, start) { pools, slot, limit, level in
-            let perDay = level == .kind ? Pools.generalPerDay : Pools.perDay
+        each(id, step, start) { pools, slot, limit, level, places in
+            let perDay = limit == Pools.limit ? Pools.perDay : Pools.generalPerDay
             guard pools[slot].admits(at: end, perDay: perDay) else { return }
+            let value = Pools.value(Float(value), step, level)
             switch level {
             case .place, .moved:
                 let share = shares.flatMap { pools[$0].curve }?.quantile(0.5) ?? 0
                 pools[slot].learn(
-                    Float(value), limit: limit, start: start, end: end, planned: planned,
+                    value, limit: limit, start: start, end: end, planned: planned,
                     share: Float(share))
-            case .share: pools[slot].learn(Float(value) / planned, limit: limit)
-            default: pools[slot].learn(Float(value), limit: limit)
+            default: pools[slot].learn(value, limit: limit, places: places)
             }
         }
         guard Pools.queues(step), end != .unset, start != .unset else { return }
@@ -272,28 +282,45 @@ public struct Pools: Sendable {
         _ id: StepID, _ step: Milestone, value: Double, start: Instant = .unset,
         end: Instant = .unset
     ) {
-        each(id, step, start) { pools, slot, _, level in
-            pools[slot].unlearn(
-                level == .share ? Float(value) / Float(step.plannedMinutes) : Float(value))
+        each(id, step, start) { pools, slot, _, level, places in
+            pools[slot].unlearn(Pools.value(Float(value), step, level), places: places)
         }
         guard Pools.queues(step), end != .unset, start != .unset else { return }
         let place = slot(id, models[Int(id.number)].placeAt)
         flows[place].remove(QueuePace.Passage(start: start, end: end))
     }
 
+    /// What of a step's value a level keeps.
+    private static func value(_ value: Float, _ step: Milestone, _ level: PoolKey.Level) -> Float {
+        switch level {
+        case .share: value / Float(step.plannedMinutes)
+        case .scaled: value / Float(StepValue.scaleMinutes(step))
+        default: value
+        }
+    }
+
     private mutating func each(
         _ id: StepID, _ step: Milestone, _ start: Instant,
-        _ body: (inout [Pool], Int, Int, PoolKey.Level) -> Void
+        _ body: (inout [Pool], Int, Int, PoolKey.Level, Int) -> Void
     ) {
+        let own = models[Int(id.number)].keys[models[Int(id.number)].placeAt]
+        var places = 0
         for at in models[Int(id.number)].keys.indices {
             let slot = slot(id, at)
-            body(&pools, slot, Pools.limit(keys[slot]), keys[slot].level)
+            let wasEmpty = pools[slot].values.isEmpty
+            body(&pools, slot, Pools.limit(keys[slot]), keys[slot].level, places)
+            if keys[slot].level == .place {
+                // The most general come after it.
+                let isEmpty = pools[slot].values.isEmpty
+                places = (placeCounts[own.general] ?? 0) + (wasEmpty ? 1 : 0) - (isEmpty ? 1 : 0)
+                if isEmpty != wasEmpty { placeCounts[own.general] = places }
+            }
             versions[slot] = pools[slot].version
             changed.insert(slot)
         }
         for key in calendarKeys(id, step, start) {
             let slot = slot(key)
-            body(&pools, slot, Pools.limit, key.level)
+            body(&pools, slot, Pools.limit, key.level, 0)
             versions[slot] = pools[slot].version
             changed.insert(slot)
         }
@@ -467,15 +494,19 @@ public struct Pools: Sendable {
                 mixIn(slots[key], Pools.generalWeight, -1, &made, &rest, in: model)
             }
         }
+        var isScaled = false
         for key in models[model].keys.indices {
             let level = models[model].keys[key].level
-            if level == .share || models[model].isBare && !isTold(existing(id, key), level) {
-                // Counted with its place, or not at all.
+            if level == .share || level == .kind && isScaled
+                || models[model].isBare && !isTold(existing(id, key), level)
+            {
+                // Counted with its place, in proportion, or not at all.
                 note(existing(id, key), &made)
                 continue
             }
+            if level == .scaled, let slot = existing(id, key) { isScaled = pools[slot].drawn > 0 }
             mixIn(
-                existing(id, key), level == .planned ? Pools.specificWeight : Pools.generalWeight,
+                existing(id, key), Pools.weight(level),
                 level == .place || level == .moved ? lead : -1, &made, &rest, in: model)
         }
         if let prior = models[model].prior { mixer.add(prior, max(rest, 0.01)) }
@@ -488,6 +519,14 @@ public struct Pools: Sendable {
             made.isKnown = true
         }
         blends[at] = made
+    }
+
+    private static func weight(_ level: PoolKey.Level) -> Double {
+        switch level {
+        case .planned: plannedWeight
+        case .place, .moved: placeWeight
+        default: generalWeight
+        }
     }
 
     /// Whether enough have gone between two places of which nothing else is known.
@@ -517,12 +556,17 @@ public struct Pools: Sendable {
         guard let slot else { return }
         let n = Double(pools[slot].drawn)
         guard n > 0 else { return }
-        let weight = rest * n / (n + k)
+        var weight = rest * n / (n + k)
+        let level = keys[slot].level
+        if level == .scaled || level == .kind, models[model].prior != nil {
+            let places = Double(pools[slot].places)
+            weight *= places / (places + Pools.knownPlaces)
+        }
         if lead >= 0 {
             pools[slot].mix(
                 lead, weight, planned: byPlan(model), without: without, into: &mixer)
         } else if let curve = pools[slot].curve {
-            mixer.add(curve, weight)
+            mixer.add(level == .scaled ? curve.times(models[model].scale) : curve, weight)
         }
         rest -= weight
     }

@@ -41,6 +41,23 @@ public enum StepValue {
             && step.priorMinutesP50 != step.priorMinutesP50
     }
 
+    /// What steps of one kind have in common they have in proportion: a border that takes twice the two days
+    /// that it is thought to take tells of one that is thought to take two hours. Minutes that a step's values
+    /// are divided by; 0: neither plan nor network says how long it takes, it waits for a timetable, or it is
+    /// at sea, where ships are late by days, however far they go.
+    static func scaleMinutes(_ step: Milestone) -> Double {
+        switch step.kind {
+        case .dwell: break
+        case .transit: if step.mode == .sea || step.mode == .barge { return 0 }
+        case .departure: if step.planned != .unset { return 0 }
+        }
+        let minutes = isTimed(step) ? 0 : transitMinutes(step)
+        return minutes >= 1 ? minutes + leastScale : 0
+    }
+
+    /// What takes minutes differs by minutes, however few they are.
+    private static let leastScale = 60.0
+
     /// By the plan, else by the network, else 0.
     @inlinable public static func transitMinutes(_ step: Milestone) -> Double {
         if step.plannedMinutes == step.plannedMinutes { return step.plannedMinutes }

@@ -31,8 +31,11 @@ public enum Meaning: UInt8, Sendable, Comparable, CaseIterable {
     /// A box without a plan goes on as others did, and how it went the last few times counts as far as it
     /// has been proved.
     case onward = 11
+    /// What a kind of step does anywhere is told in proportion to what is expected of each; a guess of the next
+    /// place says by how many boxes, and leads nowhere where the box could have gone sooner.
+    case scaled = 12
 
-    public static let current = Meaning.onward
+    public static let current = Meaning.scaled
 
     public static func < (a: Meaning, b: Meaning) -> Bool { a.rawValue < b.rawValue }
 }

@@ -99,11 +99,55 @@ import Tracking
         #expect(pools.curve(unknown) == nil)
     }
 
+    /// A stay at a place that the network thinks takes so long.
+    private func stay(_ place: UInt32, hours: Double) -> Milestone {
+        Milestone(
+            place: place, code: .cusr, kind: .dwell, fromPlace: place, fromCode: .arri, mode: .rail,
+            priorMinutesP50: hours * 60, priorMinutesP90: hours * 120)
+    }
+
+    private func middle(_ pools: inout Pools, _ step: Milestone) throws -> Double {
+        let curve = pools.curve(step)
+        return try #require(curve).quantile(0.5) / 60
+    }
+
+    /// Borders that take twice as long as the network thinks tell of another that it takes twice as long,
+    /// and not that it takes as long as they do; one border tells half of that, however often it was passed.
+    @Test func whatAKindHasInCommonItHasInProportion() throws {
+        var pools = Pools()
+        let other = stay(9, hours: 4)
+        #expect((3.8...4.2).contains(try middle(&pools, other)))
+        func pass(_ place: UInt32, _ hours: Double) {
+            let step = stay(place, hours: hours)
+            let id = pools.id(step)
+            for index in 0..<50 {
+                pools.learn(id, step, value: 2 * hours * 60 * (0.9 + Double(index % 10) / 45))
+            }
+        }
+        pass(1, 48)
+        let afterOne = try middle(&pools, other)
+        #expect((4.2...8).contains(afterOne), "\(afterOne)")
+        for place in 2...8 as ClosedRange<UInt32> { pass(place, 24) }
+        let afterEight = try middle(&pools, other)
+        #expect((7.5...9.5).contains(afterEight) && afterEight > afterOne, "\(afterEight)")
+        // What is taken back is a place less again.
+        let (general, before) = (stay(1, hours: 48), pools.pools.map(\.places).max())
+        #expect(before == 8)
+        let id = pools.id(general)
+        for index in 0..<50 {
+            pools.unlearn(
+                id, general, value: 2 * 48 * 60 * (0.9 + Double(index % 10) / 45))
+        }
+        pass(2, 24)
+        #expect(pools.pools.map(\.places).max() == 7)
+    }
+
     @Test func poolsKeepTheirLimit() {
         var pools = Pools()
         for index in 0..<1_000 { learn(&pools, value: Double(index)) }
         for (key, pool) in zip(pools.keys, pools.pools) {
-            #expect(pool.values.count == (key.level == .kind ? 1_000 : Pools.limit))
+            #expect(
+                pool.values.count == ([.kind, .scaled].contains(key.level) ? 1_000 : Pools.limit))
         }
     }
 }

@@ -7,6 +7,8 @@ enum PoolCoding {
     /// Formats 2 and 3 had no field numbers (`EarlierPool`).
     static let version: UInt8 = 4
 
+    private static let unknownPlaces = 8
+
     /// The key of a pool's row.
     static func key(_ key: PoolKey, _ texts: [String]) -> [UInt8] {
         var out = ByteEncoder()
@@ -56,6 +58,7 @@ enum PoolCoding {
         out.instant(23, pool.admittedAt)
         encode(pool.tendency, &out)
         if flow.level != 0 { out.floats(25, [flow.level]) }
+        if pool.places > 0 || key.level == .kind { out.unsigned(28, UInt64(pool.places) + 1) }
         if pool.worth != Worth() { out.floats(26, floats(pool.worth)) }
         if pool.correlation != Correlation() {
             out.floats(27, [pool.correlation.mean, pool.correlation.count])
@@ -130,6 +133,7 @@ enum PoolCoding {
         var key = PoolKey(
             level: .place, kind: .dwell, mode: .unknown, fromCode: .arri, toCode: .arri)
         var parts = Parts()
+        var places: Int?
         while let field = try reader.next() {
             switch field.number {
             case 1: key = try self.key(try reader.message(field), &symbols)
@@ -158,11 +162,16 @@ enum PoolCoding {
             case 23: parts.admittedAt = try reader.instant(field)
             case 25: parts.level = try reader.floats(field).first ?? 0
             case 24: parts.tendency = try tendency(try reader.floats(field))
+            case 28: places = try reader.clamped(field) - 1
             case 27: parts.correlation = try correlation(try reader.floats(field))
             case 26: parts.worth = try worth(try reader.floats(field))
             default: try reader.skip(field)
             }
         }
+        // Until meaning 12 nobody counted the places of a kind.
+        parts.places =
+            places.map { max(0, $0) }
+            ?? (key.level == .kind && parts.curve != nil ? unknownPlaces : 0)
         guard parts.head < max(1, parts.values.count) else { throw CodingFlaw("a pool is damaged") }
         return (key, parts.pool(), parts.flow())
     }
@@ -206,6 +215,7 @@ enum PoolCoding {
         var pending = 0
         var version: UInt32 = 0
         var drawn = 0
+        var places = 0
         var curve: Curve?
         var recent: Curve?
         var longValues: [Float] = []
@@ -252,7 +262,8 @@ enum PoolCoding {
             return Pool(
                 values: values, head: head, curve: curve, recent: recent, longValues: longValues,
                 long: long, skipped: skipped, memories: memories, pending: pending,
-                version: version, drawn: drawn, credit: credit, admittedAt: admittedAt,
+                version: version, drawn: drawn, places: places,
+                credit: credit, admittedAt: admittedAt,
                 tendency: tendency, worth: worth, correlation: correlation)
         }
 
