@@ -42,6 +42,8 @@ struct Outlook {
     var shares: [Double] = []
     /// Of a box without a plan where it may be seen next.
     var nextPlaces: [LikelyWay] = []
+    /// So many boxes of late say so.
+    var wentOn = 0
     /// How much later the others make the end.
     var detourMinutes: Float = 0
     /// As `means`, of each of the others.

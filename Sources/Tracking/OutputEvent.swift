@@ -56,7 +56,7 @@ public struct EtaEvent: Sendable, Equatable {
     public var because: [Cause]
     /// The `id` of the event that moved it; nil where silence or a plan did.
     public var event: String?
-    /// True where the journey has no plan, and this is the next place that the network knows.
+    /// True where the journey has no plan, and this is a guess of its next place.
     public var partial: Bool
     /// When it arrived: then nothing is expected any more, and no quantile is said.
     public var actual: Instant?
@@ -68,6 +68,9 @@ public struct EtaEvent: Sendable, Equatable {
     public var estimates: [Estimate] = []
     /// The ways that are likely, where there are several, the likeliest first.
     public var ways: [LikelyWay] = []
+    /// So many boxes of late went on from there as this one did, by which such a guess was made; 0: nobody did,
+    /// it is what the network has next.
+    public var wentOn: Int?
     /// What is not known, in words: then no quantile is said.
     public var unknown: String?
 

@@ -129,6 +129,7 @@ public struct OutputLine: Sendable, Equatable {
         }
         out.field("event", eta.event)
         if eta.partial { out.field("partial", true) }
+        out.field("wentOn", eta.wentOn)
         out.end()
         return out.bytes
     }

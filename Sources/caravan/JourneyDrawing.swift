@@ -25,7 +25,13 @@ struct JourneyDrawing {
             } else if journey.flags.contains(.offsetAssumed) {
                 print("  times of the plan without offset: on the clock of the place or the post")
             }
-            if journey.isGuess { print(terminal.paint("the next place is a guess:", .grey)) }
+            if journey.isGuess {
+                let basis =
+                    journey.wentOn > 0
+                    ? "by \(journey.wentOn) boxes that went on from there of late"
+                    : "nobody is known to have gone on from there, it is the nearest place of the network"
+                wrapped("the next place is a guess: \(basis)", indent: 0, .grey)
+            }
             drawStops(journey)
             for estimate in journey.estimates { draw(estimate, journey) }
             print("")

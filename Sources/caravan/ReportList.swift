@@ -198,7 +198,10 @@ enum JourneyText {
                 out.field("actual", journey.arrived)
             }
             out.field("deviationMinutes", journey.deviationMinutes)
-            if journey.isGuess { out.field("partial", true) }
+            if journey.isGuess {
+                out.field("partial", true)
+                out.field("wentOn", journey.wentOn)
+            }
             out.field("unknown", journey.unknown)
             if let left = journey.leftAt {
                 out.field("offPlanAt", left.place)

@@ -62,7 +62,12 @@ struct TailPrinter {
         text += "  ±\(Terminal.padded(Terminal.span(width / 2), 9))"
         text += " " + bar(object.number("lateProbability"))
         if object.bool("partial") == true {
-            text += terminal.paint(" a guess: no plan says where it goes next", .grey)
+            let count = object.integer("wentOn") ?? 0
+            text += terminal.paint(
+                count > 0
+                    ? " a guess, no plan says: \(count) boxes went on from there"
+                    : " a guess: no plan says where it goes next, it is the network's nearest place",
+                .grey)
         }
         let isElsewhere = object.objects("because").contains { $0.text("cause") == "route" }
         if isElsewhere, object.integer("changeMinutes") ?? 0 == 0 {

@@ -48,7 +48,7 @@ import Wire
         fork.advance(to: 240)
         let waiting = try #require(next(&fork, 9, at: 241))
         #expect(waiting.place == "XXBBB")
-        #expect(fork.said.last?.contains("\"partial\":true") == true)
+        #expect(fork.said.last?.contains("\"partial\":true,\"wentOn\":5}") == true)
         // Since it came thirty hours, since it left a day; few boxes are a wide guess.
         fork.report(10, "ARRI", "XXAAA", at: 300)
         let came = try #require(next(&fork, 10, at: 300))
@@ -69,6 +69,22 @@ import Wire
             fork.said.last?.contains(
                 "\"ways\":[{\"via\":\"XXBBB\",\"share\":0.75},{\"via\":\"XXCCC\",\"share\":0.25}]")
                 == true, "\(fork.said.last ?? "")")
+    }
+
+    /// Where nobody has gone on from it is the network's nearest place, and says so; to where it could have
+    /// gone sooner from where it came it is not: from the end of the rails by sea to where they begin.
+    @Test func theNearestPlaceIsNotBackWhereItCameFrom() throws {
+        var fork = Fork()
+        fork.reports(9, [("ARRI", "CNURC", 0), ("DEPA", "CNURC", 5)], at: 10)
+        let guess = next(&fork, 9, at: 15)
+        #expect(fork.said.last?.contains("\"wentOn\":0}") == true && guess != nil)
+        fork.reports(10, [("DEPA", "DEDUI", 0), ("ARRI", "DEHAM", 14)], at: 20)
+        let seen = fork.view(10, at: 35)
+        let view = try #require(seen)
+        #expect(!view.stops.contains { $0.place == "CNSGH" || $0.place == "DEDUI" })
+        // One that came by sea goes on by land.
+        fork.reports(11, [("DEPA", "CNSGH", 0), ("ARRI", "DEHAM", 800)], at: 40)
+        #expect(next(&fork, 11, at: 841)?.place == "PLWAW")
     }
 
     /// There and back again: what comes next depends on where a box comes from.

@@ -34,6 +34,7 @@ import Wire
         Golden(schema: 8, meaning: .restated, name: "-restated"),
         Golden(schema: 8, meaning: .ways, name: "-ways"),
         Golden(schema: 8, meaning: .onward, name: "-onward"),
+        Golden(schema: 8, meaning: .scaled, name: "-scaled"),
     ]
 
     private func open(_ golden: Golden) throws -> TestCluster {

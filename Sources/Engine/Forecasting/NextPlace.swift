@@ -11,6 +11,8 @@ struct NextPlace {
     var lasting: Curve?
     /// Where boxes went on to from there, the most first; empty: nobody knows, or they all did the same.
     var others: [LikelyWay] = []
+    /// So many boxes went on from there of late; 0: it is what the network has next.
+    var wentOn = 0
 }
 
 /// Journeys without a plan.
@@ -60,6 +62,7 @@ extension Engine {
             p50: expected.quantile(0.5), p90: expected.quantile(0.9))
         outlook.isHistory = held
         outlook.nextPlaces = next.others
+        outlook.wentOn = next.wentOn
         publish(&journey, outlook, context, &draft)
     }
 
@@ -109,7 +112,8 @@ extension Engine {
             }
             return NextPlace(
                 chain: here.left == .unset ? [leaving, going] : [going], start: start,
-                lasting: lasting, others: likely.count < 2 ? [] : likely)
+                lasting: lasting, others: likely.count < 2 ? [] : likely,
+                wentOn: Int(turns.reduce(0) { $0 + $1.boxes }.rounded()))
         }
         return nil
     }
@@ -118,7 +122,7 @@ extension Engine {
     private static let leastOnwardShare = 0.05
 
     /// The step (or two) to the nearest onward place by the mode last seen; nil where the network
-    /// does not know the place.
+    /// does not know the place, or has nothing there but ways back.
     private mutating func nearest(_ journey: Journey, _ history: EventHistory) -> NextPlace? {
         let progress = journey.progress
         guard let here = network.place(register.symbols[progress.lastPlace]) else { return nil }
@@ -129,8 +133,8 @@ extension Engine {
         var best: Leg?
         for index in network.outgoing[here] {
             let leg = network.legs[index]
-            if leg.to == came { continue }
             if progress.lastMode != .unknown, leg.mode != progress.lastMode { continue }
+            if let came, ways.leadsBack(from: came, over: leg) { continue }
             if best == nil || leg.hoursP50 < best?.hoursP50 ?? 0 { best = leg }
         }
         guard let leg = best else { return nil }

@@ -448,6 +448,13 @@ struct Ways: Sendable {
         return sum - straight
     }
 
+    /// Whether a leg leads to where a box could have gone sooner, or as soon, from the place before.
+    mutating func leadsBack(from before: Int, over leg: Leg) -> Bool {
+        if leg.to == before { return true }
+        guard let straight = hours(before, leg.to, .unknown) else { return false }
+        return straight <= leg.hoursP50
+    }
+
     private mutating func hours(_ from: Int, _ to: Int, _ mode: TransportMode) -> Double? {
         if from == to { return 0 }
         let hop = Hop(from: from, to: to, mode: mode)

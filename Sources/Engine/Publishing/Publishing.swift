@@ -166,6 +166,7 @@ extension Engine {
                 outlook.partial
                 ? outlook.nextPlaces : named(outlook.shares, outlook.others, journey.way)
         }
+        if outlook.partial { eta.wentOn = outlook.wentOn }
         if outlook.isComplete {
             let actual = Engine.whole(outlook.p50)
             eta.actual = actual

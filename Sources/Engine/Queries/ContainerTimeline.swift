@@ -57,6 +57,8 @@ public struct ContainerTimeline: Sendable {
         public var unknown: String?
         /// No plan says where it goes next.
         public var isGuess = false
+        /// By so many boxes that went on from there of late; 0: by the network alone.
+        public var wentOn = 0
         /// What was assumed of the plan's times.
         public var flags: EventFlags = []
         public var alerts: [OpenAlert]
@@ -256,6 +258,7 @@ extension Engine {
             else { return view.alerts.isEmpty ? nil : view }
             view.isGuess = true
             view.ways = next.others.map(self.view(_:))
+            view.wentOn = next.wentOn
             var stop = stop(last, .unset, nil)
             stop.p10 = expected.quantile(0.1)
             stop.p50 = expected.quantile(0.5)
