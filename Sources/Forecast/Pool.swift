@@ -192,7 +192,8 @@ public struct Pool: Sendable, Equatable {
         curve = values.isEmpty ? nil : Curve.ofSorted(ascending)
         pending = 0
         drawn = values.count
-        self.places = places
+        // One that was seen once was seen at one.
+        self.places = min(places, drawn)
         version &+= 1
         // The other spans are asked for of one step at one place only.
         guard !longValues.isEmpty else { return }

@@ -144,7 +144,8 @@ public struct PoolKey: Hashable, Sendable {
             PoolKey(
                 level: level, kind: sort.0, mode: sort.1,
                 // What transits have in common they have on both sides of a join.
-                direction: level == .kind && sort.0 != .dwell ? .straight : step.direction,
+                direction: [.kind, .scaled].contains(level) && sort.0 != .dwell
+                    ? .straight : step.direction,
                 fromCode: sort.2, toCode: sort.3,
                 fromPlace: places ? step.fromPlace : 0, toPlace: places ? step.place : 0,
                 plannedClass: planned)

@@ -15,6 +15,8 @@ public struct Pools: Sendable {
     static let plannedWeight = 4.0
     static let placeWeight = 10.0
     static let generalWeight = 20.0
+    /// What is more than so many times as long as expected was expected wrongly, and tells nothing of others.
+    static let mostMultiple: Float = 6
     /// Places at which what its kind does anywhere and what plan and network say of a step weigh the same:
     /// however often boxes passed one place, of others it tells as one.
     static let knownPlaces = 1.0
@@ -54,6 +56,8 @@ public struct Pools: Sendable {
         var isTimed: Bool
         /// Its timetable may have moved with its leg.
         var isOnward: Bool
+        /// What its kind does tells of it in proportion: no planned minutes are no scale, and one is.
+        var isScaled: Bool
 
         /// Planned durations in classes of 2 %: near enough for a prior, few enough to keep.
         init(_ step: Milestone) {
@@ -66,6 +70,7 @@ public struct Pools: Sendable {
             p90 = step.priorMinutesP90 == step.priorMinutesP90 ? step.priorMinutesP90 : -1
             isTimed = step.planned != .unset
             isOnward = PoolKey.hasTwoTimetables(step)
+            isScaled = StepValue.scaleMinutes(step) > 0
         }
 
         private static let classes = 50.0
@@ -263,6 +268,7 @@ public struct Pools: Sendable {
             let perDay = limit == Pools.limit ? Pools.perDay : Pools.generalPerDay
             guard pools[slot].admits(at: end, perDay: perDay) else { return }
             let value = Pools.value(Float(value), step, level)
+            guard value.isFinite else { return }
             switch level {
             case .place, .moved:
                 let share = shares.flatMap { pools[$0].curve }?.quantile(0.5) ?? 0
@@ -294,7 +300,8 @@ public struct Pools: Sendable {
     private static func value(_ value: Float, _ step: Milestone, _ level: PoolKey.Level) -> Float {
         switch level {
         case .share: value / Float(step.plannedMinutes)
-        case .scaled: value / Float(StepValue.scaleMinutes(step))
+        case .scaled:
+            min(max(value / Float(StepValue.scaleMinutes(step)), -mostMultiple), mostMultiple)
         default: value
         }
     }
@@ -491,23 +498,25 @@ public struct Pools: Sendable {
         var rest = 1.0
         if countsCalendar {
             for key in calendarKeys(id, step, start) {
-                mixIn(slots[key], Pools.generalWeight, -1, &made, &rest, in: model)
+                mixIn(slots[key], Pools.generalWeight, -1, share: 1, &made, &rest, in: model)
             }
         }
-        var isScaled = false
+        // What is told in proportion is not told again as it is.
+        var plain = 1.0
         for key in models[model].keys.indices {
             let level = models[model].keys[key].level
-            if level == .share || level == .kind && isScaled
-                || models[model].isBare && !isTold(existing(id, key), level)
-            {
-                // Counted with its place, in proportion, or not at all.
+            if level == .share || models[model].isBare && !isTold(existing(id, key), level) {
+                // Counted with its place, or not at all.
                 note(existing(id, key), &made)
                 continue
             }
-            if level == .scaled, let slot = existing(id, key) { isScaled = pools[slot].drawn > 0 }
+            let slot = existing(id, key)
             mixIn(
-                existing(id, key), Pools.weight(level),
-                level == .place || level == .moved ? lead : -1, &made, &rest, in: model)
+                slot, Pools.weight(level), level == .place || level == .moved ? lead : -1,
+                share: level == .kind ? plain : 1, &made, &rest, in: model)
+            if level == .scaled, let slot {
+                plain = Pools.generalWeight / (Double(pools[slot].drawn) + Pools.generalWeight)
+            }
         }
         if let prior = models[model].prior { mixer.add(prior, max(rest, 0.01)) }
         made.isGuess = models[model].isPlanOnly && rest > 0.5
@@ -547,16 +556,16 @@ public struct Pools: Sendable {
     }
 
     /// Adds what one pool knows to the mixture, by how much it knows. `lead`: of the pool of one step
-    /// at one place, the class of how far ahead; else -1.
+    /// at one place, the class of how far ahead; else -1. `share`: of that.
     private mutating func mixIn(
-        _ slot: Int?, _ k: Double, _ lead: Int, _ made: inout Blend, _ rest: inout Double,
-        in model: Int
+        _ slot: Int?, _ k: Double, _ lead: Int, share: Double, _ made: inout Blend,
+        _ rest: inout Double, in model: Int
     ) {
         note(slot, &made)
         guard let slot else { return }
         let n = Double(pools[slot].drawn)
         guard n > 0 else { return }
-        var weight = rest * n / (n + k)
+        var weight = share * rest * n / (n + k)
         let level = keys[slot].level
         if level == .scaled || level == .kind, models[model].prior != nil {
             let places = Double(pools[slot].places)

@@ -29,7 +29,7 @@ struct JourneyDrawing {
                 let basis =
                     journey.wentOn > 0
                     ? "by \(journey.wentOn) boxes that went on from there of late"
-                    : "nobody is known to have gone on from there, it is the nearest place of the network"
+                    : "too few went on from there to one place, it is the nearest of the network"
                 wrapped("the next place is a guess: \(basis)", indent: 0, .grey)
             }
             drawStops(journey)

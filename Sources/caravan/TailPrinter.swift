@@ -62,12 +62,14 @@ struct TailPrinter {
         text += "  ±\(Terminal.padded(Terminal.span(width / 2), 9))"
         text += " " + bar(object.number("lateProbability"))
         if object.bool("partial") == true {
-            let count = object.integer("wentOn") ?? 0
+            let basis =
+                switch object.integer("wentOn") {
+                case nil: ""
+                case 0: ", it is the network's nearest place"
+                case let count?: ", \(count) boxes went on from there"
+                }
             text += terminal.paint(
-                count > 0
-                    ? " a guess, no plan says: \(count) boxes went on from there"
-                    : " a guess: no plan says where it goes next, it is the network's nearest place",
-                .grey)
+                " a guess: no plan says where it goes next\(basis)", .grey)
         }
         let isElsewhere = object.objects("because").contains { $0.text("cause") == "route" }
         if isElsewhere, object.integer("changeMinutes") ?? 0 == 0 {

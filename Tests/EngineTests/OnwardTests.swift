@@ -82,6 +82,11 @@ import Wire
         let seen = fork.view(10, at: 35)
         let view = try #require(seen)
         #expect(!view.stops.contains { $0.place == "CNSGH" || $0.place == "DEDUI" })
+        // One that has left by sea goes by sea, however long that is.
+        fork.send(
+            "{\"id\":\"sailed\",\"container\":\"\(Fork.box(10))\",\"event\":\"DEPA\",\"place\":\"DEHAM\","
+                + "\"mode\":\"SEA\",\"time\":\"\(Fork.time(37))\"}", at: 37)
+        #expect(next(&fork, 10, at: 37)?.place == "CNSGH")
         // One that came by sea goes on by land.
         fork.reports(11, [("DEPA", "CNSGH", 0), ("ARRI", "DEHAM", 800)], at: 40)
         #expect(next(&fork, 11, at: 841)?.place == "PLWAW")

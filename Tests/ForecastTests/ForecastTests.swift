@@ -142,6 +142,63 @@ import Tracking
         #expect(pools.pools.map(\.places).max() == 7)
     }
 
+    /// Plans of no minutes, of one, and of a year: whoever sends them, the pools hold numbers, and what is taken
+    /// back is gone, in whichever order they came.
+    @Test(arguments: [[1.0, 0], [0, 1], [0.4, 1.6, 525_600], [525_600, 0, 0.9]])
+    func whatIsPlannedAsNothingIsNoScale(_ planned: [Double]) {
+        var pools = Pools()
+        let hops = planned.map {
+            Milestone(
+                place: 2, code: .arri, kind: .transit, fromPlace: 1, fromCode: .depa, mode: .road,
+                plannedMinutes: $0)
+        }
+        for hop in hops + hops {
+            for value in [0.0, 50, -20, 40_000] {
+                let id = pools.id(hop)
+                pools.learn(id, hop, value: value)
+            }
+        }
+        #expect(pools.pools.allSatisfy { $0.values.allSatisfy(\.isFinite) })
+        for hop in hops + hops {
+            for value in [0.0, 50, -20, 40_000] {
+                let id = pools.id(hop)
+                pools.unlearn(id, hop, value: value)
+            }
+        }
+        #expect(pools.pools.allSatisfy { $0.values.isEmpty })
+    }
+
+    /// A plan that gives a minute to what takes a day does not say that a fortnight takes years.
+    @Test func aStayThatIsHardlyPlannedTellsNothingOfLongOnes() throws {
+        var pools = Pools()
+        func stay(_ place: UInt32, minutes: Double) -> Milestone {
+            Milestone(
+                place: place, code: .disc, kind: .dwell, fromPlace: place, fromCode: .arri,
+                mode: .rail, plannedMinutes: minutes)
+        }
+        for place in 1...3 as ClosedRange<UInt32> {
+            for _ in 0..<20 {
+                let step = stay(place, minutes: 1)
+                let id = pools.id(step)
+                pools.learn(id, step, value: 30 * 1_440)
+            }
+        }
+        let curve = pools.curve(stay(9, minutes: 14 * 1_440))
+        let days = try #require(curve).quantile(0.9) / 1_440
+        #expect((14...40).contains(days), "\(days)")
+        // Nor does one that was planned as an hour say more than that it takes some times as long.
+        for place in 1...3 as ClosedRange<UInt32> {
+            for _ in 0..<20 {
+                let step = stay(place, minutes: 60)
+                let id = pools.id(step)
+                pools.learn(id, step, value: 30 * 1_440)
+            }
+        }
+        let next = pools.curve(stay(9, minutes: 14 * 1_440))
+        let longest = try #require(next).quantile(0.9) / 1_440
+        #expect(longest <= 6 * 14.3, "\(longest)")
+    }
+
     @Test func poolsKeepTheirLimit() {
         var pools = Pools()
         for index in 0..<1_000 { learn(&pools, value: Double(index)) }

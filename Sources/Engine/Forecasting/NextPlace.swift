@@ -133,8 +133,12 @@ extension Engine {
         var best: Leg?
         for index in network.outgoing[here] {
             let leg = network.legs[index]
-            if progress.lastMode != .unknown, leg.mode != progress.lastMode { continue }
-            if let came, ways.leadsBack(from: came, over: leg) { continue }
+            if leg.to == came { continue }
+            if progress.lastMode != .unknown {
+                if leg.mode != progress.lastMode { continue }
+            } else if let came, ways.leadsBack(from: came, over: leg) {
+                continue
+            }
             if best == nil || leg.hoursP50 < best?.hoursP50 ?? 0 { best = leg }
         }
         guard let leg = best else { return nil }

@@ -59,7 +59,7 @@ extension Engine {
         let words =
             (network.place(place) == nil
                 ? "no plan names it, \(place) is no place of the network"
-                : "no plan names it, the network has no way on from \(place)")
+                : "no plan names it, the network has no way on from \(place) but back")
             + ", and too few boxes went on from there to one place"
         return Unknown(kind: 3, place: place, words: words)
     }

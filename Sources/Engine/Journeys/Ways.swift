@@ -450,7 +450,6 @@ struct Ways: Sendable {
 
     /// Whether a leg leads to where a box could have gone sooner, or as soon, from the place before.
     mutating func leadsBack(from before: Int, over leg: Leg) -> Bool {
-        if leg.to == before { return true }
         guard let straight = hours(before, leg.to, .unknown) else { return false }
         return straight <= leg.hoursP50
     }
@@ -460,6 +459,7 @@ struct Ways: Sendable {
         let hop = Hop(from: from, to: to, mode: mode)
         if let known = hours[hop] { return known }
         let found = builder.route(through: [from, to], mode)?.hoursP50
+        if hours.count >= Ways.coursesKept { hours = [:] }
         hours[hop] = .some(found)
         return found
     }

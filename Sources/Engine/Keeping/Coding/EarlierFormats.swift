@@ -189,7 +189,8 @@ enum EarlierPool {
         let pool = Pool(
             values: values, head: head, curve: curve, recent: recent, longValues: longValues,
             long: long, skipped: skipped, memories: memories, pending: pending,
-            version: version, drawn: drawn)
+            version: version, drawn: drawn,
+            places: key.level == .kind && curve != nil ? PoolCoding.unknownPlaces : 0)
         return (key, pool, flow)
     }
 

@@ -7,7 +7,7 @@ enum PoolCoding {
     /// Formats 2 and 3 had no field numbers (`EarlierPool`).
     static let version: UInt8 = 4
 
-    private static let unknownPlaces = 8
+    static let unknownPlaces = 8
 
     /// The key of a pool's row.
     static func key(_ key: PoolKey, _ texts: [String]) -> [UInt8] {
