@@ -37,6 +37,9 @@ public struct BacktestScores: Sendable {
     }
 
     public private(set) var rows: [Row] = []
+    /// Of the shipments that were the first to be forecast: what an empty daemon is worth.
+    public private(set) var first: Row
+    public static let firstShipments = 100
     public private(set) var alerts = Alerts()
     public private(set) var shipments = 0
     /// Mean absolute step between the published p50s of one shipment.
@@ -46,6 +49,13 @@ public struct BacktestScores: Sendable {
         predictions: [Backtest.Prediction], notices: [OutputEvent], actual: [String: Instant],
         promised: [String: Instant]
     ) {
+        var early: Set<String> = []
+        for prediction in predictions where actual[prediction.shipment] != nil {
+            if early.count >= BacktestScores.firstShipments { break }
+            early.insert(prediction.shipment)
+        }
+        first = BacktestScores.row(
+            "first", predictions.filter { early.contains($0.shipment) }, actual)
         for stage in Backtest.Stage.allCases {
             rows.append(
                 BacktestScores.row(

@@ -54,6 +54,8 @@ private let start = Instant(seconds: 1_767_225_600)
         #expect((all?.count ?? 0) > 3_000)
         #expect((all?.coverage ?? 0) > 0.5 && (all?.coverage ?? 0) <= 1)
         #expect((all?.mcc ?? 0) > 0.3)
+        // An empty daemon is humble, and learns within its first hundred.
+        #expect((0.75...0.95).contains(scores.first.coverage), "\(scores.first)")
         #expect(scores.rows.map(\.maeMinutes) == run().rows.map(\.maeMinutes))
     }
 
