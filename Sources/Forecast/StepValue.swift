@@ -44,13 +44,10 @@ public enum StepValue {
     /// What steps of one kind have in common they have in proportion: a border that takes twice the two days
     /// that it is thought to take tells of one that is thought to take two hours. Minutes that a step's values
     /// are divided by; 0: neither plan nor network says how long it takes, or only that it hardly stays, it waits
-    /// for a timetable, or it is at sea, where ships are late by days, however far they go.
+    /// for a timetable, or it is at sea, where ships and ports are late by days, however long they should take.
     static func scaleMinutes(_ step: Milestone) -> Double {
-        switch step.kind {
-        case .dwell: break
-        case .transit: if step.mode == .sea || step.mode == .barge { return 0 }
-        case .departure: if step.planned != .unset { return 0 }
-        }
+        if step.mode == .sea || step.mode == .barge { return 0 }
+        if step.kind == .departure, step.planned != .unset { return 0 }
         let minutes = isTimed(step) ? 0 : transitMinutes(step)
         return minutes >= (step.kind == .transit ? 1 : leastScale) ? minutes + leastScale : 0
     }
