@@ -62,6 +62,7 @@ struct Show: AsyncParsableCommand {
             let snapshot = try await fresh(store, about: name)
             var engine = Engine()
             try engine.restore(snapshot)
+            if snapshot.network == nil { try await Show.configure(&engine, store) }
             var seen = wallNow()
             // A demonstration's clock runs ahead of the wall's.
             if let last = try await store.lastStep() { seen = max(seen, last) }
@@ -102,6 +103,12 @@ struct Show: AsyncParsableCommand {
                 }
             }
         }
+    }
+
+    /// Before the first snapshot what came into force stands in the log's first batch.
+    private static func configure(_ engine: inout Engine, _ store: PostgresLog) async throws {
+        guard let first = try await store.batches(after: 0).first else { return }
+        _ = engine.step([], changes: try engine.inputs(of: first).changes, now: first.now)
     }
 
     /// Takes in what was reported since the snapshot: what is acknowledged is shown.

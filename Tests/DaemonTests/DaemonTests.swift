@@ -328,6 +328,13 @@ func check(_ sender: TestSender, _ cluster: TestCluster, _ daemon: DaemonProcess
             "tail", "--server", daemon.tail, "--after", "start", "--until-caught-up",
         ])
         #expect(tail.contains("caught-up"))
+        // Before the first checkpoint what is in force stands in the log alone.
+        daemon.kill9()
+        for table in ["checkpoint", "journey", "pool"] {
+            _ = try cluster.rows("delete from \(table)")
+        }
+        let early = try caravan(["show", "MSKU0308961", "--database", cluster.conninfo])
+        #expect(early.contains("\"event\":\"GTIN\"") && !early.contains("place-unknown"))
     }
 
     @Test func routesArePrinted() throws {
