@@ -262,11 +262,13 @@ struct BacktestCommand: AsyncParsableCommand {
                         row.coverage, row.widthMinutes, row.brier, row.mcc, row.precision,
                         row.recall))
         }
-        print(
-            String(
-                format: "the first %d shipments: MAE %.1f, coverage %.3f, width %.1f",
-                min(BacktestScores.firstShipments, scores.shipments), scores.first.maeMinutes,
-                scores.first.coverage, scores.first.widthMinutes))
+        if scores.first.count > 0 {
+            print(
+                String(
+                    format: "the first %d shipments: MAE %.1f, coverage %.3f, width %.1f",
+                    min(BacktestScores.firstShipments, scores.shipments), scores.first.maeMinutes,
+                    scores.first.coverage, scores.first.widthMinutes))
+        }
         report(backtest.guesses)
         if let all = scores.rows.last, all.naiveCount > 0 {
             print(

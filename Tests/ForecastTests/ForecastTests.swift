@@ -176,24 +176,21 @@ import Tracking
                 place: place, code: .disc, kind: .dwell, fromPlace: place, fromCode: .arri,
                 mode: .rail, plannedMinutes: minutes)
         }
-        for place in 1...3 as ClosedRange<UInt32> {
-            for _ in 0..<20 {
-                let step = stay(place, minutes: 1)
-                let id = pools.id(step)
-                pools.learn(id, step, value: 30 * 1_440)
+        func pass(planned minutes: Double) {
+            for place in 1...3 as ClosedRange<UInt32> {
+                for _ in 0..<20 {
+                    let step = stay(place, minutes: minutes)
+                    let id = pools.id(step)
+                    pools.learn(id, step, value: 30 * 1_440)
+                }
             }
         }
+        pass(planned: 1)
         let curve = pools.curve(stay(9, minutes: 14 * 1_440))
         let days = try #require(curve).quantile(0.9) / 1_440
         #expect((14...40).contains(days), "\(days)")
         // Nor does one that was planned as an hour say more than that it takes some times as long.
-        for place in 1...3 as ClosedRange<UInt32> {
-            for _ in 0..<20 {
-                let step = stay(place, minutes: 60)
-                let id = pools.id(step)
-                pools.learn(id, step, value: 30 * 1_440)
-            }
-        }
+        pass(planned: 60)
         let next = pools.curve(stay(9, minutes: 14 * 1_440))
         let longest = try #require(next).quantile(0.9) / 1_440
         #expect(longest <= 6 * 14.3, "\(longest)")

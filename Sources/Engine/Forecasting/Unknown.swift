@@ -56,10 +56,12 @@ extension Engine {
     /// A box without a plan, at a place from which nobody knows what comes next.
     func unknownPlan(_ journey: Journey) -> Unknown {
         let place = register.symbols[journey.progress.lastPlace]
+        let mode = journey.progress.lastMode
+        let by = mode == .unknown ? "" : " by \(mode.code)"
         let words =
             (network.place(place) == nil
                 ? "no plan names it, \(place) is no place of the network"
-                : "no plan names it, the network has no way on from \(place) but back")
+                : "no plan names it, the network has no way on from \(place)\(by) but back")
             + ", and too few boxes went on from there to one place"
         return Unknown(kind: 3, place: place, words: words)
     }
