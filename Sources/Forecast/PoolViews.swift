@@ -2,6 +2,30 @@ import Tracking
 
 /// What a forecast looks at besides how a step has gone: each by its record.
 extension Pools {
+    // MARK: Levels
+
+    /// Observations at which a level and all that is more general weigh the same.
+    static func weight(_ level: PoolKey.Level) -> Double {
+        switch level {
+        case .planned: plannedWeight
+        case .place, .moved: placeWeight
+        default: generalWeight
+        }
+    }
+
+    /// What of a step's value a level keeps.
+    static func value(_ value: Float, _ step: Milestone, _ level: PoolKey.Level) -> Float {
+        switch level {
+        case .share: value / Float(step.plannedMinutes)
+        case .scaled: multiple(value / Float(StepValue.scaleMinutes(step)))
+        default: value
+        }
+    }
+
+    private static func multiple(_ times: Float) -> Float {
+        abs(times) <= mostMultiple ? times : .nan
+    }
+
     // MARK: Timetables
 
     /// The number of a departure's step where its timetable moved as its leg's beginning did; nil where

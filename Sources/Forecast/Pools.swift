@@ -15,7 +15,10 @@ public struct Pools: Sendable {
     static let plannedWeight = 4.0
     static let placeWeight = 10.0
     static let generalWeight = 20.0
-    /// What is more than so many times as long as expected was expected wrongly, and tells nothing of others.
+    /// What deviates by more than a year is no step, but a slip in somebody's plan.
+    static let mostMinutes: Float = 365 * 1_440
+    /// What is more than so many times as long as expected was expected wrongly, and tells nothing of others in
+    /// proportion.
     static let mostMultiple: Float = 6
     /// Places at which what its kind does anywhere and what plan and network say of a step weigh the same:
     /// however often boxes passed one place, of others it tells as one.
@@ -268,7 +271,8 @@ public struct Pools: Sendable {
             let perDay = limit == Pools.limit ? Pools.perDay : Pools.generalPerDay
             guard pools[slot].admits(at: end, perDay: perDay) else { return }
             let value = Pools.value(Float(value), step, level)
-            guard value.isFinite else { return }
+            // NaN is no less than anything.
+            guard abs(value) < Pools.mostMinutes else { return }
             switch level {
             case .place, .moved:
                 let share = shares.flatMap { pools[$0].curve }?.quantile(0.5) ?? 0
@@ -296,23 +300,16 @@ public struct Pools: Sendable {
         flows[place].remove(QueuePace.Passage(start: start, end: end))
     }
 
-    /// What of a step's value a level keeps.
-    private static func value(_ value: Float, _ step: Milestone, _ level: PoolKey.Level) -> Float {
-        switch level {
-        case .share: value / Float(step.plannedMinutes)
-        case .scaled:
-            min(max(value / Float(StepValue.scaleMinutes(step)), -mostMultiple), mostMultiple)
-        default: value
-        }
-    }
-
     private mutating func each(
         _ id: StepID, _ step: Milestone, _ start: Instant,
         _ body: (inout [Pool], Int, Int, PoolKey.Level, Int) -> Void
     ) {
         let own = models[Int(id.number)].keys[models[Int(id.number)].placeAt]
         var places = 0
-        for at in models[Int(id.number)].keys.indices {
+        // Where nobody says how long it takes all of it is its deviation: no other deviates by that.
+        let isBare = models[Int(id.number)].isBare
+        for at in models[Int(id.number)].keys.indices
+        where !isBare || at == models[Int(id.number)].placeAt {
             let slot = slot(id, at)
             let wasEmpty = pools[slot].values.isEmpty
             body(&pools, slot, Pools.limit(keys[slot]), keys[slot].level, places)
@@ -528,14 +525,6 @@ public struct Pools: Sendable {
             made.isKnown = true
         }
         blends[at] = made
-    }
-
-    private static func weight(_ level: PoolKey.Level) -> Double {
-        switch level {
-        case .planned: plannedWeight
-        case .place, .moved: placeWeight
-        default: generalWeight
-        }
     }
 
     /// Whether enough have gone between two places of which nothing else is known.

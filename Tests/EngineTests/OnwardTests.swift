@@ -71,6 +71,19 @@ import Wire
                 == true, "\(fork.said.last ?? "")")
     }
 
+    /// What was reported long after is not told at once; who asks hears why nothing is expected.
+    @Test func whoAsksHearsWhyNothingIsExpected() throws {
+        var fork = Fork()
+        fork.advance(to: 100)
+        fork.send(
+            "{\"id\":\"late\",\"container\":\"\(Fork.box(9))\",\"event\":\"ARRI\",\"place\":\"USNYC\","
+                + "\"time\":\"\(Fork.time(90))\"}", at: 100)
+        #expect(
+            fork.view(9, at: 100)?.unknown?.contains("USNYC is no place of the network") == true)
+        // Months later it is nobody's question.
+        #expect(fork.view(9, at: 100 + 24 * 60)?.unknown?.contains("USNYC is no place") != true)
+    }
+
     /// Where nobody has gone on from it is the network's nearest place, and says so; to where it could have
     /// gone sooner from where it came it is not: from the end of the rails by sea to where they begin.
     @Test func theNearestPlaceIsNotBackWhereItCameFrom() throws {

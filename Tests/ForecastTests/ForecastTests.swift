@@ -196,6 +196,31 @@ import Tracking
         #expect(longest <= 6 * 14.3, "\(longest)")
     }
 
+    /// Three weeks between two places of which nobody says how far they are is no deviation of three weeks.
+    @Test func whatNobodyPlannedTellsNothingOfOthers() throws {
+        var pools = Pools()
+        func hop(_ place: UInt32, minutes: Double) -> Milestone {
+            Milestone(
+                place: place, code: .arri, kind: .transit, fromPlace: place + 1, fromCode: .depa,
+                mode: .rail, plannedMinutes: minutes)
+        }
+        func middle() throws -> Double {
+            let curve = pools.curve(hop(90, minutes: 600))
+            return try #require(curve).quantile(0.5)
+        }
+        let before = try middle()
+        for place in 1...20 as ClosedRange<UInt32> {
+            let bare = hop(place, minutes: .nan)
+            let id = pools.id(bare)
+            pools.learn(id, bare, value: 21 * 1_440)
+            // Nor does a plan of an hour for two years.
+            let slip = hop(place + 40, minutes: 60)
+            let other = pools.id(slip)
+            pools.learn(other, slip, value: -730 * 1_440)
+        }
+        #expect(try middle() == before)
+    }
+
     @Test func poolsKeepTheirLimit() {
         var pools = Pools()
         for index in 0..<1_000 { learn(&pools, value: Double(index)) }

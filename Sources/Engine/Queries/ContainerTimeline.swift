@@ -253,7 +253,17 @@ extension Engine {
         let said = journey.publication
         switch said.unknown {
         case 0:
-            guard let next = nextPlace(journey, history), let last = next.chain.last,
+            guard let next = nextPlace(journey, history) else {
+                // It may not have been said yet; what is over for long is nobody's question.
+                let minutes = now.minutes(since: journey.progress.lastTime)
+                if journey.progress.lastPlace != 0,
+                    minutes < Double(JourneyFold.gapMicroseconds) / 60e6
+                {
+                    view.unknown = unknownPlan(journey).words
+                }
+                return view.unknown == nil && view.alerts.isEmpty ? nil : view
+            }
+            guard let last = next.chain.last,
                 let expected = expect(next, now: now), !expected.isBeyondAll
             else { return view.alerts.isEmpty ? nil : view }
             view.isGuess = true
