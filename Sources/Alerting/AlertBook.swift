@@ -33,7 +33,9 @@ public struct AlertBook: Sendable, Equatable {
         }
     }
 
-    public var parties: [PartyKey: [Party]] = [:]
+    public private(set) var parties: [PartyKey: [Party]] = [:]
+    /// Where each of them is, by its id; follows from them.
+    private var leads: [UInt64: PartyKey] = [:]
     /// By their ids.
     public var silences: [String: AlertSilence] = [:]
 
@@ -69,9 +71,7 @@ public struct AlertBook: Sendable, Equatable {
     public mutating func join(
         _ key: PartyKey, seen: Instant, now: Instant, id: UInt64
     ) -> Convoy {
-        var known = parties[key] ?? []
-        known.removeAll { now.minutes(since: $0.raised) > AlertBook.joinMinutes }
-        defer { parties[key] = known }
+        let known = freshParties(key, now)
         // The nearest, and of equals one by a name that every process gives it.
         let near = known.indices.filter {
             abs(seen.minutes(since: known[$0].seen)) <= AlertBook.apartMinutes
@@ -80,20 +80,37 @@ public struct AlertBook: Sendable, Equatable {
                 < (abs(seen.minutes(since: known[$1].seen)), known[$1].id)
         }
         guard let near else {
-            known.append(Party(id: id, seen: seen, raised: now, count: 1))
-            if parties.count > 1_000 { forget(before: now.advanced(minutes: -2_880)) }
+            add(Party(id: id, seen: seen, raised: now, count: 1), to: key)
+            forgetSometimes(now)
             return Convoy(id: id, count: 1, isLead: true)
         }
-        known[near].count.countOn()
-        return Convoy(id: known[near].id, count: known[near].count, isLead: false)
+        parties[key]?[near].count.countOn()
+        return Convoy(id: known[near].id, count: known[near].count + 1, isLead: false)
+    }
+
+    /// Those that a box may still join.
+    private mutating func freshParties(_ key: PartyKey, _ now: Instant) -> [Party] {
+        guard let known = parties[key] else { return [] }
+        func isOld(_ party: Party) -> Bool {
+            now.minutes(since: party.raised) > AlertBook.joinMinutes
+        }
+        guard known.contains(where: isOld) else { return known }
+        for party in known where isOld(party) { leads[party.id] = nil }
+        let fresh = known.filter { !isOld($0) }
+        parties[key] = fresh.isEmpty ? nil : fresh
+        return fresh
+    }
+
+    public mutating func add(_ party: Party, to key: PartyKey) {
+        parties[key, default: []].append(party)
+        leads[party.id] = key
     }
 
     /// The alert by which a party is named has ended: who comes later leads anew.
     public mutating func dissolve(_ id: UInt64) {
-        for key in parties.keys where parties[key]?.contains(where: { $0.id == id }) == true {
-            parties[key]?.removeAll { $0.id == id }
-            if parties[key]?.isEmpty == true { parties[key] = nil }
-        }
+        guard let key = leads.removeValue(forKey: id) else { return }
+        parties[key]?.removeAll { $0.id == id }
+        if parties[key]?.isEmpty == true { parties[key] = nil }
     }
 
     /// What became of a silence.
@@ -128,7 +145,16 @@ public struct AlertBook: Sendable, Equatable {
         return silences.values.filter { $0.marks(alert, at: now) }.map(\.id).min()
     }
 
-    private mutating func forget(before: Instant) {
-        parties = parties.filter { $0.value.contains { $0.raised >= before } }
+    /// Nobody joins parties that are old. All are looked at when there are twice as many as before, so that
+    /// a storm of alerts costs each the same; it follows from them alone.
+    private mutating func forgetSometimes(_ now: Instant) {
+        guard parties.count >= AlertBook.leastForgotten, parties.count.nonzeroBitCount == 1
+        else { return }
+        parties = parties.filter {
+            $0.value.contains { now.minutes(since: $0.raised) <= AlertBook.joinMinutes }
+        }
+        leads = leads.filter { parties[$0.value] != nil }
     }
+
+    private static let leastForgotten = 1_024
 }

@@ -270,6 +270,46 @@ import Tracking
         #expect(book.parties.values.map(\.count) == [1])
     }
 
+    @Test func aPartyThatIsDissolvedIsNotThoseBesideIt() {
+        var book = AlertBook()
+        let key = AlertBook.PartyKey(type: .overdue, place: 1, code: .arri, seenAt: 2)
+        let (first, second) = (
+            book.join(key, seen: at(0), now: at(100), id: 11),
+            book.join(key, seen: at(60), now: at(100), id: 12)
+        )
+        #expect(first.isLead && second.isLead)
+        book.dissolve(11)
+        book.dissolve(11)
+        #expect(
+            book.join(key, seen: at(61), now: at(101), id: 13)
+                == Convoy(id: 12, count: 2, isLead: false))
+        // Read back, it knows where they are.
+        var read = AlertBook()
+        for (key, parties) in book.parties { for party in parties { read.add(party, to: key) } }
+        #expect(read == book)
+        read.dissolve(12)
+        #expect(read.parties.isEmpty)
+    }
+
+    @Test func partiesThatNobodyJoinsAnyMoreAreForgotten() {
+        var book = AlertBook()
+        func key(_ place: UInt32) -> AlertBook.PartyKey {
+            AlertBook.PartyKey(type: .overdue, place: place, code: .arri, seenAt: 2)
+        }
+        for place in 0..<1_000 as Range<UInt32> {
+            _ = book.join(key(place), seen: at(0), now: at(0), id: UInt64(place) + 1)
+        }
+        for place in 1_000..<1_023 as Range<UInt32> {
+            _ = book.join(key(place), seen: at(1_441), now: at(1_441), id: UInt64(place) + 1)
+        }
+        #expect(book.parties.count == 1_023)
+        _ = book.join(key(1_023), seen: at(1_441), now: at(1_441), id: 1_024)
+        #expect(book.parties.count == 24)
+        // Where a party was forgotten another begins; one that is young is joined.
+        #expect(book.join(key(3), seen: at(1_441), now: at(1_441), id: 2_000).isLead)
+        #expect(!book.join(key(1_001), seen: at(1_441), now: at(1_441), id: 2_001).isLead)
+    }
+
     // MARK: Seals
 
     @Test func sealsThatChangeUntoldAreFound() {

@@ -92,7 +92,7 @@ enum AlertBookCoding {
             switch field.number {
             case 1:
                 let (key, party) = try party(try reader.message(field), &symbols)
-                book.parties[key, default: []].append(party)
+                book.add(party, to: key)
             case 2:
                 let (key, habit) = try habit(try reader.message(field), &symbols)
                 habits.habits[key] = habit
