@@ -283,11 +283,19 @@ extension Engine {
         journey.publication.reviewAt = last.advanced(minutes: Engine.giveUpMinutes)
     }
 
+    /// As a share of the interval of the end.
+    private static let leastLook = 0.1
+
     private func setTimers(
         _ journey: inout Journey, _ shipment: Shipment, _ outlook: Outlook,
         _ context: ReviewContext, _ clock: Instant
     ) {
         var at = outlook.expected.reviewAt
+        if at != .never {
+            // Sooner silence could not have moved the end by what anybody would act on.
+            let width = outlook.p90.minutes(since: outlook.p10)
+            at = max(at, outlook.seenFrom.advanced(minutes: width * Engine.leastLook))
+        }
         if outlook.held { at = at == .never ? .never : max(at, journey.publication.holdUntil) }
         if let soon = provableAt(journey, outlook, context.now) { at = min(at, soon) }
         let last = clock.advanced(minutes: Engine.giveUpMinutes)

@@ -131,4 +131,27 @@ private func event(_ number: Int, _ place: Int) -> String {
         // By either border.
         #expect(engine.forecasting.composer.compositions == 2)
     }
+
+    @Test func whatIsSilentFarFromItsEndIsSeldomLookedAt() {
+        var engine = freshEngine(now: start)
+        let line =
+            "{\"plan\":\"T\",\"containers\":[\"\(box(0))\"],\"from\":\"CNLYG\",\"to\":\"DEDUI\","
+            + "\"mode\":\"RAIL\",\"start\":\"2026-01-01T00:00:00Z\"}"
+        _ = engine.step([chunk([line])], now: start)
+        let report =
+            "{\"container\":\"\(box(0))\",\"event\":\"DEPA\",\"place\":\"CNLYG\","
+            + "\"time\":\"2026-01-01T02:00:00Z\"}"
+        var now = start.advanced(minutes: 120)
+        _ = engine.step([chunk([report])], now: now)
+        let before = engine.forecasting.composer.compositions
+        var looks = 0
+        while engine.nextDue < start.advanced(minutes: 10 * 1_440) {
+            now = max(now, engine.nextDue)
+            _ = engine.step([], now: now)
+            looks += 1
+        }
+        let compositions = engine.forecasting.composer.compositions - before
+        print("silent for ten days: \(looks) looks, \(compositions) compositions")
+        #expect(looks > 1 && looks <= 16)
+    }
 }

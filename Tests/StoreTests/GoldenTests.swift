@@ -35,6 +35,7 @@ import Wire
         Golden(schema: 8, meaning: .ways, name: "-ways"),
         Golden(schema: 8, meaning: .onward, name: "-onward"),
         Golden(schema: 8, meaning: .scaled, name: "-scaled"),
+        Golden(schema: 8, meaning: .patient, name: "-patient"),
     ]
 
     private func open(_ golden: Golden) throws -> TestCluster {
