@@ -30,6 +30,21 @@ public struct SealTrail: Sendable, Equatable {
         if changedAt != nil { isExplained = false }
     }
 
+    /// When a journey begins as far as seals go, whose first milestone was reached at an instant: with the gate
+    /// in before it, where that is at the same place. What was sealed there before is of another journey.
+    public static func begin(_ events: [EventRecord], before first: Instant) -> Instant {
+        let earlier = events.filter { $0.isEvidence && $0.time <= first }
+        guard let place = earlier.last?.place else { return first }
+        for event in earlier.reversed() {
+            guard event.place == place else { break }
+            if event.code == .gtin || event.code == .stuf { return event.time }
+            // It had come with other goods.
+            let isOther = [.arri, .disc, .drop, .strp, .depa, .gtot].contains(event.code)
+            if event.time < first, isOther { break }
+        }
+        return first
+    }
+
     public static func == (a: SealTrail, b: SealTrail) -> Bool {
         a.changedAt?.time == b.changedAt?.time && a.changedAt?.place == b.changedAt?.place
             && a.isExplained == b.isExplained

@@ -560,7 +560,8 @@ public struct Composer: Sendable {
                 let start = began == nil ? starts[j] : 0
                 guard start < until, points[j] >= from else { continue }
                 let isHeld = points[j] < until
-                points[j] += until - max(from, start)
+                // What only passes there goes on until it comes to it.
+                if step.kind != .transit { points[j] += until - max(from, start) }
                 if isHeld { points[j] = max(points[j], until + ahead) }
             }
         }

@@ -80,6 +80,9 @@ public enum EventCode: UInt8, CaseIterable, Sendable {
         }
     }
 
+    /// Codes that say, where its way ends, that it has what it came for: stripped, or fetched.
+    var endsStay: Bool { self == .strp || self == .pick }
+
     /// Codes that say that it has left.
     @inlinable public var isDeparture: Bool {
         switch self {

@@ -316,12 +316,13 @@ struct JourneyWalk: ~Copyable {
                 at = first
             }
         }
-        if event.code == .depa || event.code == .gtot {
+        if event.code == .depa || event.code == .gtot || event.code.endsStay && isStill {
             var last = first
             while last + 1 < way.milestones.count, way.milestones[last + 1].place == place {
                 last += 1
             }
-            at = last
+            // Before its way's end a box is picked up or stripped where it stays.
+            if !event.code.endsStay || last == way.milestones.count - 1 { at = last }
         }
         if let at {
             fill(at, read, event, isSoft: true)

@@ -38,26 +38,7 @@ extension EventHistory {
             events[$0].flags.contains(.shared) && events[$0].identity.high == high
         }
         guard members.count > 1 else { return outcome }
-        let order = members.sorted {
-            (events[$0].rank, events[$0].identity) < (events[$1].rank, events[$1].identity)
-        }
-        var standing: [Int] = []
-        var aside: Set<Int> = []
-        for at in order {
-            let event = events[at]
-            if event.retracted, event.place == 0 {
-                aside.formUnion(standing)
-                standing = []
-                continue
-            }
-            // A first version takes nobody's place, nor does one whose own first version is known.
-            let isMoved = event.updated != .unset && !hasFirstVersion(event.identity)
-            if isMoved, let left = moved(event, among: standing) {
-                aside.insert(left)
-                standing.removeAll { $0 == left }
-            }
-            standing.append(at)
-        }
+        let aside = setAside(members, sharing: high)
         var changed = false
         for at in members {
             let isAside = aside.contains(at)
@@ -84,14 +65,75 @@ extension EventHistory {
         }
     }
 
-    private func hasFirstVersion(_ identity: Identity) -> Bool {
-        superseded.contains { $0.identity == identity && $0.updated == .unset }
+    /// One version of an event, by the event's index.
+    private struct Version {
+        let at: Int
+        let rank: Instant
+        /// Another is known that is later.
+        let isOld: Bool
+    }
+
+    /// All versions of some events, in their order.
+    private func versions(_ members: [Int], sharing high: UInt64) -> [Version] {
+        let current = members.map { Version(at: $0, rank: events[$0].rank, isOld: false) }
+        let old = superseded.filter { $0.identity.high == high }.compactMap { version in
+            members.first { events[$0].identity == version.identity }.map {
+                Version(at: $0, rank: version.updated, isOld: true)
+            }
+        }
+        return (current + old).sorted {
+            ($0.rank, events[$0.at].identity, $0.isOld ? 0 : 1)
+                < ($1.rank, events[$1.at].identity, $1.isOld ? 0 : 1)
+        }
+    }
+
+    /// Those of them that do not stand.
+    private func setAside(_ members: [Int], sharing high: UInt64) -> Set<Int> {
+        var standing: [Version] = []
+        var aside: Set<Int> = []
+        /// Of each that has lost its place, which has it.
+        var takenBy: [Int: Int] = [:]
+        for version in versions(members, sharing: high) {
+            let (at, event) = (version.at, events[version.at])
+            if event.retracted, event.place == 0 {
+                if version.isOld { continue }
+                aside.formUnion(standing.map(\.at))
+                standing = []
+                continue
+            }
+            let known = standing.firstIndex { $0.at == at }
+            if let known {
+                standing.remove(at: known)
+            } else if let by = takenBy[at] {
+                takenBy[at] = nil
+                // Corrected back; one that is taken back itself gives nothing back.
+                if !event.retracted {
+                    standing.removeAll { $0.at == by }
+                    aside.insert(by)
+                    takenBy[by] = at
+                }
+            } else if version.rank != .unset, !aside.contains(at),
+                let left = moved(version, among: standing)
+            {
+                // A first version takes nobody's place.
+                aside.insert(left)
+                takenBy[left] = at
+                standing.removeAll { $0.at == left }
+            }
+            aside.remove(at)
+            standing.append(version)
+        }
+        return aside
     }
 
     /// The event that a correction means: of the same code, else at the same place, else the latest.
-    private func moved(_ event: EventRecord, among standing: [Int]) -> Int? {
-        let earlier = standing.filter { !events[$0].retracted && events[$0].rank < event.rank }
-        func last(_ fits: (EventRecord) -> Bool) -> Int? { earlier.last { fits(events[$0]) } }
-        return last { $0.code == event.code } ?? last { $0.place == event.place } ?? earlier.last
+    private func moved(_ version: Version, among standing: [Version]) -> Int? {
+        let event = events[version.at]
+        let earlier = standing.filter { !events[$0.at].retracted && $0.rank < version.rank }
+        func last(_ fits: (EventRecord) -> Bool) -> Int? {
+            earlier.last { fits(events[$0.at]) }?.at
+        }
+        return last { $0.code == event.code } ?? last { $0.place == event.place }
+            ?? earlier.last?.at
     }
 }

@@ -57,6 +57,8 @@ struct EventAssignment {
     private var isDone: [Bool]
     /// Index of the trip that is under way.
     private var current = -1
+    /// Names that no plan of the box has, and the trip of which they were found to speak.
+    private var adopted: [UInt32: Int] = [:]
 
     init(_ plans: [PlanView], _ trips: Trips) {
         self.plans = plans
@@ -81,7 +83,12 @@ struct EventAssignment {
             lastTime = read.time
             if event.shipment != 0 {
                 guard let planned = positions[event.shipment] else {
-                    owners.append(UInt64(event.shipment) << 32)
+                    if let trip = adopting(event) {
+                        owners.append(UInt64(plans[trip].shipment) << 32)
+                        advance(trip, event)
+                    } else {
+                        owners.append(UInt64(event.shipment) << 32)
+                    }
                     continue
                 }
                 let trip = trips.of[planned]
@@ -106,6 +113,24 @@ struct EventAssignment {
         }
     }
 
+    /// The trip under way of which a report is evidence that names another: a booking that nobody has planned,
+    /// or a slip of the pen, is where the box is all the same. Once it has come to a place of the trip, so is
+    /// all that follows under that name.
+    private mutating func adopting(_ event: EventRecord) -> Int? {
+        let before = current
+        takeOver(event)
+        let isOnWay =
+            current >= 0
+            && (adopted[event.shipment] == current
+                || members(current).contains { match($0, event, from: max(stands[$0], 0)) > 0 })
+        guard isOnWay, !isOver(current) else {
+            current = before
+            return nil
+        }
+        adopted[event.shipment] = current
+        return current
+    }
+
     private func members(_ trip: Int) -> [Int] {
         trips.of.indices.filter { trips.of[$0] == trip }
     }
@@ -124,6 +149,7 @@ struct EventAssignment {
             let isAtEnd = own.count < chain.count || stands[plan] >= chain.endingStay
             if let last = own.last, last.place == event.place, isAtEnd,
                 last.code == event.code || JourneyFold.isKin(last.code, event.code)
+                    || event.code.endsStay
             {
                 isDone[plan] = true
             }

@@ -53,9 +53,12 @@ struct AlertBoard {
         var told: AlertLine
         var last: String
         var rev: Int
+
+        var delayMinutes: Int { told.object.integer("delayMinutes") ?? 0 }
     }
 
-    /// Incidents first, then worst first, those that somebody sees to last; of equals the oldest first.
+    /// Incidents first, then worst first, those that somebody sees to last; of equals first what costs the most
+    /// time, and the oldest.
     let open: [Alert]
 
     /// `now`: what somebody saw to until before that is nobody's any more.
@@ -99,7 +102,7 @@ struct AlertBoard {
             if a.isIncident != b.isIncident { return a.isIncident }
             if a.severity != b.severity { return a.severity > b.severity }
             let (p, q) = (a.convoy?.isLead == true ? 0 : 1, b.convoy?.isLead == true ? 0 : 1)
-            return (a.raised, p, a.id) < (b.raised, q, b.id)
+            return (p, -a.delayMinutes, a.raised, a.id) < (q, -b.delayMinutes, b.raised, b.id)
         }
     }
 

@@ -197,6 +197,35 @@ extension Effects {
         }
     }
 
+    @Test func aCorrectionThatIsCorrectedBackGivesItsPlaceBack() {
+        func at(_ place: String, _ time: String, _ version: Int) -> String {
+            event(
+                "aba", "ARRI", place, time,
+                version == 0 ? "" : ",\"updated\":\"2026-01-01T1\(version):30:00Z\"")
+        }
+        let versions = [
+            at("CNLAZ", "10:00", 0), at("CNXIA", "10:00", 1), at("CNLAZ", "10:02", 2),
+            at("CNURM", "10:02", 3), at("CNLAZ", "10:02", 4),
+        ]
+        for post in ["", "GATE"] {
+            for (count, place) in [(2, "CNXIA"), (3, "CNLAZ"), (4, "CNURM"), (5, "CNLAZ")] {
+                let lines = Array(versions.prefix(count))
+                for order in [lines, lines.reversed(), lines + lines] {
+                    var engine = freshEngine(now: start)
+                    for line in order { _ = engine.hears(said([line], by: post)) }
+                    #expect(engine.story() == ["ARRI \(place)"], "\(post) \(order)")
+                }
+            }
+            // Taken back by name it gives nothing back.
+            var engine = freshEngine(now: start)
+            let gone =
+                "{\"id\":\"aba\",\"container\":\"\(box)\",\"retract\":true,"
+                + "\"updated\":\"2026-01-01T19:00:00Z\"}"
+            for line in versions + [gone] { _ = engine.hears(said([line], by: post)) }
+            #expect(engine.story().isEmpty)
+        }
+    }
+
     /// Lines of several senders with the same few ids, corrected, moved and taken back.
     private func jumble(_ random: inout SeededGenerator) -> [FeedChunk] {
         var chunks: [FeedChunk] = []

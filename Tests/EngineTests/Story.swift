@@ -27,6 +27,9 @@ import Wire
 ///     expect said unknown no way                                  and one says in words what is unknown
 ///     expect silent                                               no line since the last report
 ///     2 ARRI ZBB sealed A1,B2                                     a report that names seals
+///     2 ARRI ZBB under B-7                                        and one that names a shipment
+///     close CNLAZ 1 14                                            a place is closed from day 1 to 14
+///     close CNLAZ 1 -                                             or until further notice
 ///     expect raised overdue                                       an alert line since the last report: its
 ///     expect cleared seal                                         state and type
 ///     expect open late                                            such an alert is open
@@ -75,6 +78,12 @@ struct Story {
             send(
                 "{\"silence\":\"S-1\",\"types\":[\"\(words[1])\"],\"from\":\"\(TimeText.string(Story.at(words[2])))\","
                     + "\"until\":\"\(TimeText.string(Story.at(words[3])))\"}")
+        case "close":
+            let until =
+                words[3] == "-" ? "" : ",\"until\":\"\(TimeText.string(Story.at(words[3])))\""
+            send(
+                "{\"closure\":\"C-\(words[1])\",\"place\":\"\(words[1])\",\"from\":"
+                    + "\"\(TimeText.string(Story.at(words[2])))\"\(until)}")
         case "expect": expect(Array(words.dropFirst()))
         default: report(words)
         }
@@ -165,10 +174,12 @@ struct Story {
                     + "]"
             } ?? ""
         let mode = words.firstIndex(of: "by").map { ",\"mode\":\"\(words[$0 + 1])\"" } ?? ""
+        let name =
+            words.firstIndex(of: "under").map { ",\"shipment\":\"\(words[$0 + 1])\"" } ?? ""
         send(
             "{\"id\":\"\(id)\",\"container\":\"\(Story.box?.description ?? "")\",\"event\":"
                 + "\"\(words[1])\",\"place\":\"\(words[2])\",\"time\":"
-                + "\"\(TimeText.string(Story.at(words[0])))\"\(mode)\(seals)}")
+                + "\"\(TimeText.string(Story.at(words[0])))\"\(mode)\(seals)\(name)}")
     }
 
     private mutating func retract(_ words: [String]) {

@@ -40,8 +40,9 @@ extension Engine {
 
     private func likelyText(_ outlook: Outlook, _ context: ReviewContext) -> String {
         let delay = outlook.delayMinutes ?? 0
+        let verb = isAtItsEnd(outlook) ? "leave" : "reach"
         var text =
-            "\(context.container) is likely to reach \(placeName(outlook)) "
+            "\(context.container) is likely to \(verb) \(placeName(outlook)) "
             + "\(spoken(delay)) late"
         if outlook.isFirst {
             // Of a first look nothing is to be compared: a place that is shut says why by itself.
@@ -65,6 +66,14 @@ extension Engine {
             }
         }
         return text
+    }
+
+    /// It has come to the place where its way ends, and what is left of it is done there.
+    private func isAtItsEnd(_ outlook: Outlook) -> Bool {
+        guard let next = outlook.expected.next, next > 0, let last = outlook.chain.last else {
+            return false
+        }
+        return outlook.chain[(next - 1)...].allSatisfy { $0.place == last.place }
     }
 
     private func words(of window: ClosureWindow, _ now: Instant) -> String {

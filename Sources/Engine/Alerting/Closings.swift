@@ -13,24 +13,19 @@ extension Engine {
         }
         let (chain, means) = likely(outlook)
         guard means.count == chain.count else { return }
+        let windows = closureBook.windows(along: chain, now: context.now)
+        if windows.isEmpty { return }
         for at in next..<chain.count {
-            let step = chain[at]
-            guard step.kind != .transit else { continue }
-            let near =
-                (closureBook.windowsAt[step.place] ?? [])
-                + (closureBook.windowsAt[step.fromPlace] ?? [])
-            guard !near.isEmpty else { continue }
             let begins =
                 at == next
                 ? outlook.seenFrom
                 : outlook.seenFrom.advanced(minutes: Double(means[at - 1]))
             let ends = outlook.seenFrom.advanced(minutes: Double(means[at]))
-            for window in near where closureBook.windows[window].holds(step) {
-                let (from, until) = (
-                    closureBook.windows[window].from, closureBook.windows[window].until
-                )
-                guard until > context.now, begins < until, ends >= from else { continue }
-                draft.delayed[closureBook.windowIDs[window], default: []].insert(context.container)
+            for window in windows where window.holds(chain[at]) {
+                guard window.until > context.now, begins < window.until, ends >= window.from
+                else { continue }
+                let id = closureBook.windowIDs[window.index]
+                draft.delayed[id, default: []].insert(context.container)
             }
         }
     }

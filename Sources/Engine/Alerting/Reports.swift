@@ -101,7 +101,9 @@ extension Engine {
         let last = journey.progress.lastTime
         // Of a box without a plan the journey begins where it was picked up or stuffed.
         let first =
-            journey.progress.reached.first { $0 != .unset }
+            journey.progress.reached.first { $0 != .unset }.map {
+                SealTrail.begin(history.events, before: $0)
+            }
             ?? history.events.last {
                 ($0.code == .pick || $0.code == .stuf) && $0.isEvidence && $0.time <= last
             }?.time ?? .unset

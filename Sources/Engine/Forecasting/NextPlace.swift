@@ -67,7 +67,7 @@ extension Engine {
     }
 
     mutating func expect(_ next: NextPlace, now: Instant) -> Expectation? {
-        let closures = closureBook.windows(along: next.chain)
+        let closures = closureBook.windows(along: next.chain, now: now)
         // What is shut where it stands holds it there.
         if let lasting = next.lasting, let step = next.chain.first {
             return forecasting.composer.expect(

@@ -24,8 +24,8 @@ struct ClosureBook: Sendable {
         }
     }
 
-    /// The closures that concern a way, in the order of all.
-    func windows(along chain: [Milestone]) -> [ClosureWindow] {
+    /// The closures that concern a way, in the order of all, seen from `now`.
+    func windows(along chain: [Milestone], now: Instant) -> [ClosureWindow] {
         if windows.isEmpty { return [] }
         var found: [Int] = []
         // Nearly always a step begins where the one before it ended.
@@ -36,12 +36,11 @@ struct ClosureBook: Sendable {
                 for at in windowsAt[place] ?? [] where !found.contains(at) { found.append(at) }
             }
         }
-        return found.sorted().map { windows[$0] }
+        return found.sorted().map { windows[$0].along(chain, now: now) }
     }
 
-    /// Whether a closure that lasts beyond an instant holds a step.
-    func isShut(_ step: Milestone, after instant: Instant) -> Bool {
-        let near = (windowsAt[step.place] ?? []) + (windowsAt[step.fromPlace] ?? [])
-        return near.contains { windows[$0].holds(step) && windows[$0].until > instant }
+    /// Whether a closure that lasts beyond an instant holds a step of a way.
+    func isShut(_ step: Milestone, of chain: [Milestone], after instant: Instant) -> Bool {
+        windows(along: chain, now: instant).contains { $0.holds(step) && $0.until > instant }
     }
 }

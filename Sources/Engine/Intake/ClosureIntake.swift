@@ -128,8 +128,8 @@ extension Engine {
             closureBook.windowIDs.append(id)
             closureBook.windows.append(
                 ClosureWindow(
-                    place: place, mode: closure.mode, from: closure.from,
-                    until: closure.end))
+                    place: place, mode: closure.mode, from: closure.from, until: closure.end,
+                    isOpenEnded: closure.until == nil, index: closureBook.windows.count))
         }
     }
 }

@@ -98,7 +98,8 @@ extension Engine {
         isAllReported: Bool = false, others: [OtherWay] = []
     ) -> Composer.Steps {
         Composer.Steps(
-            way.milestones, way.ids, closures: closureBook.windows(along: way.milestones),
+            way.milestones, way.ids,
+            closures: closureBook.windows(along: way.milestones, now: until ?? now),
             words: words(way.milestones, progress, now: now, until: until), restated: way.restated,
             habits: isAllReported ? nil : forecasting.habits, others: others)
     }

@@ -1,0 +1,140 @@
+import Testing
+
+/// What people send that no plan had in mind.
+struct MistakeStoryTests {
+    @Test func aNameThatNobodyPlannedTellsWhereTheBoxIs() {
+        tell(
+            """
+            plan KZALA > UZTAS by RAIL start 1 promised 12
+            1 ARRI KZALA
+            1.5 DEPA KZALA under COSU612
+            expect done DEPA KZALA
+            2.5 ARRI KZSRY under COSU612
+            3 ARRI UZTAS under COSU612
+            3.5 GTOT UZTAS under COSU612
+            expect done GTOT UZTAS
+            now 20
+            expect none overdue
+            """)
+    }
+
+    @Test func whatComesUnderAnotherNameAfterTheEndIsAnotherTrip() {
+        tell(
+            """
+            plan KZALA > UZTAS by RAIL start 1 promised 12
+            1 ARRI KZALA
+            1.5 DEPA KZALA
+            3 ARRI UZTAS
+            3.5 GTOT UZTAS
+            expect done GTOT UZTAS
+            6 GTIN KZALA under NEXT
+            7 DEPA KZALA under NEXT
+            expect done GTOT UZTAS
+            expect none off-route
+            """)
+    }
+
+    @Test func anotherShipmentElsewhereIsNoEvidenceOfThePlan() {
+        tell(
+            """
+            plan KZALA > UZTAS by RAIL start 1 promised 12
+            1 DEPA KZALA
+            1.5 ARRI DEHAM under EXPORT
+            2 DEPA DEHAM under EXPORT
+            expect not DEHAM
+            expect way UZTAS
+            3 ARRI UZTAS
+            expect done ARRI UZTAS
+            """)
+    }
+
+    @Test(arguments: ["STRP", "PICK"]) func whatIsStrippedOrFetchedAtItsEndHasArrived(
+        _ code: String
+    ) {
+        tell(
+            """
+            plan DEDUI > NLRTM by RAIL start 1 promised 6
+            1 DEPA DEDUI
+            2 ARRI NLRTM
+            2.1 DISC NLRTM
+            2.5 \(code) NLRTM
+            expect by GTOT NLRTM
+            now 12
+            expect none late
+            expect none overdue
+            """)
+    }
+
+    @Test func whatIsPickedUpOnTheWayGoesOn() {
+        tell(
+            """
+            plan CNXIA > KZALA by RAIL via CNHRS start 1 promised 20
+            1 DEPA CNXIA
+            6 ARRI CNHRS
+            6.5 PICK CNHRS
+            expect way KZALA
+            """)
+    }
+
+    @Test func whoWaitsAtItsEndIsNotLikelyToReachIt() {
+        tell(
+            """
+            plan DEDUI > NLRTM by RAIL start 1 promised 2.2
+            1 DEPA DEDUI
+            2 ARRI NLRTM
+            2.1 DISC NLRTM
+            now 8
+            expect open late
+            expect said text is likely to leave
+            """)
+    }
+
+    @Test func aPlaceThatIsOnlyPassedIsShutAllTheSame() {
+        tell(
+            """
+            plan CNXIA > CNURM by RAIL start 0 promised 12
+            0.2 DEPA CNXIA
+            expect end 2 10
+            close CNLAZ 0.3 14
+            expect end 14 24
+            15 ARRI CNLAZ
+            expect end 15 24
+            """)
+    }
+
+    @Test func untilFurtherNoticeIsNotOverWhileNobodyEndsIt() {
+        tell(
+            """
+            plan CNXIA > CNURM by RAIL start 0 promised 12
+            0.2 DEPA CNXIA
+            close CNLAZ 0.3 -
+            expect end 7 16
+            now 10
+            expect end 14 24
+            expect none overdue
+            close CNLAZ 0.3 10
+            expect end 10 16
+            """)
+    }
+
+    @Test func sealsOfTheGateAreThoseOfTheJourney() {
+        tell(
+            """
+            plan CNXIA > KZALA by RAIL via CNHRS start 1 promised 20
+            0.5 GTIN CNXIA sealed A1
+            1 DEPA CNXIA
+            6 ARRI CNHRS sealed B1
+            expect open seal
+            """)
+        tell(
+            """
+            plan CNXIA > KZALA by RAIL via CNHRS start 3 promised 20
+            0.5 ARRI CNXIA sealed OLD
+            1 STRP CNXIA
+            2 GTIN CNXIA sealed A1
+            3 DEPA CNXIA
+            8 ARRI CNHRS sealed A1
+            expect none seal
+            """)
+    }
+}
