@@ -119,16 +119,26 @@ struct EventAssignment {
     private mutating func adopting(_ event: EventRecord) -> Int? {
         let before = current
         takeOver(event)
-        let isOnWay =
-            current >= 0
-            && (adopted[event.shipment] == current
-                || members(current).contains { match($0, event, from: max(stands[$0], 0)) > 0 })
-        guard isOnWay, !isOver(current) else {
+        guard current >= 0, !isOver(current), adopted[event.shipment] == current || fits(event)
+        else {
             current = before
             return nil
         }
         adopted[event.shipment] = current
         return current
+    }
+
+    /// Whether a report by another name can be one of the trip at hand: at a place ahead. Where nothing else
+    /// has been heard of the trip it begins with leaving: what comes to its first place may be bringing
+    /// what another booking is about.
+    private func fits(_ event: EventRecord) -> Bool {
+        members(current).contains { plan in
+            guard stands[plan] < 0 else { return match(plan, event, from: stands[plan]) > 0 }
+            guard event.time >= plans[plan].anchor else { return false }
+            let isFirst = event.place == plans[plan].chain.first?.place
+            let leaves = [.gtin, .load, .depa].contains(event.code)
+            return (!isFirst || leaves) && match(plan, event, from: 0) > 0
+        }
     }
 
     private func members(_ trip: Int) -> [Int] {

@@ -34,6 +34,30 @@ struct MistakeStoryTests {
             """)
     }
 
+    @Test func whatBringsABoxToItsPlansBeginningIsAnotherTrip() {
+        tell(
+            """
+            plan KZALA > UZTAS by RAIL start 5 promised 12
+            1 DEPA CNURM under IMPORT
+            4 ARRI KZALA under IMPORT
+            4.5 GTOT KZALA under IMPORT
+            expect next DEPA KZALA
+            5.2 ARRI KZALA under IMPORT
+            expect next DEPA KZALA
+            6 DEPA KZALA under BOOKING
+            expect done DEPA KZALA
+            8 ARRI UZTAS under BOOKING
+            expect done ARRI UZTAS
+            """)
+        // Where the first report is from further on.
+        tell(
+            """
+            plan KZALA > UZTAS by RAIL start 1 promised 12
+            3 ARRI UZTAS under BOOKING
+            expect done ARRI UZTAS
+            """)
+    }
+
     @Test func anotherShipmentElsewhereIsNoEvidenceOfThePlan() {
         tell(
             """

@@ -201,7 +201,8 @@ struct Story {
         guard let box = Story.box, let view = engine.view(box, now: now) else {
             return failures.append("nothing is known of the box")
         }
-        let stops = view.journeys.first?.stops ?? []
+        let journey = view.journeys.first { $0.shipment == "S" } ?? view.journeys.first
+        let stops = journey?.stops ?? []
         let ahead = stops.filter { !$0.isPassed }
         func stop(_ isMeant: (ContainerTimeline.Stop) -> Bool) -> Bool {
             stops.contains {
@@ -229,7 +230,7 @@ struct Story {
             let last = stops.last?.p50 ?? .unset
             isTrue = last >= Story.at(words[1]) && last <= Story.at(words[2])
         case "arrived":
-            isTrue = view.journeys.first?.deviationMinutes == Int(words[1])
+            isTrue = journey?.deviationMinutes == Int(words[1])
         case "said" where words[1] == "route":
             let etas = said.filter { $0.text("kind") == "eta" }
             isTrue =
