@@ -33,14 +33,17 @@ public struct ClosureWindow: Sendable, Equatable {
             ? isPassed && step.place == place : step.fromPlace == place || step.place == place
     }
 
-    /// As it concerns a way, seen from `now`: what has no end is not over while nobody has ended it, and lasts
-    /// half as long again as it has, a day at the least.
-    public func along(_ chain: [Milestone], now: Instant) -> ClosureWindow {
+    /// After so long nobody waits for somebody to end it.
+    public static let mostMinutes = 365.0 * 1_440
+
+    /// As it concerns what is ahead on a way, seen from `now`: what has no end is not over while nobody has ended
+    /// it, and lasts half as long again as it has, a day at the least.
+    public func along(_ chain: ArraySlice<Milestone>, now: Instant) -> ClosureWindow {
         var window = self
         window.isPassed = !chain.contains {
             $0.kind != .transit && ($0.fromPlace == place || $0.place == place)
         }
-        if isOpenEnded, now >= from {
+        if isOpenEnded, now >= from, now.minutes(since: from) < ClosureWindow.mostMinutes {
             let longer = max(1_440, now.minutes(since: from) / 2)
             window.until = max(until, now.advanced(minutes: longer))
         }

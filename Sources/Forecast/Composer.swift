@@ -536,8 +536,12 @@ public struct Composer: Sendable {
         _ step: Milestone, _ closures: [ClosureWindow], from: Instant, until: Instant
     ) -> Double {
         var minutes = 0.0
+        // What is on its way goes on until it comes there.
+        let comes =
+            step.kind == .transit
+            ? from.advanced(minutes: StepValue.transitMinutes(step)) : from
         for window in closures where window.holds(step) {
-            let begin = max(window.from, from)
+            let begin = max(window.from, comes)
             let end = min(window.until, until)
             if end > begin { minutes += end.minutes(since: begin) }
         }

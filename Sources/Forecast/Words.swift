@@ -220,8 +220,9 @@ extension Composer {
         let here = steps.words.filter { $0.statement.milestone == index }
         guard !here.isEmpty else { return }
         // Of a box that is held by a closure nobody knew who spoke before that.
+        let isOnItsWay = steps.milestones[first].kind == .transit
         let shut = steps.closures.filter {
-            $0.from <= now && $0.until > now && $0.holds(steps.milestones[first])
+            $0.from <= now && $0.until > now && !isOnItsWay && $0.holds(steps.milestones[first])
         }
         let order = points.indices.sorted { (points[$0], $0) < (points[$1], $1) }
         let own = Curve(values: order.map { points[$0] })

@@ -316,6 +316,15 @@ extension Journey.Progress {
 }
 
 extension [Milestone] {
+    /// The same where these are a box's own among those of all: by its index among those.
+    func endingStay(in all: [Milestone]) -> Int {
+        guard let last else { return 0 }
+        let before = all.lastIndex {
+            $0.place != last.place && $0.place != Milestone.elsewhere
+        }
+        return (before ?? -1) + 1
+    }
+
     /// The first milestone of the stay with which the way ends.
     var endingStay: Int {
         guard let last else { return 0 }

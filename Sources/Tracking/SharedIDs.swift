@@ -99,20 +99,24 @@ extension EventHistory {
                 if version.isOld { continue }
                 aside.formUnion(standing.map(\.at))
                 standing = []
+                takenBy = [:]
                 continue
             }
             let known = standing.firstIndex { $0.at == at }
             if let known {
                 standing.remove(at: known)
-            } else if let by = takenBy[at] {
+            } else if var by = takenBy[at] {
                 takenBy[at] = nil
+                // It may have gone on to others meanwhile.
+                var seen = Set([at])
+                while let next = takenBy[by], seen.insert(by).inserted { by = next }
                 // Corrected back; one that is taken back itself gives nothing back.
                 if !event.retracted {
                     standing.removeAll { $0.at == by }
                     aside.insert(by)
                     takenBy[by] = at
                 }
-            } else if version.rank != .unset, !aside.contains(at),
+            } else if version.rank != .unset, version.rank != .never, !aside.contains(at),
                 let left = moved(version, among: standing)
             {
                 // A first version takes nobody's place.

@@ -59,6 +59,8 @@ struct EventAssignment {
     private var current = -1
     /// Names that no plan of the box has, and the trip of which they were found to speak.
     private var adopted: [UInt32: Int] = [:]
+    /// Others that came up after a long silence.
+    private var strangers: Set<UInt32> = []
 
     init(_ plans: [PlanView], _ trips: Trips) {
         self.plans = plans
@@ -83,6 +85,7 @@ struct EventAssignment {
             lastTime = read.time
             if event.shipment != 0 {
                 guard let planned = positions[event.shipment] else {
+                    if gap { strangers.insert(event.shipment) }
                     if let trip = adopting(event) {
                         owners.append(UInt64(plans[trip].shipment) << 32)
                         advance(trip, event)
@@ -117,6 +120,7 @@ struct EventAssignment {
     /// or a slip of the pen, is where the box is all the same. Once it has come to a place of the trip, so is
     /// all that follows under that name.
     private mutating func adopting(_ event: EventRecord) -> Int? {
+        if strangers.contains(event.shipment) { return nil }
         let before = current
         takeOver(event)
         guard current >= 0, !isOver(current), adopted[event.shipment] == current || fits(event)
@@ -159,7 +163,7 @@ struct EventAssignment {
             let isAtEnd = own.count < chain.count || stands[plan] >= chain.endingStay
             if let last = own.last, last.place == event.place, isAtEnd,
                 last.code == event.code || JourneyFold.isKin(last.code, event.code)
-                    || event.code.endsStay
+                    || event.code.endsStay && stands[plan] >= own.endingStay(in: chain)
             {
                 isDone[plan] = true
             }

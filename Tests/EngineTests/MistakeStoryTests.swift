@@ -58,6 +58,18 @@ struct MistakeStoryTests {
             """)
     }
 
+    @Test func afterALongSilenceAnotherNameIsAnotherTrip() {
+        tell(
+            """
+            plan KZALA > UZTAS by RAIL start 1 promised 12
+            1 DEPA KZALA
+            3 ARRI UZTAS
+            90 GTIN UZTAS under NEXT
+            91 GTOT UZTAS under NEXT
+            expect next GTOT UZTAS
+            """)
+    }
+
     @Test func anotherShipmentElsewhereIsNoEvidenceOfThePlan() {
         tell(
             """

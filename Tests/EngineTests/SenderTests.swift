@@ -216,6 +216,13 @@ extension Effects {
                     #expect(engine.story() == ["ARRI \(place)"], "\(post) \(order)")
                 }
             }
+            // By a third place, too.
+            var round = freshEngine(now: start)
+            for line in [
+                at("CNLAZ", "10:00", 0), at("CNXIA", "10:00", 1), at("CNURM", "10:00", 2),
+                at("CNLAZ", "10:02", 3),
+            ] { _ = round.hears(said([line], by: post)) }
+            #expect(round.story() == ["ARRI CNLAZ"])
             // Taken back by name it gives nothing back.
             var engine = freshEngine(now: start)
             let gone =

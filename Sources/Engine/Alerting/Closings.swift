@@ -13,13 +13,11 @@ extension Engine {
         }
         let (chain, means) = likely(outlook)
         guard means.count == chain.count else { return }
-        let windows = closureBook.windows(along: chain, now: context.now)
+        let windows = closureBook.windows(along: chain, after: next - 1, now: context.now)
         if windows.isEmpty { return }
-        for at in next..<chain.count {
-            let begins =
-                at == next
-                ? outlook.seenFrom
-                : outlook.seenFrom.advanced(minutes: Double(means[at - 1]))
+        for at in next..<chain.count where !means[at].isNaN {
+            let began = at > next && !means[at - 1].isNaN ? means[at - 1] : 0
+            let begins = outlook.seenFrom.advanced(minutes: Double(began))
             let ends = outlook.seenFrom.advanced(minutes: Double(means[at]))
             for window in windows where window.holds(chain[at]) {
                 guard window.until > context.now, begins < window.until, ends >= window.from

@@ -24,8 +24,11 @@ struct ClosureBook: Sendable {
         }
     }
 
-    /// The closures that concern a way, in the order of all, seen from `now`.
-    func windows(along chain: [Milestone], now: Instant) -> [ClosureWindow] {
+    /// The closures that concern a way, in the order of all, seen from `now`. `after`: the milestone up to which it
+    /// lies behind.
+    func windows(
+        along chain: [Milestone], after: Int = -1, now: Instant
+    ) -> [ClosureWindow] {
         if windows.isEmpty { return [] }
         var found: [Int] = []
         // Nearly always a step begins where the one before it ended.
@@ -36,11 +39,16 @@ struct ClosureBook: Sendable {
                 for at in windowsAt[place] ?? [] where !found.contains(at) { found.append(at) }
             }
         }
-        return found.sorted().map { windows[$0].along(chain, now: now) }
+        let ahead = chain.dropFirst(after + 1)
+        return found.sorted().map { windows[$0].along(ahead, now: now) }
     }
 
     /// Whether a closure that lasts beyond an instant holds a step of a way.
-    func isShut(_ step: Milestone, of chain: [Milestone], after instant: Instant) -> Bool {
-        windows(along: chain, now: instant).contains { $0.holds(step) && $0.until > instant }
+    func isShut(
+        _ step: Milestone, of chain: [Milestone], after furthest: Int, at instant: Instant
+    ) -> Bool {
+        windows(along: chain, after: furthest, now: instant).contains {
+            $0.holds(step) && $0.until > instant
+        }
     }
 }

@@ -74,7 +74,11 @@ extension Engine {
     /// Nothing that is said of it now is news.
     func isLongOver(_ standing: ClosureBook.StandingClosure, _ now: Instant) -> Bool {
         let over = now.advanced(minutes: -2 * Engine.closureMemoryMinutes)
-        return standing.closure.end < over && standing.received < over
+        // One without an end is waited for as long as its window is.
+        let end =
+            standing.closure.until
+            ?? standing.closure.from.advanced(minutes: ClosureWindow.mostMinutes)
+        return end < over && standing.received < over
     }
 
     /// Closures that ended before this hold nothing up.

@@ -99,7 +99,8 @@ extension Engine {
     ) -> Composer.Steps {
         Composer.Steps(
             way.milestones, way.ids,
-            closures: closureBook.windows(along: way.milestones, now: until ?? now),
+            closures: closureBook.windows(
+                along: way.milestones, after: progress.furthest, now: until ?? now),
             words: words(way.milestones, progress, now: now, until: until), restated: way.restated,
             habits: isAllReported ? nil : forecasting.habits, others: others)
     }

@@ -112,7 +112,7 @@ extension Engine {
         guard let next = outlook.expected.next, !closureBook.windows.isEmpty else { return nil }
         let (chain, means) = likely(outlook)
         guard means.count == chain.count else { return nil }
-        let windows = closureBook.windows(along: chain, now: outlook.seenFrom)
+        let windows = closureBook.windows(along: chain, after: next - 1, now: outlook.seenFrom)
         for at in next..<chain.count where !means[at].isNaN {
             let ends = outlook.seenFrom.advanced(minutes: Double(means[at]))
             let began = at > next && !means[at - 1].isNaN ? means[at - 1] : 0
@@ -152,7 +152,8 @@ extension Engine {
         if at == Engine.atFork { return causeAtFork(minutes, outlook) }
         let step = outlook.chain[at]
         let next = outlook.expected.next ?? outlook.chain.count
-        let isClosed = closureBook.isShut(step, of: outlook.chain, after: outlook.seenFrom)
+        let isClosed = closureBook.isShut(
+            step, of: outlook.chain, after: next - 1, at: outlook.seenFrom)
         let kind: Cause.Kind
         if isByPlan(outlook, context) {
             kind = .plan
