@@ -59,7 +59,7 @@ struct EventAssignment {
     private var current = -1
     /// Names that no plan of the box has, and the trip of which they were found to speak.
     private var adopted: [UInt32: Int] = [:]
-    /// Others that came up after a long silence.
+    /// Others that came up after a long silence, when the trip should have been over.
     private var strangers: Set<UInt32> = []
 
     init(_ plans: [PlanView], _ trips: Trips) {
@@ -85,7 +85,7 @@ struct EventAssignment {
             lastTime = read.time
             if event.shipment != 0 {
                 guard let planned = positions[event.shipment] else {
-                    if gap { strangers.insert(event.shipment) }
+                    if gap, isPast(event) { strangers.insert(event.shipment) }
                     if let trip = adopting(event) {
                         owners.append(UInt64(plans[trip].shipment) << 32)
                         advance(trip, event)
@@ -114,6 +114,12 @@ struct EventAssignment {
             if event.code != .pick { hasMoved = true }
             owners.append(UInt64(ordinal))
         }
+    }
+
+    /// A name that is new, long after the trip under way was to end.
+    private func isPast(_ event: EventRecord) -> Bool {
+        adopted[event.shipment] == nil && current >= 0
+            && members(current).allSatisfy { event.time > plans[$0].ends }
     }
 
     /// The trip under way of which a report is evidence that names another: a booking that nobody has planned,

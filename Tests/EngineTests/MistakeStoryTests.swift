@@ -58,6 +58,26 @@ struct MistakeStoryTests {
             """)
     }
 
+    @Test func aLongVoyageUnderTheCarriersNameIsOneTrip() {
+        tell(
+            """
+            plan CNSGH > NLRTM by SEA start 1 promised 50
+            1 LOAD CNSGH under COSU612
+            2 DEPA CNSGH under COSU612
+            38 ARRI NLRTM under COSU612
+            39 GTOT NLRTM under COSU612
+            expect done GTOT NLRTM
+            """)
+        tell(
+            """
+            plan CNSGH > NLRTM by SEA start 1 promised 50
+            2 DEPA CNSGH
+            38 ARRI NLRTM under COSU612
+            39 GTOT NLRTM under COSU612
+            expect done GTOT NLRTM
+            """)
+    }
+
     @Test func afterALongSilenceAnotherNameIsAnotherTrip() {
         tell(
             """
