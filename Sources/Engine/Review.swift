@@ -125,7 +125,7 @@ extension Engine {
         note(found.heard, of: own?.words ?? journey.progress.words, &journey)
         let outlook = outlook(journey, shipment, found, seenFrom, held, context.now)
         setTimers(&journey, shipment, outlook, context, clock)
-        noteClosed(journey, outlook, context, &draft)
+        noteClosed(outlook, context, &draft)
         if expected.isBeyondAll, !held {
             // What was not confirmed yet is judged by nobody any more.
             journey.publication.alerts.removeAll { $0.type == .late && $0.phase == .pending }

@@ -34,7 +34,8 @@ public enum Meaning: UInt8, Sendable, Comparable, CaseIterable {
     /// What a kind of step does anywhere is told in proportion to what is expected of each; a guess of the next
     /// place says by how many boxes, and leads nowhere where the box could have gone sooner.
     case scaled = 12
-    /// A box that nothing is heard of is looked at when its silence can have moved its end.
+    /// A box that nothing is heard of is looked at when its silence can have moved its end; reports under names that
+    /// nobody planned count, and closures of what is only passed.
     case patient = 13
 
     public static let current = Meaning.patient

@@ -316,18 +316,10 @@ extension Journey.Progress {
 }
 
 extension [Milestone] {
-    /// The same where these are a box's own among those of all: by its index among those.
-    func endingStay(in all: [Milestone]) -> Int {
-        guard let last else { return 0 }
-        let before = all.lastIndex {
-            $0.place != last.place && $0.place != Milestone.elsewhere
-        }
-        return (before ?? -1) + 1
-    }
-
-    /// The first milestone of the stay with which the way ends.
+    /// The first milestone of the stay with which the way ends: of a box's own, where those of others are masked.
     var endingStay: Int {
-        guard let last else { return 0 }
-        return (lastIndex { $0.place != last.place } ?? -1) + 1
+        guard let last = last(where: { $0.place != Milestone.elsewhere }) else { return 0 }
+        let before = lastIndex { $0.place != last.place && $0.place != Milestone.elsewhere }
+        return (before ?? -1) + 1
     }
 }

@@ -166,11 +166,10 @@ struct EventAssignment {
                 stands[plan] = at
             }
             let own = chain.filter { $0.place != Milestone.elsewhere }
-            let isAtEnd = own.count < chain.count || stands[plan] >= chain.endingStay
-            if let last = own.last, last.place == event.place, isAtEnd,
-                last.code == event.code || JourneyFold.isKin(last.code, event.code)
-                    || event.code.endsStay && stands[plan] >= own.endingStay(in: chain)
-            {
+            let isAtEnd = stands[plan] >= chain.endingStay
+            guard let last = own.last, last.place == event.place else { continue }
+            let isItsWord = last.code == event.code || JourneyFold.isKin(last.code, event.code)
+            if isItsWord && (isAtEnd || own.count < chain.count) || event.code.endsStay && isAtEnd {
                 isDone[plan] = true
             }
         }

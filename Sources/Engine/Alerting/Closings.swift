@@ -5,26 +5,11 @@ import Tracking
 /// Closures as parents of what they delay.
 extension Engine {
     /// Notes which closures a journey will have to wait for, as it is expected now.
-    mutating func noteClosed(
-        _ journey: Journey, _ outlook: Outlook, _ context: ReviewContext, _ draft: inout Draft
-    ) {
-        guard !closureBook.windows.isEmpty, !outlook.held, let next = outlook.expected.next else {
-            return
-        }
-        let (chain, means) = likely(outlook)
-        guard means.count == chain.count else { return }
-        let windows = closureBook.windows(along: chain, after: next - 1, now: context.now)
-        if windows.isEmpty { return }
-        for at in next..<chain.count where !means[at].isNaN {
-            let began = at > next && !means[at - 1].isNaN ? means[at - 1] : 0
-            let begins = outlook.seenFrom.advanced(minutes: Double(began))
-            let ends = outlook.seenFrom.advanced(minutes: Double(means[at]))
-            for window in windows where window.holds(chain[at]) {
-                guard window.until > context.now, begins < window.until, ends >= window.from
-                else { continue }
-                let id = closureBook.windowIDs[window.index]
-                draft.delayed[id, default: []].insert(context.container)
-            }
+    func noteClosed(_ outlook: Outlook, _ context: ReviewContext, _ draft: inout Draft) {
+        if outlook.held { return }
+        for window in closuresAhead(outlook) where window.until > context.now {
+            draft.delayed[closureBook.windowIDs[window.index], default: []]
+                .insert(context.container)
         }
     }
 

@@ -108,22 +108,25 @@ extension Engine {
     }
 
     /// A closure that the box will meet, by when it is expected where; nil: none is known.
-    func shutAhead(_ outlook: Outlook) -> ClosureWindow? {
-        guard let next = outlook.expected.next, !closureBook.windows.isEmpty else { return nil }
+    func shutAhead(_ outlook: Outlook) -> ClosureWindow? { closuresAhead(outlook).first }
+
+    /// All of them, in the order in which it comes to them.
+    func closuresAhead(_ outlook: Outlook) -> [ClosureWindow] {
+        guard let next = outlook.expected.next, !closureBook.windows.isEmpty else { return [] }
         let (chain, means) = likely(outlook)
-        guard means.count == chain.count else { return nil }
+        guard means.count == chain.count else { return [] }
         let windows = closureBook.windows(along: chain, after: next - 1, now: outlook.seenFrom)
+        if windows.isEmpty { return [] }
+        var found: [ClosureWindow] = []
         for at in next..<chain.count where !means[at].isNaN {
             let ends = outlook.seenFrom.advanced(minutes: Double(means[at]))
             let began = at > next && !means[at - 1].isNaN ? means[at - 1] : 0
             let begins = outlook.seenFrom.advanced(minutes: Double(began))
-            if let found = windows.first(where: {
+            found += windows.filter {
                 $0.holds(chain[at]) && $0.from <= ends && $0.until > begins
-            }) {
-                return found
             }
         }
-        return nil
+        return found
     }
 
     /// Where a step that is over ended as planned, the one that lasts is to blame.
