@@ -36,6 +36,9 @@ public struct Incident: Sendable, Equatable {
     /// Since when it is so, and until when it was said to be.
     public var since: Instant
     public var until = Instant.never
+    /// Of a closure, what was told of that.
+    public var toldSince = Instant.unset
+    public var toldUntil = Instant.never
     /// A post that was silent has begun to report again, and is thought to have told all then.
     public var backAt = Instant.unset
     public var quietAt = Instant.unset
@@ -67,6 +70,24 @@ public struct Incident: Sendable, Equatable {
     /// When it may be told that it has grown; `.never`: it has not.
     public var nextTelling: Instant {
         isGrown ? toldAt.advanced(minutes: Incident.growthMinutes) : .never
+    }
+
+    /// A closure begins or ends so much earlier or later than was told that it is news.
+    public var isAmended: Bool {
+        func differ(_ a: Instant, _ b: Instant) -> Bool {
+            (a == .never) != (b == .never)
+                || a != .never && abs(a.minutes(since: b)) >= Incident.growthMinutes
+        }
+        return key.type == .closure && isOpen && toldAt != .unset
+            && (differ(since, toldSince) || differ(until, toldUntil))
+    }
+
+    /// It has been told as it is now.
+    public mutating func noteTold(_ now: Instant) {
+        toldChildren = count
+        toldAt = now
+        toldSince = since
+        toldUntil = until
     }
 
     /// That it grows is told so often at the most.

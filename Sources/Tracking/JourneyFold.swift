@@ -17,11 +17,15 @@ public struct PlanView: Sendable {
     public var isOnly = false
     /// When its times were said.
     public var statedAt: Instant
+    /// Events up to this long before its anchor may still belong to it (microseconds).
+    public var lead: Int64
 
     public init(
         shipment: UInt32, anchor: Instant, ends: Instant = .never, begins: Instant = .unset,
-        way: Way, chain: [Milestone]? = nil, isChain: Bool = true, statedAt: Instant = .unset
+        way: Way, chain: [Milestone]? = nil, isChain: Bool = true, statedAt: Instant = .unset,
+        lead: Int64 = JourneyFold.leadMicroseconds
     ) {
+        self.lead = lead
         self.statedAt = statedAt
         self.shipment = shipment
         self.anchor = anchor
@@ -36,7 +40,8 @@ public struct PlanView: Sendable {
 /// Cuts a container's history into journeys. A pure function of the set of events and the set of
 /// plans, run anew at each change: the order in which news came cannot show in what it returns.
 public enum JourneyFold {
-    /// Events up to this long before a plan's anchor may still belong to it.
+    /// Events up to this long before the beginning of a plan may still belong to it; where that does not say when it
+    /// begins, as long as its way takes.
     public static let leadMicroseconds: Int64 = 30 * 86_400_000_000
     /// A silence this long ends a journey that no plan holds together.
     public static let gapMicroseconds: Int64 = 30 * 86_400_000_000
@@ -102,7 +107,7 @@ public enum JourneyFold {
 
     /// No event says otherwise.
     private static func allBelong(_ history: EventHistory, to plan: PlanView) -> Bool {
-        let reachBack = plan.anchor.microseconds &- leadMicroseconds
+        let reachBack = plan.anchor.microseconds &- plan.lead
         for event in history.events where event.isEvidence {
             if event.shipment == plan.shipment { continue }
             if event.shipment != 0 || event.time.microseconds < reachBack { return false }

@@ -9,6 +9,8 @@ public struct LineNote: Sendable, Equatable {
         case dateOnly = "date-only"
         case idElsewhere = "id-elsewhere"
         case planEarlier = "plan-earlier"
+        case timeAhead = "time-ahead"
+        case containerUnlisted = "container-unlisted"
     }
 
     public var code: Code

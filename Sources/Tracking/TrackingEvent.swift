@@ -109,6 +109,8 @@ public struct ShipmentPlan: Sendable, Equatable {
     public var updated: Instant?
     /// The sender's own running number.
     public var seq: Int64?
+    /// There is no such plan any more: it names no container, and its places only say whom it concerns.
+    public var retract = false
     /// Of everything the line says but `updated` and `seq`.
     public var content: UInt64
     /// Which of its own times came without an offset (milestones say it of themselves).

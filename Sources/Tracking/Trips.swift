@@ -194,7 +194,7 @@ struct EventAssignment {
         var best: Int?
         for plan in members(trip) {
             let ahead = plans[plan].anchor.microseconds &- event.time.microseconds
-            guard ahead <= 0 || (isIdle && ahead <= JourneyFold.leadMicroseconds) else { continue }
+            guard ahead <= 0 || (isIdle && ahead <= plans[plan].lead) else { continue }
             let fit = match(plan, event, from: 0)
             // One that lies ahead still begins with what it names, unless there is nothing else.
             if ahead > 0, fit < 2, current >= 0 { continue }

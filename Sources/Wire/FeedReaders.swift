@@ -309,7 +309,8 @@ struct PlanReader {
         var civil: ShipmentPlan.CivilFields = []
         var days: ShipmentPlan.CivilFields = []
         let shipment = try fields.required(.plan, "plan")
-        let containers = try containers()
+        let retract = try fields.flag(.retract, "retract")
+        let containers = try containers(optional: retract)
         var inner: [String] = []
         var plan = ShipmentPlan(
             shipment: shipment, containers: containers,
@@ -322,6 +323,7 @@ struct PlanReader {
             milestones: try milestones(&inner),
             updated: try fields.instant(.updated, "updated", .updated, &civil, &days),
             seq: try fields.integer(.seq, "seq"))
+        plan.retract = retract
         plan.civil = civil
         plan.days = days
         plan.unknownKeys = fields.unknownKeys(besides: PlanReader.keys) + inner
@@ -339,7 +341,7 @@ struct PlanReader {
 
     static let keys: Set<FeedKey> = [
         .plan, .containers, .from, .to, .via, .mode, .promised, .milestones, .start, .updated, .seq,
-        .source, .id, .remark,
+        .source, .id, .remark, .retract,
     ]
 
     static let milestoneKeys: Set<FeedKey> = [
@@ -354,8 +356,10 @@ struct PlanReader {
         return try fields.place(fields.slot(key), name)
     }
 
-    private func containers() throws(LineReject) -> [ContainerNumber] {
+    /// `optional`: what is taken back need not say of which containers.
+    private func containers(optional: Bool) throws(LineReject) -> [ContainerNumber] {
         guard fields.has(.containers) else {
+            if optional { return [] }
             throw fields.missing("containers", on: .plan)
         }
         var found: [ContainerNumber] = []
@@ -365,8 +369,10 @@ struct PlanReader {
             let number = try fields.container(slot, "containers")
             if seen.insert(number).inserted { found.append(number) }
         }
-        if found.isEmpty {
-            throw LineReject(.missing, field: "containers", detail: "a plan names a container")
+        if found.isEmpty, !optional {
+            throw LineReject(
+                .missing, field: "containers",
+                detail: "a plan names a container; \"retract\":true takes a plan back")
         }
         return found
     }
@@ -475,6 +481,7 @@ struct PlanReader {
     private func content(_ plan: ShipmentPlan) -> UInt64 {
         var hash = StableHasher()
         for container in plan.containers { hash.combine(container.packed) }
+        if plan.retract { hash.combine(1) }
         hash.combine(plan.origin)
         hash.combine(plan.destination)
         hash.combine(UInt64(plan.mode.rawValue))

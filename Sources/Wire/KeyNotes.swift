@@ -52,7 +52,9 @@ public enum KeyNotes {
             "comment": "remark", "note": "remark", "seal": "seals", "truck": "vehicle",
             "wagon": "vehicle", "vessel": "vehicle", "shipments": "shipment", "to": "until",
             "till": "until", "end": "until", "origin": "from", "destination": "to",
-            "due": "promised", "deadline": "promised", "stops": "milestones", "legs": "milestones",
+            "due": "promised", "cancelled": "retract", "canceled": "retract",
+            "cancel": "retract", "deleted": "retract", "withdrawn": "retract",
+            "deadline": "promised", "stops": "milestones", "legs": "milestones",
             "route": "via", "boxes": "containers", "begin": "from", "departure": "start",
         ]
         if lower == "eta", known.contains("promised") { return "promised" }

@@ -237,7 +237,7 @@ import Wire
         #expect(corridor.alerts("closure", "cleared").isEmpty)
     }
 
-    @Test func itEndsWhenItsLastWordSays() {
+    @Test func itEndsWhenItsLastWordSays() throws {
         var corridor = Corridor()
         corridor.run(until: 140)
         corridor.send([closed()])
@@ -245,8 +245,73 @@ import Wire
         corridor.send([
             closed("2026-01-09T12:00:00Z").dropLast() + ",\"updated\":\"2026-01-07T01:00:00Z\"}"
         ])
+        // Who plans by it hears that.
+        let update = try #require(
+            corridor.alerts("closure", "updated").first { $0.at >= 145 }?.object)
+        #expect(
+            update.text("text")?.hasPrefix(
+                "ZBB is closed from 2026-01-07 06:00Z until 2026-01-09 12:00Z (before: until "
+                    + "2026-01-08 12:00Z): it delays") == true)
+        #expect(update.integer("delayMinutes") == 54 * 60)
         corridor.run(until: 230)
         corridor.expect("cleared", "closure", within: 204..<204.2)
+    }
+
+    /// By less than an hour it is no news, however often; by more in all it is, once.
+    @Test func anEndThatIsPutOffByMinutesIsToldByTheHour() {
+        var corridor = Corridor()
+        corridor.run(until: 140)
+        corridor.send([closed()])
+        corridor.run(until: 160)
+        for minutes in 1...90 {
+            let until = TimeText.string(Corridor.at(180).advanced(minutes: Double(minutes)))
+            let updated = TimeText.string(Corridor.at(159).advanced(minutes: Double(minutes) / 2))
+            corridor.send([closed(until).dropLast() + ",\"updated\":\"\(updated)\"}"])
+        }
+        let put = corridor.alerts("closure", "updated").filter {
+            $0.object.text("text")?.contains("before: until") == true
+        }
+        #expect(put.count == 1)
+    }
+
+    /// What was said of the wrong place holds nobody up there any more.
+    @Test func oneThatWasSaidOfAnotherPlaceMoves() throws {
+        var corridor = Corridor()
+        corridor.run(until: 140)
+        let soon = closed().replacing("2026-01-07T06", with: "2026-01-06T22")
+        corridor.send([soon.replacing("ZBB", with: "ZCC")])
+        corridor.run(until: 141)
+        let raised = try #require(corridor.alerts("closure", "raised").first?.object)
+        #expect(raised.text("place") == "ZCC")
+        corridor.send([soon.dropLast() + ",\"updated\":\"2026-01-06T21:00:00Z\"}"])
+        let moved = try #require(corridor.alerts("closure", "updated").last?.object)
+        #expect(moved.text("place") == "ZBB" && moved.text("alert") == raised.text("alert"))
+        #expect(moved.text("text")?.contains("(before: of ZCC)") == true)
+        // Boxes behind ZBB are let go.
+        let (before, now) = (raised.integer("children") ?? 0, moved.integer("children") ?? .max)
+        #expect(now > 0 && now < before)
+        corridor.run(until: 200)
+        corridor.expect("cleared", "closure", within: 180..<180.2)
+    }
+
+    /// Who has left the place does not wait for it, when it is said how many do.
+    @Test func whoHasPassedIsNotCounted() throws {
+        var corridor = Corridor()
+        corridor.run(until: 140)
+        let until = "2026-01-13T00:00:00Z"
+        corridor.send([closed(until)])
+        corridor.run(until: 141)
+        let raised = try #require(corridor.alerts("closure", "raised").first?.object)
+        // They get through all the same.
+        corridor.run(until: 180)
+        corridor.send([
+            closed("2026-01-14T00:00:00Z").dropLast() + ",\"updated\":\"2026-01-08T00:00:00Z\"}"
+        ])
+        let update = try #require(corridor.alerts("closure", "updated").last?.object)
+        let named = Set(update.texts("containers") ?? [])
+        #expect(!named.isEmpty)
+        #expect(named.isDisjoint(with: (raised.texts("containers") ?? []).prefix(1)))
+        #expect(update.integer("children") == named.count)
     }
 }
 

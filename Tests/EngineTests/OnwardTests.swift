@@ -159,7 +159,7 @@ import Wire
     ) -> String {
         "{\"id\":\"\(id)\",\"container\":\"\(Fork.box(number))\",\"event\":\"\(event)\","
             + "\"place\":\"\(place)\",\"time\":\"\(Fork.time(70))\","
-            + "\"updated\":\"\(Fork.time(400))\",\"retract\":true}"
+            + "\"updated\":\"\(Fork.time(20))\",\"retract\":true}"
     }
 
     /// Retracted, corrected, claimed by a plan: what was learned is what stands.

@@ -11,6 +11,7 @@ import Wire
 ///     plan DEPA ZAA 1, ARRI ZBB 2, GTOT ZBB 2.5 promised 3        a plan that brings its milestones
 ///     1.5 ARRI CNHRS                                              a report, heard when it happened
 ///     1.5 ARRI CNHRS heard 3                                      and one that came later
+///     cancel                                                      the plan is taken back
 ///     retract ARRI CNHRS                                          what was reported of that did not happen
 ///     now 4                                                       nothing is heard until then
 ///     expect next ARRI KZALA                                      the milestone that is waited for
@@ -73,6 +74,9 @@ struct Story {
         case "plan": plan(Array(words.dropFirst()))
         case "now": wait(until: Story.at(words[1]))
         case "retract": retract(words)
+        case "cancel":
+            send(
+                "{\"plan\":\"S\",\"retract\":true,\"updated\":\"\(TimeText.string(now))\"}")
         case "acknowledge": acknowledge(words[1])
         case "silence":
             send(

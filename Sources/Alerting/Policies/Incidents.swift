@@ -49,6 +49,8 @@ public enum IncidentPolicies {
         case over
         case takenBack
         case forgotten
+
+        public var isShut: Bool { if case .shut = self { true } else { false } }
     }
 
     public static func closure(_ facts: ClosureFacts, _ rules: AlertRules) -> Finding {

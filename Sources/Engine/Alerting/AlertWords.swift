@@ -175,8 +175,10 @@ extension Engine {
 /// What parents of alerts say.
 extension Engine {
     private func boxes(_ count: Int) -> String {
-        count == 1
-            ? "1 box" : count >= Incident.counted ? "\(count) boxes and more" : "\(count) boxes"
+        count == 0
+            ? "no box"
+            : count == 1
+                ? "1 box" : count >= Incident.counted ? "\(count) boxes and more" : "\(count) boxes"
     }
 
     private func sender(_ incident: Incident) -> String {
@@ -254,7 +256,7 @@ extension Engine {
 
     func closureText(
         _ facts: IncidentPolicies.ClosureFacts, _ incident: Incident, _ closure: Closure?,
-        isShutStill: Bool
+        movedFrom moved: String?, isShutStill: Bool
     ) -> String {
         let place = name(incident.place)
         let count = boxes(incident.count)
@@ -269,8 +271,21 @@ extension Engine {
                 return "\(text.prefix(10)) \(text.dropFirst(11).prefix(5))\(offset)"
             }
             let until = isOpenEnded ? "until further notice" : "until \(local(incident.until))"
-            return "\(place) is closed\(mode) from \(local(incident.since)) \(until): "
-                + "it delays \(count)"
+            var before: [String] = []
+            if incident.isAmended {
+                if abs(incident.since.minutes(since: incident.toldSince)) >= 1 {
+                    before.append("from \(local(incident.toldSince))")
+                }
+                if incident.until != incident.toldUntil {
+                    before.append(
+                        incident.toldUntil == .never
+                            ? "until further notice" : "until \(local(incident.toldUntil))")
+                }
+            }
+            if let moved { before.append("of \(name(moved))") }
+            return "\(place) is closed\(mode) from \(local(incident.since)) \(until)"
+                + (before.isEmpty ? "" : " (before: \(before.joined(separator: " ")))")
+                + ": it delays \(count)"
         case .over:
             return isShutStill
                 ? "this closure of \(place) has ended, by what was announced, and another goes on; \(count) "

@@ -43,33 +43,29 @@ extension Engine {
                         key, place: network.canonical($0.place), since: $0.from)
                 })
         else { return }
+        var movedFrom: String?
         if let closure {
             incident.since = closure.from
             incident.until = closure.until ?? .never
-            incident.place = network.canonical(closure.place)
+            let place = network.canonical(closure.place)
+            if incident.isOpen, incident.place != place { movedFrom = incident.place }
+            incident.place = place
         }
         for box in (draft.delayed[key.subject] ?? []).sorted() { incident.add(box) }
         guard incident.isOpen || incident.count > 0 else { return }
-        // Of one without an end it is known how long it lasts already.
-        let end = closure?.until ?? max(draft.now, closure?.from ?? draft.now)
-        let minutes = end.minutes(since: closure?.from ?? draft.now)
-        let facts: IncidentPolicies.ClosureFacts =
-            closure == nil
-            ? .forgotten
-            : closure.map(isTakenBack) == true
-                ? .takenBack
-                : incident.until <= draft.now
-                    ? .over
-                    : draft.now.minutes(since: max(incident.since, standing?.received ?? .unset))
-                        >= IncidentPolicies.giveUpMinutes
-                        ? .forgotten
-                        : .shut(minutes: minutes, isOpenEnded: closure?.until == nil)
+        let facts = closureFacts(standing, incident, draft.now)
+        let isAmended = incident.isAmended || movedFrom != nil
+        if isAmended || !facts.isShut || draft.now >= incident.nextTelling {
+            forgetPassed(&incident, but: draft.delayed[key.subject] ?? [], draft.now)
+        }
         let told = incident
         let isShutStill = alertBook.incidents.values.contains {
             $0.isOpen && $0.key.type == .closure && $0.key != key && $0.place == told.place
         }
-        look(&incident, IncidentPolicies.closure(facts, rules), &draft) { engine, state in
-            engine.closureText(facts, told, closure, isShutStill: isShutStill)
+        look(&incident, IncidentPolicies.closure(facts, rules), isAmended: isAmended, &draft) {
+            engine, _ in
+            engine.closureText(
+                facts, told, closure, movedFrom: movedFrom, isShutStill: isShutStill)
         } besides: {
             $0.closure = key.subject
             $0.reason = closure?.reason
@@ -83,5 +79,52 @@ extension Engine {
             incident.children = []
         }
         alertBook.incidents[key] = incident
+    }
+
+    private func closureFacts(
+        _ standing: ClosureBook.StandingClosure?, _ incident: Incident, _ now: Instant
+    ) -> IncidentPolicies.ClosureFacts {
+        guard let standing else { return .forgotten }
+        let closure = standing.closure
+        if isTakenBack(closure) { return .takenBack }
+        if incident.until <= now { return .over }
+        let silence = now.minutes(since: max(incident.since, standing.received))
+        if silence >= IncidentPolicies.giveUpMinutes { return .forgotten }
+        // Of one without an end it is known how long it lasts already.
+        let end = closure.until ?? max(now, closure.from)
+        return .shut(
+            minutes: end.minutes(since: closure.from), isOpenEnded: closure.until == nil)
+    }
+
+    /// Boxes that have left the place behind, or go another way now, do not wait for it any more. Looked at when
+    /// something is said of it only, and not of those that were just seen to.
+    private func forgetPassed(
+        _ incident: inout Incident, but seen: Set<ContainerNumber>, _ now: Instant
+    ) {
+        guard let index = closureBook.windowIDs.firstIndex(of: incident.key.subject) else { return }
+        let window = closureBook.windows[index]
+        let forks = forecasting.partings.forks(to: [window.place])
+        incident.children = incident.children.filter { box in
+            if seen.contains(box) { return true }
+            guard let slot = register.slots[box] else { return false }
+            return register.records[slot].journeys.contains {
+                mayMeet(window, $0, forks, now)
+            }
+        }
+    }
+
+    /// It is on what lies ahead of its way, or on another that it may still turn to.
+    private func mayMeet(
+        _ window: ClosureWindow, _ journey: Journey, _ forks: Set<UInt32>, _ now: Instant
+    ) -> Bool {
+        let ahead = journey.way.milestones.dropFirst(journey.progress.furthest + 1)
+        let made = register.shipments[journey.shipment]?.made
+        // Without a plan it waits where it stands.
+        if made == nil, journey.progress.lastPlace == window.place { return true }
+        let window = window.along(ahead, now: now)
+        let turns = made?.turns.map(\.place) ?? []
+        return ahead.contains {
+            window.holds($0) || forks.contains($0.fromPlace) || turns.contains($0.fromPlace)
+        }
     }
 }

@@ -43,8 +43,10 @@ extension Engine {
     }
 
     /// Shows an incident what was found, and says what comes of it. An open one that has grown says so.
+    /// `isAmended`: what it is about has changed so much that it is said at once.
     mutating func look(
-        _ incident: inout Incident, _ finding: Finding, _ draft: inout Draft,
+        _ incident: inout Incident, _ finding: Finding, isAmended: Bool = false,
+        _ draft: inout Draft,
         words: (Engine, AlertState) -> String, besides: (inout AlertEvent) -> Void = { _ in }
     ) {
         let machine = AlertMachine(rules)
@@ -66,15 +68,14 @@ extension Engine {
         if state == .raised {
             incident.episodes[last].isFlapping = machine.flaps(
                 incident.episodes.dropLast(), at: draft.now)
-        } else if state == nil, wasOpen, incident.isOpen, incident.isGrown,
-            draft.now >= incident.nextTelling
+        } else if state == nil, wasOpen, incident.isOpen,
+            isAmended || incident.isGrown && draft.now >= incident.nextTelling
         {
             state = machine.grow(&incident.episodes[last])
         }
         guard let state else { return }
         say(incident, state, words(self, state), &draft, besides: besides)
-        incident.toldChildren = incident.count
-        incident.toldAt = draft.now
+        incident.noteTold(draft.now)
     }
 
     /// Boxes that a line names; it counts them all.

@@ -136,6 +136,7 @@ extension Engine {
                 updated.clock, updated.field, updated.instant, updated.flags, line, chunk, &reply,
                 &draft)
         }
+        tellAhead(read.event, line, chunk, &reply, &draft)
         if read.flags.isEmpty { return }
         if read.flags.contains(.placeUnknown) {
             tellPlace(read.event.place, "place", line, chunk, &reply, &draft)
@@ -155,6 +156,45 @@ extension Engine {
                 read.flags, line, chunk, &reply, &draft)
         }
         tellKeys(read.event.unknownKeys, .event, line, chunk, &reply, &draft)
+    }
+
+    /// What has happened lies behind; a clock may be wrong by minutes.
+    private mutating func tellAhead(
+        _ event: TrackingEvent, _ line: Int, _ chunk: FeedChunk, _ reply: inout SourceReply,
+        _ draft: inout Draft
+    ) {
+        let minutes = corrected(event, chunk).minutes(since: draft.now)
+        guard event.eventClass == .act, !event.retract, event.time != .unset,
+            minutes > Engine.clockMinutes
+        else { return }
+        let far = minutes < 90 ? "\(Int(minutes)) min" : "\(Int((minutes / 60).rounded())) h"
+        tell(.timeAhead, chunk.origin.post, line, chunk, &reply, &draft) {
+            LineNote(
+                .timeAhead, field: "time", assumed: "",
+                detail: "\(TimeText.string(event.time)) lies \(far) ahead of this clock, and is "
+                    + "said to have happened; is it a local time under another offset, or is "
+                    + "class EST meant?")
+        }
+    }
+
+    private static let clockMinutes = 10.0
+
+    /// Milestones of boxes that the plan does not name.
+    func tellUnlisted(
+        _ plan: ShipmentPlan, _ line: Int, _ chunk: FeedChunk, _ reply: inout SourceReply,
+        _ draft: inout Draft
+    ) {
+        let own = plan.milestones.compactMap(\.container)
+        if own.isEmpty { return }
+        let named = Set(plan.containers)
+        for container in Set(own).subtracting(named).sorted() {
+            tell(.containerUnlisted, "\(container)", line, chunk, &reply, &draft) {
+                LineNote(
+                    .containerUnlisted, field: "milestones", assumed: "",
+                    detail: "milestones name \(container), and containers do not: nothing is "
+                        + "expected of that box")
+            }
+        }
     }
 
     func tellKeys(

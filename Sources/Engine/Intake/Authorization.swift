@@ -27,14 +27,22 @@ extension Engine {
     mutating func authorize(_ plan: ShipmentPlan, _ chunk: FeedChunk) -> Verdict? {
         guard let scope = chunk.scope else { return nil }
         let known = register.symbols.known(plan.shipment).flatMap { register.shipments[$0]?.plan }
+        var concerned = 0
         for plan in [plan] + (known.map { [$0] } ?? []) {
             let places =
                 [plan.origin, plan.destination].compactMap { $0 } + plan.via
                 + plan.milestones.map(\.place)
+            // One that is taken back need not say where it went.
+            if plan.retract, places.isEmpty { continue }
+            concerned += 1
             guard places.contains(where: { scope.contains(canonical($0)) }) else {
                 return forbidden(
                     "shipment \(plan.shipment), which passes none of its places", chunk)
             }
+        }
+        guard concerned > 0 else {
+            return forbidden(
+                "shipment \(plan.shipment), of which it is not known where it goes", chunk)
         }
         return nil
     }

@@ -14,7 +14,9 @@ extension Engine {
             return refusal
         }
         let (closure, reading, assumed) = timed(stated, chunk)
+        if let refusal = ahead(closure.updated, chunk, draft.now) { return refusal }
         let version = PlanVersion(closure)
+        let before = closureBook.closures[closure.id]?.closure
         if let known = closureBook.closures[closure.id]?.version {
             if known.isSame(as: version) { return .duplicate }
             if version.updated < known.updated {
@@ -23,11 +25,13 @@ extension Engine {
             }
         }
         _ = draft.blob.append(.line, chunk.origin, bytes)
-        let place = closurePlace(closure)
         closureBook.closures[closure.id] = ClosureBook.StandingClosure(
             closure: closure, reading: reading, received: draft.now, line: Array(bytes))
         closureBook.dirtyClosures.insert(closure.id)
-        draft.closedPlaces.insert(place)
+        // What it was said of before is open again.
+        for said in [closure, before].compactMap({ $0 }) {
+            draft.closedPlaces.insert(closurePlace(said))
+        }
         draft.incidents.append(IncidentKey(.closure, closure.id))
         forgetClosures(draft.now)
         for time in assumed {

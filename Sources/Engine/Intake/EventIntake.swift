@@ -12,7 +12,9 @@ extension Engine {
         let event = read.event
         // By a clock that is known to be wrong nothing is judged.
         let time = corrected(event, chunk)
-        if let refusal = untimely(event, at: time, draft.now) ?? foreign(event, chunk) {
+        if let refusal = untimely(event, at: time, draft.now)
+            ?? ahead(event.updated, chunk, draft.now) ?? foreign(event, chunk)
+        {
             return refusal
         }
         let named = identity(of: read, chunk)
@@ -236,6 +238,18 @@ extension Engine {
                 ))
         }
         return nil
+    }
+
+    /// A version from days ahead would shut out all that is said until then.
+    func ahead(_ updated: Instant?, _ chunk: FeedChunk, _ now: Instant) -> Verdict? {
+        guard let updated, chunk.meaning >= .patient,
+            updated > now.advanced(minutes: rules.futureHours * 60)
+        else { return nil }
+        return .refused(
+            LineReject(
+                .future, field: "updated",
+                detail: "updated, \(TimeText.string(updated)), lies more than "
+                    + "\(Int(rules.futureHours)) h ahead; is the clock right?"))
     }
 }
 

@@ -117,16 +117,21 @@ extension Engine {
             let read = read(event, chunk)
             let identity = identity(of: read, chunk).identity
             return untimely(read.event, at: corrected(read.event, chunk), now) != nil
+                || ahead(read.event.updated, chunk, now) != nil
                 || foreign(read.event, chunk) != nil
                 || authorize(read, identity, chunk) != nil
                 || register.slots[event.container].flatMap {
                     exceedsLimit(read.event, identity, $0)
                 } != nil
         case .plan(let plan):
+            let plan = timed(plan, chunk).plan
+            let known = register.symbols.known(plan.shipment).flatMap { register.shipments[$0] }
             return authorize(plan, chunk) != nil || exceedsLimit(plan) != nil
-                || backwards(timed(plan, chunk).plan) != nil
+                || backwards(plan) != nil || ahead(plan.updated, chunk, now) != nil
+                || plan.retract && known == nil
         case .closure(let closure):
             return authorize(closure, chunk) != nil || exceedsLimit(closure, now) != nil
+                || ahead(timed(closure, chunk).closure.updated, chunk, now) != nil
         default: return false
         }
     }

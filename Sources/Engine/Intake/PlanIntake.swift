@@ -8,8 +8,12 @@ extension Engine {
         _ stated: ShipmentPlan, _ line: ParsedLine, _ bytes: UnsafeBufferPointer<UInt8>,
         _ chunk: FeedChunk, _ reply: inout SourceReply, _ draft: inout Draft
     ) -> Verdict {
-        if let refusal = authorize(stated, chunk) ?? exceedsLimit(stated) { return refusal }
         var (plan, reading, assumed) = timed(stated, chunk)
+        if let refusal = authorize(plan, chunk) ?? exceedsLimit(plan)
+            ?? ahead(plan.updated, chunk, draft.now)
+        {
+            return refusal
+        }
         if chunk.meaning >= .meant, let refusal = backwards(plan) { return refusal }
         let symbol = register.symbols.number(plan.shipment)
         let known = register.shipments[symbol]
@@ -37,10 +41,15 @@ extension Engine {
                 return .stored
             case .newer:
                 reading.earlier = (known.earlier + [known.version]).suffix(Engine.versionsKept)
-                reading.versions = StatedVersion.adding(
-                    StatedVersion(known.own, at: known.plan.updated ?? known.received),
-                    to: known.reading.versions)
+                reading.versions =
+                    known.plan.retract
+                    ? known.reading.versions
+                    : StatedVersion.adding(
+                        StatedVersion(known.own, at: known.plan.updated ?? known.received),
+                        to: known.reading.versions)
             }
+        } else if plan.retract {
+            return retractUnknown(plan, reading, symbol, line, bytes, chunk, &draft)
         }
         _ = draft.blob.append(.line, chunk.origin, bytes)
         put(plan, reading, received: draft.now, line: Array(bytes), symbol)
@@ -56,6 +65,20 @@ extension Engine {
         register.unnamed = []
         tellAssumptions(stated, plan, assumed, line.number, chunk, &reply, &draft)
         return .stored
+    }
+
+    /// Nobody is left to believe that something was taken back of which nothing was known.
+    private mutating func retractUnknown(
+        _ plan: ShipmentPlan, _ reading: LineReading, _ symbol: UInt32, _ line: ParsedLine,
+        _ bytes: UnsafeBufferPointer<UInt8>, _ chunk: FeedChunk, _ draft: inout Draft
+    ) -> Verdict {
+        var detail = "no plan \(plan.shipment) is known"
+        if plan.updated != nil {
+            _ = draft.blob.append(.line, chunk.origin, bytes)
+            put(plan, reading, received: draft.now, line: Array(bytes), symbol)
+            detail += "; should one of before this updated come, it counts as taken back"
+        }
+        return .refused(LineReject(.unknownID, field: "plan", detail: detail))
     }
 
     /// Versions of a plan that are remembered, so that an old copy is not taken for news.
@@ -100,6 +123,7 @@ extension Engine {
         for (field, places) in named {
             for place in places { tellPlace(place, field, line, chunk, &reply, &draft) }
         }
+        tellUnlisted(plan, line, chunk, &reply, &draft)
         tellKeys(plan.unknownKeys, .plan, line, chunk, &reply, &draft)
     }
 

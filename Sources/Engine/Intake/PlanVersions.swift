@@ -7,6 +7,7 @@ extension Engine {
     /// `reading.versions`: the earlier ones.
     mutating func restate(_ plan: ShipmentPlan, _ reading: inout LineReading, at statedAt: Instant)
     {
+        if plan.retract { return }
         // Nearly all plans are sent once, and before anything of them is past.
         let isPast = plan.milestones.contains { $0.time.map { $0 <= statedAt } ?? false }
         guard isPast || !reading.versions.isEmpty else { return }

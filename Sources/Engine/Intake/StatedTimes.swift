@@ -83,6 +83,8 @@ struct LineReading: Sendable, Equatable {
     var restated: [Restated] = []
     /// What earlier versions stated.
     var versions: [StatedVersion] = []
+    /// The line took the plan back.
+    var isRetraction = false
     /// Of a plan that was sent again with only what is still ahead: what is behind it, and its beginning.
     var kept: [StatedMilestone] = []
     var keptStart = Instant.unset
@@ -122,6 +124,7 @@ struct LineReading: Sendable, Equatable {
                 }
             }
         }
+        out.flag(9, isRetraction)
         return [LineReading.format] + out.bytes
     }
 
@@ -145,6 +148,7 @@ struct LineReading: Sendable, Equatable {
             case 6: kept.append(try LineReading.milestone(try reader.message(field)))
             case 7: keptStart = try reader.instant(field)
             case 8: versions.append(try LineReading.stated(try reader.message(field)))
+            case 9: isRetraction = try reader.flag(field)
             case 5: restated.append(try LineReading.restated(try reader.message(field)))
             default: try reader.skip(field)
             }
@@ -279,6 +283,9 @@ extension Engine {
         reading.isOld = chunk.meaning < .meant
         StatedTimes.visit(&plan) { read($0, $1, $2, chunk, &reading, &assumed) }
         plan.flags = reading.flags
+        // Until then it was a key that nobody knew.
+        reading.isRetraction = plan.retract && chunk.meaning >= .patient
+        retract(&plan, reading)
         return (plan, reading, assumed)
     }
 
@@ -313,7 +320,16 @@ extension Engine {
             return clock(of: "", at: place).instant(civil).instant
         }
         plan.flags = reading.flags
+        retract(&plan, reading)
         return plan
+    }
+
+    /// A plan that is taken back concerns no container and expects nothing.
+    private func retract(_ plan: inout ShipmentPlan, _ reading: LineReading) {
+        plan.retract = reading.isRetraction
+        guard plan.retract else { return }
+        plan.containers = []
+        plan.milestones = []
     }
 
     func reread(_ closure: Closure, _ reading: LineReading) -> Closure {

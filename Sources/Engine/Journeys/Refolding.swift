@@ -115,14 +115,18 @@ extension Engine {
                 forecasting.forgetLessons(&gone, shipment, record.number)
             }
             forecasting.learnMoves(from: gone.publication.taughtStays, to: [])
-            let plan = register.name(of: gone)
             withdrawAll(
-                &gone,
-                plan.map { "plan \($0) does not name it any more" }
-                    ?? "its reports belong to another journey", context, &draft)
+                &gone, planIsGone(gone) ?? "its reports belong to another journey", context, &draft)
             if folded.isEmpty { endForecast(of: &gone, context, &draft) }
         }
         record.journeys = folded
+    }
+
+    /// Why a journey goes with its plan; nil where it had none.
+    private func planIsGone(_ journey: Journey) -> String? {
+        guard let plan = register.name(of: journey) else { return nil }
+        return register.shipments[journey.shipment]?.plan.retract == true
+            ? "plan \(plan) was taken back" : "plan \(plan) does not name it any more"
     }
 
     /// What was forecast of a box of which nothing is left.
@@ -130,9 +134,7 @@ extension Engine {
         of gone: inout Journey, _ context: ReviewContext, _ draft: inout Draft
     ) {
         guard gone.publication.p50 != .unset, gone.publication.unknown == 0 else { return }
-        let words =
-            register.name(of: gone).map { "plan \($0) does not name it any more" }
-            ?? "all that was reported of it was taken back"
+        let words = planIsGone(gone) ?? "all that was reported of it was taken back"
         let place = register.symbols[gone.progress.lastPlace]
         say(
             unknown: Unknown(kind: 5, place: place, words: words), &gone, promised: nil,

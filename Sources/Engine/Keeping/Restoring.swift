@@ -28,7 +28,11 @@ extension Engine {
         }
         let live = cutRecords.map { register.isLive($0, now) }
         let quiet = zip(cutRecords, live).filter { !$0.1 }.map(\.0)
-        let atRest = restingShipments(quiet)
+        // What was taken back concerns nobody any more.
+        let retracted = register.unsavedPlans.keys.compactMap {
+            register.shipments[$0]?.plan
+        }.filter(\.retract).map(\.shipment)
+        let atRest = (restingShipments(quiet) + retracted).sorted()
         let checkpoint = Checkpoint(
             batch: batch, network: configDirty ? networkBytes : nil,
             rules: configDirty ? RulesCoding.encode(rules) : nil,

@@ -17,6 +17,8 @@ final class Shipment: Sendable {
     /// those of others blanked out, and for those that have none what is nobody's own.
     private let masked: [ContainerNumber: [Milestone]]
     private let common: [Milestone]
+    /// How long its way may take by what the network says of it, and a day.
+    private let wayMinutesP90: Double
 
     init(
         plan: ShipmentPlan, _ reading: LineReading, received: Instant, _ ways: inout Ways,
@@ -53,6 +55,10 @@ final class Shipment: Sendable {
         }
         self.masked = masked
         self.common = common
+        wayMinutesP90 = made.way.milestones.reduce(1_440) { sum, step in
+            let known = step.priorMinutesP90
+            return sum + (known == known ? known : 1_440)
+        }
     }
 
     /// The plan as its line states it, without what is kept of earlier versions.
@@ -177,18 +183,21 @@ final class Shipment: Sendable {
     private var ends: Instant {
         let stated = chain.reduce(plan.promised ?? .unset) { max($0, $1.planned) }
         if stated > anchor { return stated }
-        let minutes = chain.reduce(0) { sum, step in
-            let known = step.priorMinutesP90
-            return sum + (known == known ? known : 1_440)
-        }
-        return anchor.advanced(minutes: minutes + 1_440)
+        return anchor.advanced(minutes: wayMinutesP90)
+    }
+
+    /// One that came when its boxes were on their way already does not say since when.
+    private var lead: Int64 {
+        plan.start != nil || firstPlanned != .unset
+            ? JourneyFold.leadMicroseconds
+            : max(JourneyFold.leadMicroseconds, Int64(min(wayMinutesP90, 527_040)) * 60_000_000)
     }
 
     func view(_ symbol: UInt32, for container: ContainerNumber) -> PlanView {
         PlanView(
             shipment: symbol, anchor: anchor, ends: ends, begins: plan.start ?? firstPlanned,
             way: made.way, chain: graph == nil ? nil : masked[container] ?? common,
-            isChain: graph == nil, statedAt: plan.updated ?? received)
+            isChain: graph == nil, statedAt: plan.updated ?? received, lead: lead)
     }
 }
 

@@ -201,6 +201,8 @@ extension AlertBookCoding {
         out.instant(10, incident.until, default: .never)
         out.instant(11, incident.backAt)
         out.instant(12, incident.quietAt)
+        out.instant(16, incident.toldSince)
+        out.instant(17, incident.toldUntil, default: .never)
         out.instant(13, incident.lookAt, default: .never)
         if let flaw = incident.flaw {
             out.message(14) { out in
@@ -232,10 +234,16 @@ extension AlertBookCoding {
             case 10: incident.until = try reader.instant(field)
             case 11: incident.backAt = try reader.instant(field)
             case 12: incident.quietAt = try reader.instant(field)
+            case 16: incident.toldSince = try reader.instant(field)
+            case 17: incident.toldUntil = try reader.instant(field)
             case 13: incident.lookAt = try reader.instant(field)
             case 14: incident.flaw = try flaw(try reader.message(field))
             default: try reader.skip(field)
             }
+        }
+        // Of before it was kept.
+        if incident.toldSince == .unset {
+            (incident.toldSince, incident.toldUntil) = (incident.since, incident.until)
         }
         let place = symbols.number(incident.place)
         for at in incident.episodes.indices { incident.episodes[at].place = place }
