@@ -9,8 +9,14 @@ public struct AlertBook: Sendable, Equatable {
         public var place: UInt32
         public var code: EventCode
         public var seenAt: UInt32
+        /// By which they go on; a truck is no train, be it seen beside one.
+        public var mode: TransportMode
 
-        public init(type: AlertType, place: UInt32, code: EventCode, seenAt: UInt32) {
+        public init(
+            type: AlertType, place: UInt32, code: EventCode, seenAt: UInt32,
+            mode: TransportMode = .unknown
+        ) {
+            self.mode = mode
             self.type = type
             self.place = place
             self.code = code

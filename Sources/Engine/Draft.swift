@@ -56,6 +56,8 @@ struct Draft {
     /// Joined shipments of which something changed.
     var joinedNews: [JoinedNews] = []
     var shipments: [UInt32: ShipmentScratch] = [:]
+    /// Plans that have let boxes go in this batch, and whether they were taken back.
+    var leftPlans: [UInt32: Bool] = [:]
     /// Places that closures of this batch speak of.
     var closedPlaces: Set<UInt32> = []
     /// By the ids of closures the boxes that have to wait for them.

@@ -22,8 +22,7 @@ extension Engine {
             if let shipment {
                 attend(&journey, shipment, &context, &draft)
             } else {
-                withdrawAll(
-                    &journey, "no plan names it any more", of: \.needsPlan, context, &draft)
+                leave(&journey, context, &draft)
                 attendUnplanned(&journey, record.history, &context, &draft)
             }
             if isGivenUp(journey, shipment, context.now) {
@@ -42,6 +41,17 @@ extension Engine {
         swap(&record, &register.records[slot])
         register.dirtyRecords.insert(slot)
         register.schedule(slot, dueAt: dueAt)
+    }
+
+    /// What needs a plan ends where there is none, or none any more.
+    private mutating func leave(
+        _ journey: inout Journey, _ context: ReviewContext, _ draft: inout Draft
+    ) {
+        let left =
+            draft.leftPlans[journey.shipment] == nil ? nil : planIsGone(journey, draft)
+        withdrawAll(
+            &journey, left ?? "no plan names it any more", of: \.needsPlan, context, &draft)
+        if left != nil { endForecast(of: &journey, context, &draft) }
     }
 
     /// Tells the pools in which step a container waits now, and since when: a function of its
@@ -129,6 +139,11 @@ extension Engine {
         if expected.isBeyondAll, !held {
             // What was not confirmed yet is judged by nobody any more.
             journey.publication.alerts.removeAll { $0.type == .late && $0.phase == .pending }
+            if context.touch?.corrected == true, journey.progress.eventCount == 0 {
+                withdrawAll(
+                    &journey, "all that was reported of it was taken back", of: { $0 == .late },
+                    context, &draft)
+            }
             say(
                 unknown: unknownSilence(
                     journey, context.now, register.symbols[chain[chain.count - 1].place]),
@@ -312,8 +327,11 @@ extension Engine {
         else { return }
         let interval = forecasting.intervals.next(
             outlook.expected, place: outlook.chain[next].place, now: outlook.seenFrom)
-        journey.publication.overdueAt = silenceAt(
-            journey, shipment, outlook, clock, next: next)
+        // It may have been silent for long where what it was heard of is taken back.
+        journey.publication.overdueAt =
+            context.touch?.corrected == true
+            ? context.now
+            : silenceAt(journey, shipment, outlook, clock, next: next)
         journey.publication.next = AwaitedInterval(
             milestone: UInt32(next),
             IssuedInterval(horizon: 0, p10: interval.p10, p50: interval.p50, p90: interval.p90))

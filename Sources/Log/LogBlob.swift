@@ -37,8 +37,10 @@ public enum Meaning: UInt8, Sendable, Comparable, CaseIterable {
     /// A box that nothing is heard of is looked at when its silence can have moved its end; reports under names that
     /// nobody planned count, and closures of what is only passed.
     case patient = 13
+    /// A plan can be taken back, and no version is from the future; boxes of several modes are no train.
+    case retractable = 14
 
-    public static let current = Meaning.patient
+    public static let current = Meaning.retractable
 
     public static func < (a: Meaning, b: Meaning) -> Bool { a.rawValue < b.rawValue }
 }

@@ -109,10 +109,13 @@ public struct Backtest {
         // What will be is said now, or when its version says.
         case .event(let event) where event.eventClass != .act:
             event.updated ?? now
+        case .event(let event) where event.time == .unset: event.updated
         case .event(let event):
-            event.time == .unset
-                ? event.updated
-                : event.offsetMinutes == nil ? onClock(event.time, of: event.place) : event.time
+            max(
+                event.offsetMinutes == nil ? onClock(event.time, of: event.place) : event.time,
+                event.updated.map {
+                    event.isUpdatedCivil ? onClock($0, of: event.place) : $0
+                } ?? .unset)
         case .plan(let plan):
             // One that says nothing of the time is of now, wherever it stands in the file.
             plan.updated ?? plan.start ?? plan.milestones.first?.time ?? now

@@ -17,7 +17,7 @@ public struct PlanView: Sendable {
     public var isOnly = false
     /// When its times were said.
     public var statedAt: Instant
-    /// Events up to this long before its anchor may still belong to it (microseconds).
+    /// What begins it may have happened so long before its anchor (microseconds).
     public var lead: Int64
 
     public init(
@@ -40,8 +40,7 @@ public struct PlanView: Sendable {
 /// Cuts a container's history into journeys. A pure function of the set of events and the set of
 /// plans, run anew at each change: the order in which news came cannot show in what it returns.
 public enum JourneyFold {
-    /// Events up to this long before the beginning of a plan may still belong to it; where that does not say when it
-    /// begins, as long as its way takes.
+    /// Events up to this long before a plan's anchor may still belong to it.
     public static let leadMicroseconds: Int64 = 30 * 86_400_000_000
     /// A silence this long ends a journey that no plan holds together.
     public static let gapMicroseconds: Int64 = 30 * 86_400_000_000
@@ -107,7 +106,7 @@ public enum JourneyFold {
 
     /// No event says otherwise.
     private static func allBelong(_ history: EventHistory, to plan: PlanView) -> Bool {
-        let reachBack = plan.anchor.microseconds &- plan.lead
+        let reachBack = plan.anchor.microseconds &- leadMicroseconds
         for event in history.events where event.isEvidence {
             if event.shipment == plan.shipment { continue }
             if event.shipment != 0 || event.time.microseconds < reachBack { return false }

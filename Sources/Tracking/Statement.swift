@@ -177,7 +177,7 @@ extension EventRecord {
         on chain: [Milestone], _ plan: PlanView, _ geography: Geography, after: Int
     ) -> Int? {
         guard shipment == plan.shipment || shipment == 0 && plan.mayMean(time),
-            saidAt.microseconds >= plan.anchor.microseconds - plan.lead
+            saidAt.microseconds >= plan.anchor.microseconds - JourneyFold.leadMicroseconds
         else { return nil }
         let ahead = chain.indices.dropFirst(after + 1)
         return ahead.first { chain[$0].place == place && chain[$0].code == code }

@@ -155,6 +155,11 @@ public struct ShipmentPlan: Sendable, Equatable {
         self.content = content
     }
 
+    /// All that it names, as it names them.
+    public var places: [String] {
+        [origin, destination].compactMap { $0 } + via + milestones.map(\.place)
+    }
+
     /// It says nothing of the way but its ends: that is the network's guess.
     public var isWayAssumed: Bool { via.isEmpty && milestones.isEmpty }
 

@@ -196,6 +196,8 @@ struct EventAssignment {
             let ahead = plans[plan].anchor.microseconds &- event.time.microseconds
             guard ahead <= 0 || (isIdle && ahead <= plans[plan].lead) else { continue }
             let fit = match(plan, event, from: 0)
+            // Longer ago than any may have begun that are not known to take as long, only its beginning was.
+            if ahead > JourneyFold.leadMicroseconds, fit < 3 { continue }
             // One that lies ahead still begins with what it names, unless there is nothing else.
             if ahead > 0, fit < 2, current >= 0 { continue }
             best = max(best ?? fit, fit)

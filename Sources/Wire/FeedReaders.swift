@@ -309,7 +309,7 @@ struct PlanReader {
         var civil: ShipmentPlan.CivilFields = []
         var days: ShipmentPlan.CivilFields = []
         let shipment = try fields.required(.plan, "plan")
-        let retract = try fields.flag(.retract, "retract")
+        let retract = try retraction()
         let containers = try containers(optional: retract)
         var inner: [String] = []
         var plan = ShipmentPlan(
@@ -354,6 +354,12 @@ struct PlanReader {
     private func optionalPlace(_ key: FeedKey, _ name: String) throws(LineReject) -> String? {
         guard fields.has(key) else { return nil }
         return try fields.place(fields.slot(key), name)
+    }
+
+    /// A log of before it was read holds it as whatever it was.
+    private func retraction() throws(LineReject) -> Bool {
+        guard fields.limits.refusesNonsense else { return fields.slot(.retract).kind == .true }
+        return try fields.flag(.retract, "retract")
     }
 
     /// `optional`: what is taken back need not say of which containers.
@@ -481,7 +487,6 @@ struct PlanReader {
     private func content(_ plan: ShipmentPlan) -> UInt64 {
         var hash = StableHasher()
         for container in plan.containers { hash.combine(container.packed) }
-        if plan.retract { hash.combine(1) }
         hash.combine(plan.origin)
         hash.combine(plan.destination)
         hash.combine(UInt64(plan.mode.rawValue))

@@ -202,6 +202,10 @@ import Tracking
         #expect(book.join(key, seen: at(0), now: at(1_541), id: 14).isLead)
         let other = AlertBook.PartyKey(type: .overdue, place: 1, code: .arri, seenAt: 3)
         #expect(book.join(other, seen: at(0), now: at(106), id: 15).isLead)
+        // A truck beside the train.
+        var truck = key
+        truck.mode = .road
+        #expect(book.join(truck, seen: at(0), now: at(106), id: 16).isLead)
     }
 
     @Test func aSilenceMarksFromItsBeginningToItsEnd() throws {

@@ -274,6 +274,20 @@ import Wire
         #expect(put.count == 1)
     }
 
+    /// Those that come when it is over do not wait for it.
+    @Test func oneThatIsCutShortDelaysFewer() throws {
+        var corridor = Corridor()
+        corridor.run(until: 140)
+        corridor.send([closed()])
+        corridor.run(until: 149)
+        let before = corridor.alerts("closure").last?.object.integer("children") ?? 0
+        corridor.send([
+            closed("2026-01-07T07:00:00Z").dropLast() + ",\"updated\":\"2026-01-07T05:00:00Z\"}"
+        ])
+        let cut = try #require(corridor.alerts("closure", "updated").last { $0.at >= 149 }?.object)
+        #expect(cut.integer("children") ?? .max < before, "\(before)")
+    }
+
     /// What was said of the wrong place holds nobody up there any more.
     @Test func oneThatWasSaidOfAnotherPlaceMoves() throws {
         var corridor = Corridor()

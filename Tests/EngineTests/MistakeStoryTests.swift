@@ -193,4 +193,35 @@ struct MistakeStoryTests {
             expect none seal
             """)
     }
+
+    /// What is open then is what should have been open all the time.
+    @Test func aReleaseThatNeverWasLeavesTheBoxWithCustoms() {
+        tell(
+            """
+            plan CNXIA > DEDUI by RAIL via CNHRS KZHOR start 1 promised 16
+            1 DEPA CNXIA
+            5 ARRI CNHRS
+            5.1 CUSI CNHRS
+            5.2 CUSR CNHRS
+            now 8
+            expect open overdue
+            retract CUSR CNHRS
+            expect withdrawn overdue
+            expect raised customs-hold
+            """)
+    }
+
+    @Test func whatWasSaidByReportsThatNeverWereIsWithdrawn() {
+        tell(
+            """
+            plan CNXIA > DEDUI by RAIL via CNHRS KZHOR start 1 promised 16
+            30 ARRI USNYC
+            expect open late
+            expect open off-route
+            retract ARRI USNYC
+            expect withdrawn off-route
+            expect withdrawn late
+            expect said unknown never heard of
+            """)
+    }
 }

@@ -114,6 +114,10 @@ struct TakenBackPlanTests {
                 engine.step([lines([retraction(more)], seq: 1)], now: now).refusals.count == 1)
             let again = engine.step([lines([retraction(more)], seq: 1)], now: now)
             #expect(again.refusals.isEmpty && again.counts.duplicate == 1)
+            // Though the plan have come in between.
+            _ = engine.step([lines([plan()], seq: 2)], now: now)
+            let late = engine.step([lines([retraction(more)], seq: 1)], now: now)
+            #expect(late.refusals.isEmpty && late.counts.duplicate == 1, "\(late.refusals)")
         }
     }
 
@@ -125,10 +129,38 @@ struct TakenBackPlanTests {
         #expect(stranger.refusals.map(\.code) == [.forbidden] && engine.plans(box) == 1)
         #expect(engine.hears([retraction()], scope: ["KZALA"]).refusals.isEmpty)
         #expect(engine.plans(box) == 0)
+        // Sent again it is a duplicate, for whom it concerned.
+        #expect(engine.hears([retraction()], scope: ["KZALA"]).counts.duplicate == 1)
+        #expect(engine.hears([retraction()], scope: ["UZTAS"]).counts.duplicate == 1)
+        #expect(engine.hears([retraction()], scope: ["DEDUI"]).refusals.count == 1)
+        // And for nobody else to state anew.
+        let stolen = plan(",\"updated\":\"2026-01-03T00:00:00Z\"")
+            .replacing("UZTAS", with: "DEDUI").replacing("KZALA", with: "CNXIA")
+        #expect(engine.hears([stolen], scope: ["DEDUI"]).refusals.map(\.code) == [.forbidden])
+        // Whoever took it back naming some places has not made it theirs.
+        _ = engine.hears(
+            [retraction(",\"from\":\"KZALA\",\"updated\":\"2026-01-02T23:00:00Z\"")],
+            scope: ["KZALA"])
+        let anew = plan(",\"updated\":\"2026-01-03T00:00:00Z\"")
+        #expect(engine.hears([anew], scope: ["UZTAS"]).refusals.isEmpty)
+        #expect(engine.plans(box) == 1)
         // Nobody blocks a plan that is not there yet.
-        let blind = ",\"updated\":\"2026-01-02T00:00:00Z\""
+        let blind = ",\"from\":\"KZALA\",\"updated\":\"2026-01-02T00:00:00Z\""
         let unknown = retraction(blind).replacing("\"P\"", with: "\"Q\"")
-        #expect(engine.hears([unknown], scope: ["KZALA"]).refusals.map(\.code) == [.forbidden])
+        #expect(engine.hears([unknown], scope: ["KZALA"]).refusals.map(\.code) == [.unknownID])
+        let theirs = plan(",\"updated\":\"2026-01-01T00:00:00Z\"")
+            .replacing("\"P\"", with: "\"Q\"")
+        #expect(engine.hears([theirs], scope: ["UZTAS"]).refusals.isEmpty)
+    }
+
+    /// Names that nobody knows are not kept.
+    @Test func whatIsUnknownCostsNothing() {
+        var engine = freshEngine(now: now)
+        let before = engine.register.symbols.texts.count
+        for number in 0..<50 {
+            _ = engine.hears([retraction().replacing("\"P\"", with: "\"X\(number)\"")])
+        }
+        #expect(engine.register.symbols.texts.count == before)
     }
 
     /// The same after a start from the snapshot, in which it rests, and by a replay.
@@ -152,12 +184,93 @@ struct TakenBackPlanTests {
         try await log.checkpoint(checkpoint)
         engine.rest(checkpoint.quiet)
         let symbol = try #require(engine.register.symbols.known("P"))
-        #expect(engine.register.shipments[symbol] == nil)
+        #expect(engine.register.retracted[symbol] == nil)
         let recovered = try await Recovery.run(log)
         #expect(recovered.engine.canonicalState() == engine.canonicalState())
         // It is known still: what comes of it is looked up.
-        let late = lines([plan(",\"updated\":\"2026-01-01T00:00:00Z\"")])
-        #expect(engine.missing([late]).shipments == ["P"])
+        let late = lines([plan()])
+        let missing = engine.missing([late])
+        #expect(missing.shipments == ["P"])
+        // It comes back, changes nothing, and rests again.
+        try engine.admit(try await log.load(missing))
+        _ = engine.step([late], now: now)
+        #expect(engine.plans(box) == 1 && engine.register.retracted[symbol] != nil)
+        let next = engine.cut(now: now)
+        #expect(next.resting == ["P"] && next.revived.isEmpty)
+        try await log.checkpoint(next)
+        engine.rest(next.quiet)
+        #expect(engine.register.retracted.isEmpty)
+    }
+
+    /// What such a line held before anybody read the key is no flaw of the log.
+    @Test(arguments: ["true", "\"no\"", "1", "[]"]) func anOldLineIsReadFromTheLog(
+        _ value: String
+    ) async throws {
+        let log = MemoryLog()
+        var engine = try await Recovery.run(log).engine
+        let first = engine.step([], changes: [.rules(AlertRules()), .network(.shipped)], now: now)
+        try await log.commit(try #require(first.commit))
+        var limits = FeedLimits()
+        limits.refusesNonsense = false
+        let text = plan(",\"retract\":\(value)")
+        var chunk = FeedChunk(
+            source: 1, origin: Origin(), text: Array("\(text)\n".utf8),
+            parser: FeedParser(limits: limits))
+        chunk.meaning = .patient
+        try await log.commit(try #require(engine.step([chunk], now: now).commit))
+        try await log.checkpoint(engine.cut(now: now))
+        var recovered = try await Recovery.run(log).engine
+        #expect(recovered.plans(box) == 1)
+        // The same line today says what it says.
+        guard value == "true" else { return }
+        _ = recovered.hears([text])
+        #expect(recovered.plans(box) == 0)
+    }
+
+    /// In whichever order they come.
+    @Test func versionsAroundItLeadToTheSame() {
+        func stop(_ code: String, _ place: String, _ day: Int) -> String {
+            "{\"event\":\"\(code)\",\"place\":\"\(place)\",\"time\":\"2026-01-0\(day)T00:00:00Z\"}"
+        }
+        func version(_ hour: Int, _ stops: [String]) -> String {
+            "{\"plan\":\"P\",\"containers\":[\"\(box)\"],\"milestones\":["
+                + stops.joined(separator: ",") + "],\"updated\":\"2026-01-02T0\(hour):00:00Z\"}"
+        }
+        let all = [
+            version(1, [stop("DEPA", "ZAA", 1), stop("ARRI", "ZBB", 3), stop("GTOT", "ZBB", 4)]),
+            retraction(",\"updated\":\"2026-01-02T02:00:00Z\""),
+            version(3, [stop("ARRI", "ZBB", 3), stop("GTOT", "ZBB", 4)]),
+        ]
+        let number = ContainerNumber(box)
+        let told = [[0, 1, 2], [0, 2, 1], [2, 0, 1], [1, 0, 2]].map { order in
+            var engine = freshEngine(now: now)
+            for at in order { _ = engine.hears([all[at]]) }
+            return number.flatMap { engine.view($0, now: now) }?.journeys.first?.stops.map {
+                "\($0.code) \($0.place)"
+            } ?? []
+        }
+        #expect(Set(told).count == 1 && told.first?.count == 3, "\(told)")
+    }
+
+    /// Reports that name it still are of a box without a plan.
+    @Test func aBoxThatNamesItStandsWhereItIs() throws {
+        var engine = freshEngine(now: now)
+        let report =
+            "{\"container\":\"\(box)\",\"event\":\"GTIN\",\"place\":\"KZALA\",\"shipment\":\"P\","
+            + "\"time\":\"2026-01-02T23:50:00Z\"}"
+        let fresh = plan().replacing("2026-01-02T12", with: "2026-01-06T12")
+            .replacing("2026-01-01T00", with: "2026-01-02T23")
+        let first = engine.hears([fresh, report]).said
+        #expect(first.contains { $0.text("shipment") == "P" && $0.has("p50") })
+        let said = engine.hears([retraction()]).said
+        #expect(
+            said.contains {
+                $0.text("container") == box && $0.text("shipment") == "P"
+                    && $0.text("unknown") == "plan P was taken back"
+            })
+        let slot = try #require(ContainerNumber(box).flatMap { engine.register.slots[$0] })
+        let place = try #require(engine.register.symbols.known("KZALA"))
+        #expect(engine.waits(engine.register.records[slot], at: [place], []))
     }
 
     /// Who sent such a line before it meant something sent a plan.
@@ -245,5 +358,45 @@ struct AheadTests {
             plan KZALA > UZTAS by RAIL promised 70
             expect next DEPA KZALA
             """)
+        // What ended there then was another voyage.
+        tell(
+            """
+            3 ARRI NLRTM
+            now 38
+            plan CNSGH > NLRTM by SEA promised 80
+            expect next DEPA CNSGH
+            """)
+    }
+}
+
+/// Who goes together.
+struct ConvoyTests {
+    /// Whether each of two boxes, seen at one place at once, leads its own.
+    private func leads(_ modes: [String]) -> [Bool] {
+        var engine = freshEngine(now: now)
+        let first = TimeText.string(now.advanced(minutes: -60))
+        let last = TimeText.string(now.advanced(minutes: 360))
+        for (text, mode) in zip([box, other], modes) {
+            _ = engine.hears([
+                "{\"plan\":\"\(text)\",\"containers\":[\"\(text)\"],\"mode\":\"\(mode)\",\"milestones\":["
+                    + "{\"event\":\"DEPA\",\"place\":\"ZAA\",\"time\":\"\(first)\"},"
+                    + "{\"event\":\"ARRI\",\"place\":\"ZBB\",\"time\":\"\(last)\"}]}",
+                "{\"container\":\"\(text)\",\"event\":\"DEPA\",\"place\":\"ZAA\",\"time\":\"\(first)\"}",
+            ])
+        }
+        var found: [Bool] = []
+        let end = now.advanced(minutes: 20 * 1_440)
+        while engine.nextDue <= end {
+            for line in engine.step([], now: engine.nextDue).said
+            where line.text("type") == "overdue" && line.text("state") == "raised" {
+                found.append(line.object("convoy")?.bool("lead") == true)
+            }
+        }
+        return found
+    }
+
+    @Test func aTruckIsNoTrain() {
+        #expect(leads(["RAIL", "RAIL"]) == [true, false])
+        #expect(leads(["RAIL", "ROAD"]) == [true, true])
     }
 }

@@ -212,13 +212,14 @@ extension Engine {
         let isSeen = journey.progress.lastTime != .unset
         let place = isSeen ? journey.progress.lastPlace : journey.shipment
         guard place != 0 else { return }
+        let ahead = journey.way.milestones.dropFirst(journey.progress.furthest + 1)
         var hash = StableHasher()
         hash.combine(identity(of: episode, journey, context.container))
         alertsDirty = true
         journey.publication.alerts[at].convoy = alertBook.join(
             AlertBook.PartyKey(
                 type: episode.type, place: episode.place, code: episode.code,
-                seenAt: place),
+                seenAt: place, mode: ahead.first { $0.kind == .transit }?.mode ?? .unknown),
             seen: isSeen ? journey.progress.lastTime : context.now, now: context.now,
             id: hash.identity().low)
     }

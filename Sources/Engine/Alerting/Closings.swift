@@ -56,7 +56,9 @@ extension Engine {
         let facts = closureFacts(standing, incident, draft.now)
         let isAmended = incident.isAmended || movedFrom != nil
         if isAmended || !facts.isShut || draft.now >= incident.nextTelling {
-            forgetPassed(&incident, but: draft.delayed[key.subject] ?? [], draft.now)
+            forgetPassed(
+                &incident, but: draft.delayed[key.subject] ?? [],
+                isNews: standing?.received == draft.now, draft.now)
         }
         let told = incident
         let isShutStill = alertBook.incidents.values.contains {
@@ -99,30 +101,38 @@ extension Engine {
     /// Boxes that have left the place behind, or go another way now, do not wait for it any more. Looked at when
     /// something is said of it only, and not of those that were just seen to.
     private func forgetPassed(
-        _ incident: inout Incident, but seen: Set<ContainerNumber>, _ now: Instant
+        _ incident: inout Incident, but seen: Set<ContainerNumber>, isNews: Bool, _ now: Instant
     ) {
         guard let index = closureBook.windowIDs.firstIndex(of: incident.key.subject) else { return }
         let window = closureBook.windows[index]
         let forks = forecasting.partings.forks(to: [window.place])
         incident.children = incident.children.filter { box in
             if seen.contains(box) { return true }
-            guard let slot = register.slots[box] else { return false }
-            return register.records[slot].journeys.contains {
-                mayMeet(window, $0, forks, now)
+            // Whether it is in memory must not show.
+            guard let slot = register.slots[box], register.isLive(register.records[slot], now)
+            else { return false }
+            let plans = register.records[slot].plans
+            return register.records[slot].journeys.contains { journey in
+                // By news of the closure itself all that may meet it have been seen to.
+                isNews
+                    ? journey.publication.holdUntil > now
+                    : mayMeet(window, journey, plans, forks, now)
             }
         }
     }
 
     /// It is on what lies ahead of its way, or on another that it may still turn to.
     private func mayMeet(
-        _ window: ClosureWindow, _ journey: Journey, _ forks: Set<UInt32>, _ now: Instant
+        _ window: ClosureWindow, _ journey: Journey, _ plans: [UInt32], _ forks: Set<UInt32>,
+        _ now: Instant
     ) -> Bool {
         let ahead = journey.way.milestones.dropFirst(journey.progress.furthest + 1)
-        let made = register.shipments[journey.shipment]?.made
+        let made =
+            plans.contains(journey.shipment) ? register.shipments[journey.shipment]?.made : nil
         // Without a plan it waits where it stands.
         if made == nil, journey.progress.lastPlace == window.place { return true }
         let window = window.along(ahead, now: now)
-        let turns = made?.turns.map(\.place) ?? []
+        let turns = made?.turns.filter { $0.to == window.place }.map(\.place) ?? []
         return ahead.contains {
             window.holds($0) || forks.contains($0.fromPlace) || turns.contains($0.fromPlace)
         }

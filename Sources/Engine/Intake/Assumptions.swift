@@ -281,12 +281,22 @@ extension Engine {
         }
     }
 
+    /// A plan that is not what is in force, and changes nothing.
     func tellEarlier(
-        _ plan: ShipmentPlan, _ detail: String, _ line: Int, _ chunk: FeedChunk,
+        _ plan: ShipmentPlan, _ known: Shipment, _ line: Int, _ chunk: FeedChunk,
         _ reply: inout SourceReply, _ draft: inout Draft
     ) {
         tell(.planEarlier, plan.shipment, line, chunk, &reply, &draft) {
-            LineNote(.planEarlier, field: "plan", assumed: "", detail: detail)
+            let name = "plan \(plan.shipment)"
+            let asOf = known.plan.updated.map { " as of its updated, \(TimeText.string($0))" } ?? ""
+            let detail =
+                known.plan.retract
+                ? "\(name) was taken back\(asOf): send a later updated to state it again"
+                : plan.updated == nil && known.plan.updated != nil
+                    ? "\(name) is in force\(asOf): send a later updated to replace it"
+                    : "this is what \(name) said before, and another version is in force: send it with "
+                        + "updated to return to it"
+            return LineNote(.planEarlier, field: "plan", assumed: "", detail: detail)
         }
     }
 

@@ -23,26 +23,24 @@ extension Engine {
         return scope.contains(spokenOf) ? nil : forbidden(spokenOf, chunk)
     }
 
-    /// A plan concerns a post where it passes one of its places.
+    /// A plan concerns a post where it passes one of its places; one that was taken back whom it did.
     mutating func authorize(_ plan: ShipmentPlan, _ chunk: FeedChunk) -> Verdict? {
         guard let scope = chunk.scope else { return nil }
-        let known = register.symbols.known(plan.shipment).flatMap { register.shipments[$0]?.plan }
-        var concerned = 0
-        for plan in [plan] + (known.map { [$0] } ?? []) {
-            let places =
-                [plan.origin, plan.destination].compactMap { $0 } + plan.via
-                + plan.milestones.map(\.place)
-            // One that is taken back need not say where it went.
-            if plan.retract, places.isEmpty { continue }
-            concerned += 1
+        let known = register.lastVersion(of: plan.shipment)
+        let before = known.map { $0.plan.retract ? $0.reading.concerned : $0.plan.places } ?? []
+        // Who takes it back need not say where it went.
+        let isBare = plan.retract && plan.places.isEmpty
+        if isBare, known == nil { return nil }
+        for places in [plan.places, before] {
+            if places.isEmpty,
+                isBare ? !before.isEmpty : known == nil || known?.plan.retract == true
+            {
+                continue
+            }
             guard places.contains(where: { scope.contains(canonical($0)) }) else {
                 return forbidden(
                     "shipment \(plan.shipment), which passes none of its places", chunk)
             }
-        }
-        guard concerned > 0 else {
-            return forbidden(
-                "shipment \(plan.shipment), of which it is not known where it goes", chunk)
         }
         return nil
     }

@@ -96,7 +96,11 @@ extension Engine {
         _ record: borrowing ContainerRecord, at places: Set<UInt32>, _ forks: Set<UInt32>
     ) -> Bool {
         for at in record.journeys.indices {
-            guard let made = register.shipments[record.journeys[at].shipment]?.made else {
+            let shipment = record.journeys[at].shipment
+            guard
+                let made = record.plans.contains(shipment)
+                    ? register.shipments[shipment]?.made : nil
+            else {
                 // Without a plan it waits where it stands.
                 if places.contains(record.journeys[at].progress.lastPlace) { return true }
                 continue

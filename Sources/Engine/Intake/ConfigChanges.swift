@@ -40,7 +40,7 @@ extension Engine {
         for symbol in register.shipments.symbols {
             guard let old = register.shipments[symbol] else { continue }
             register.shipments[symbol] = Shipment(
-                plan: old.plan, old.reading, received: old.received, &ways, &register.symbols,
+                plan: old.own, old.reading, received: old.received, &ways, &register.symbols,
                 &forecasting.pools)
         }
         rebuildWindows()

@@ -57,7 +57,8 @@ extension Engine {
                 // Who expects something else than before corrects nothing.
                 $0.corrected =
                     $0.corrected || outcome == .replaced && event.eventClass == .act
-                if event.eventClass == .act { $0.newest = max($0.newest, time) }
+                // Of what is taken back nothing more is to come.
+                if event.eventClass == .act, !event.retract { $0.newest = max($0.newest, time) }
                 $0.isEstimate = event.eventClass == .est
             }
         }
@@ -214,8 +215,13 @@ extension Engine {
         guard intake.roster.hasCorrections, event.eventClass == .act, event.time != .unset else {
             return event.time
         }
-        let minutes = intake.roster.correction(chunk.origin.post, of: event.time)
-        return event.time.advanced(minutes: Double(minutes))
+        return corrected(event.time, chunk)
+    }
+
+    private func corrected(_ time: Instant, _ chunk: FeedChunk) -> Instant {
+        guard intake.roster.hasCorrections else { return time }
+        let minutes = intake.roster.correction(chunk.origin.post, of: time)
+        return time.advanced(minutes: Double(minutes))
     }
 
     /// An actual event of the future or of long ago: a clock that is wrong.
@@ -242,8 +248,8 @@ extension Engine {
 
     /// A version from days ahead would shut out all that is said until then.
     func ahead(_ updated: Instant?, _ chunk: FeedChunk, _ now: Instant) -> Verdict? {
-        guard let updated, chunk.meaning >= .patient,
-            updated > now.advanced(minutes: rules.futureHours * 60)
+        guard let updated, chunk.meaning >= .retractable,
+            corrected(updated, chunk) > now.advanced(minutes: rules.futureHours * 60)
         else { return nil }
         return .refused(
             LineReject(

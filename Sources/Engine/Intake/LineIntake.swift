@@ -87,7 +87,7 @@ extension Engine {
                 } ?? false
         case .plan(let plan):
             let version = PlanVersion(timed(plan, chunk).plan, network)
-            let known = register.symbols.known(plan.shipment).flatMap { register.shipments[$0] }
+            let known = register.lastVersion(of: plan.shipment)
             isKnown =
                 known.map {
                     $0.version.isSame(as: version) || version.updated < $0.version.updated
@@ -125,10 +125,13 @@ extension Engine {
                 } != nil
         case .plan(let plan):
             let plan = timed(plan, chunk).plan
-            let known = register.symbols.known(plan.shipment).flatMap { register.shipments[$0] }
+            // What was unknown then changed nothing, though it be known now.
+            let isIdle =
+                plan.retract
+                && (plan.updated == nil || register.lastVersion(of: plan.shipment) == nil)
             return authorize(plan, chunk) != nil || exceedsLimit(plan) != nil
                 || backwards(plan) != nil || ahead(plan.updated, chunk, now) != nil
-                || plan.retract && known == nil
+                || isIdle
         case .closure(let closure):
             return authorize(closure, chunk) != nil || exceedsLimit(closure, now) != nil
                 || ahead(timed(closure, chunk).closure.updated, chunk, now) != nil

@@ -15,28 +15,23 @@ extension Engine {
             return refusal
         }
         if chunk.meaning >= .meant, let refusal = backwards(plan) { return refusal }
+        let known = register.lastVersion(of: plan.shipment)
+        if known == nil, plan.retract {
+            return retractUnknown(plan, reading, line, bytes, chunk, &draft)
+        }
         let symbol = register.symbols.number(plan.shipment)
-        let known = register.shipments[symbol]
         if let known {
             switch compare(PlanVersion(plan, network), known, line, chunk) {
             case .same: return .duplicate
             case .earlier:
-                tellEarlier(
-                    plan,
-                    "this is what plan \(plan.shipment) said before, and another version is in "
-                        + "force: send it with updated to return to it", line.number, chunk, &reply,
-                    &draft)
+                tellEarlier(plan, known, line.number, chunk, &reply, &draft)
                 return .duplicate
             case .older:
                 // Kept in the log, without effect.
                 _ = draft.blob.append(.line, chunk.origin, bytes)
                 recall(plan, known, symbol, &draft)
-                if plan.updated == nil, let updated = known.plan.updated {
-                    tellEarlier(
-                        plan,
-                        "plan \(plan.shipment) is in force as of its updated, "
-                            + "\(TimeText.string(updated)): send a later updated to replace it",
-                        line.number, chunk, &reply, &draft)
+                if known.plan.updated != nil, plan.updated == nil || known.plan.retract {
+                    tellEarlier(plan, known, line.number, chunk, &reply, &draft)
                 }
                 return .stored
             case .newer:
@@ -47,13 +42,16 @@ extension Engine {
                     : StatedVersion.adding(
                         StatedVersion(known.own, at: known.plan.updated ?? known.received),
                         to: known.reading.versions)
+                if plan.retract {
+                    reading.concerned =
+                        known.plan.retract ? known.reading.concerned : known.plan.places
+                }
             }
-        } else if plan.retract {
-            return retractUnknown(plan, reading, symbol, line, bytes, chunk, &draft)
         }
         _ = draft.blob.append(.line, chunk.origin, bytes)
         put(plan, reading, received: draft.now, line: Array(bytes), symbol)
         let named = Set(known?.plan.containers ?? [])
+        if !named.isSubset(of: plan.containers) { draft.leftPlans[symbol] = plan.retract }
         for container in plan.containers {
             draft.touch(register.slot(of: container)) {
                 $0.planChanged = true
@@ -69,13 +67,16 @@ extension Engine {
 
     /// Nobody is left to believe that something was taken back of which nothing was known.
     private mutating func retractUnknown(
-        _ plan: ShipmentPlan, _ reading: LineReading, _ symbol: UInt32, _ line: ParsedLine,
+        _ plan: ShipmentPlan, _ reading: LineReading, _ line: ParsedLine,
         _ bytes: UnsafeBufferPointer<UInt8>, _ chunk: FeedChunk, _ draft: inout Draft
     ) -> Verdict {
         var detail = "no plan \(plan.shipment) is known"
-        if plan.updated != nil {
+        // Who speaks of some places only cannot know that this is one of them.
+        if plan.updated != nil, chunk.scope == nil {
             _ = draft.blob.append(.line, chunk.origin, bytes)
-            put(plan, reading, received: draft.now, line: Array(bytes), symbol)
+            put(
+                plan, reading, received: draft.now, line: Array(bytes),
+                register.symbols.number(plan.shipment))
             detail += "; should one of before this updated come, it counts as taken back"
         }
         return .refused(LineReject(.unknownID, field: "plan", detail: detail))
@@ -173,8 +174,10 @@ extension Engine {
         }
         var reading = reading
         restate(plan, &reading, at: plan.updated ?? received)
-        register.shipments[symbol] = Shipment(
+        let shipment = Shipment(
             plan: plan, reading, received: received, &ways, &register.symbols, &forecasting.pools)
+        register.shipments[symbol] = plan.retract ? nil : shipment
+        register.retracted[symbol] = plan.retract ? shipment : nil
         register.unsavedPlans[symbol] = line
         for container in plan.containers {
             let slot = register.slot(of: container)

@@ -46,7 +46,7 @@ extension Engine {
     mutating func recall(
         _ plan: ShipmentPlan, _ known: Shipment, _ symbol: UInt32, _ draft: inout Draft
     ) {
-        guard let updated = plan.updated, known.plan.updated != nil else { return }
+        guard !plan.retract, let updated = plan.updated, known.plan.updated != nil else { return }
         var reading = known.reading
         reading.versions = StatedVersion.adding(
             StatedVersion(plan, at: updated), to: reading.versions)

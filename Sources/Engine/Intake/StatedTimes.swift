@@ -83,8 +83,9 @@ struct LineReading: Sendable, Equatable {
     var restated: [Restated] = []
     /// What earlier versions stated.
     var versions: [StatedVersion] = []
-    /// The line took the plan back.
+    /// The line took the plan back, which led through these.
     var isRetraction = false
+    var concerned: [String] = []
     /// Of a plan that was sent again with only what is still ahead: what is behind it, and its beginning.
     var kept: [StatedMilestone] = []
     var keptStart = Instant.unset
@@ -125,6 +126,7 @@ struct LineReading: Sendable, Equatable {
             }
         }
         out.flag(9, isRetraction)
+        for place in concerned { out.text(10, place) }
         return [LineReading.format] + out.bytes
     }
 
@@ -149,6 +151,7 @@ struct LineReading: Sendable, Equatable {
             case 7: keptStart = try reader.instant(field)
             case 8: versions.append(try LineReading.stated(try reader.message(field)))
             case 9: isRetraction = try reader.flag(field)
+            case 10: concerned.append(try reader.text(field))
             case 5: restated.append(try LineReading.restated(try reader.message(field)))
             default: try reader.skip(field)
             }
@@ -284,7 +287,7 @@ extension Engine {
         StatedTimes.visit(&plan) { read($0, $1, $2, chunk, &reading, &assumed) }
         plan.flags = reading.flags
         // Until then it was a key that nobody knew.
-        reading.isRetraction = plan.retract && chunk.meaning >= .patient
+        reading.isRetraction = plan.retract && chunk.meaning >= .retractable
         retract(&plan, reading)
         return (plan, reading, assumed)
     }
@@ -330,6 +333,10 @@ extension Engine {
         guard plan.retract else { return }
         plan.containers = []
         plan.milestones = []
+        var hash = StableHasher()
+        hash.combine(plan.content)
+        hash.combine(1)
+        plan.content = hash.identity().low
     }
 
     func reread(_ closure: Closure, _ reading: LineReading) -> Closure {

@@ -116,25 +116,28 @@ extension Engine {
             }
             forecasting.learnMoves(from: gone.publication.taughtStays, to: [])
             withdrawAll(
-                &gone, planIsGone(gone) ?? "its reports belong to another journey", context, &draft)
-            if folded.isEmpty { endForecast(of: &gone, context, &draft) }
+                &gone, planIsGone(gone, draft) ?? "its reports belong to another journey", context,
+                &draft)
+            if folded.isEmpty || draft.leftPlans[gone.shipment] != nil {
+                endForecast(of: &gone, context, &draft)
+            }
         }
         record.journeys = folded
     }
 
     /// Why a journey goes with its plan; nil where it had none.
-    private func planIsGone(_ journey: Journey) -> String? {
+    func planIsGone(_ journey: Journey, _ draft: Draft) -> String? {
         guard let plan = register.name(of: journey) else { return nil }
-        return register.shipments[journey.shipment]?.plan.retract == true
+        return draft.leftPlans[journey.shipment] == true
             ? "plan \(plan) was taken back" : "plan \(plan) does not name it any more"
     }
 
-    /// What was forecast of a box of which nothing is left.
-    private mutating func endForecast(
+    /// What was forecast of a box of which nothing is left, or no plan.
+    mutating func endForecast(
         of gone: inout Journey, _ context: ReviewContext, _ draft: inout Draft
     ) {
         guard gone.publication.p50 != .unset, gone.publication.unknown == 0 else { return }
-        let words = planIsGone(gone) ?? "all that was reported of it was taken back"
+        let words = planIsGone(gone, draft) ?? "all that was reported of it was taken back"
         let place = register.symbols[gone.progress.lastPlace]
         say(
             unknown: Unknown(kind: 5, place: place, words: words), &gone, promised: nil,

@@ -20,7 +20,9 @@ extension Engine {
         let cutRecords = slots.map { register.records[$0] }
         var lines: [SourceLine] = []
         for (symbol, line) in register.unsavedPlans {
-            guard let shipment = register.shipments[symbol] else { continue }
+            guard let shipment = register.shipments[symbol] ?? register.retracted[symbol] else {
+                continue
+            }
             lines.append(
                 SourceLine(
                     key: shipment.plan.shipment, received: shipment.received, line: line,
@@ -29,9 +31,7 @@ extension Engine {
         let live = cutRecords.map { register.isLive($0, now) }
         let quiet = zip(cutRecords, live).filter { !$0.1 }.map(\.0)
         // What was taken back concerns nobody any more.
-        let retracted = register.unsavedPlans.keys.compactMap {
-            register.shipments[$0]?.plan
-        }.filter(\.retract).map(\.shipment)
+        let retracted = register.retracted.values.map(\.plan.shipment)
         let atRest = (restingShipments(quiet) + retracted).sorted()
         let checkpoint = Checkpoint(
             batch: batch, network: configDirty ? networkBytes : nil,
@@ -119,15 +119,7 @@ extension Engine {
             noteCorrected()
         }
         for line in snapshot.shipments {
-            guard case .plan(let plan) = parse(line.line) else {
-                throw CodingFlaw("the plan \(line.key) cannot be read")
-            }
-            let symbol = register.symbols.number(plan.shipment)
-            let reading = try LineReading(line.reading)
-            register.shipments[symbol] = Shipment(
-                plan: reread(plan, reading), reading, received: line.received, &ways,
-                &register.symbols,
-                &forecasting.pools)
+            try restorePlan(line)
         }
         for line in snapshot.closures {
             guard case .closure(let closure) = parse(line.line) else {
@@ -271,6 +263,11 @@ extension Engine {
             out.text(register.symbols[symbol])
             out.fixed(register.shipments[symbol]?.plan.content ?? 0)
             out.blob(register.shipments[symbol]?.reading.encoded() ?? [])
+        }
+        for plan in register.retracted.values.sorted(by: { $0.plan.shipment < $1.plan.shipment }) {
+            out.text(plan.plan.shipment)
+            out.fixed(plan.plan.content)
+            out.blob(plan.reading.encoded())
         }
         for id in closureBook.closures.keys.sorted() {
             out.text(id)

@@ -7,6 +7,8 @@ struct Register: Sendable {
     var slots: [ContainerNumber: Int] = [:]
     var freeSlots: [Int] = []
     var shipments = ShipmentTable()
+    /// Plans that were taken back, until the store has them: no journey knows of them.
+    var retracted: [UInt32: Shipment] = [:]
     /// When each container wants to be looked at next.
     var due = DueHeap()
 
@@ -86,6 +88,11 @@ struct Register: Sendable {
 
     func planViews(_ plans: [UInt32], _ container: ContainerNumber) -> [PlanView] {
         plans.compactMap { shipments[$0]?.view($0, for: container) }
+    }
+
+    /// The last version of a plan, be it that there is none any more.
+    func lastVersion(of plan: String) -> Shipment? {
+        symbols.known(plan).flatMap { shipments[$0] ?? retracted[$0] }
     }
 
     func name(of journey: Journey) -> String? {

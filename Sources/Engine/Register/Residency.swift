@@ -40,9 +40,7 @@ extension Engine {
                     }
                 case .plan(let plan):
                     containers.formUnion(plan.containers.filter(register.resting.contains))
-                    if let old = register.symbols.known(plan.shipment).flatMap({
-                        register.shipments[$0]
-                    }) {
+                    if let old = register.lastVersion(of: plan.shipment) {
                         containers.formUnion(old.plan.containers.filter(register.resting.contains))
                     } else if register.restingShipments.contains(Engine.hash(plan.shipment)) {
                         names.insert(plan.shipment)
@@ -94,7 +92,7 @@ extension Engine {
         }
         for name in quiet.shipments {
             guard let symbol = register.symbols.known(name),
-                let shipment = register.shipments[symbol]
+                let shipment = register.shipments[symbol] ?? register.retracted[symbol]
             else {
                 continue
             }
@@ -102,6 +100,7 @@ extension Engine {
                 shipment.plan.containers.allSatisfy({ register.slots[$0] == nil })
             {
                 register.shipments[symbol] = nil
+                register.retracted[symbol] = nil
                 register.restingShipments.insert(Engine.hash(name))
                 register.looseSymbols.append(symbol)
             } else {
@@ -118,16 +117,8 @@ extension Engine {
     /// Takes back what rested.
     public mutating func admit(_ loaded: Loaded) throws(CodingFlaw) {
         for line in loaded.shipments {
-            let symbol = register.symbols.number(line.key)
-            guard register.shipments[symbol] == nil else { continue }
-            guard case .plan(let plan) = parse(line.line) else {
-                throw CodingFlaw("the plan \(line.key) cannot be read")
-            }
-            let reading = try LineReading(line.reading)
-            register.shipments[symbol] = Shipment(
-                plan: reread(plan, reading), reading, received: line.received, &ways,
-                &register.symbols,
-                &forecasting.pools)
+            guard register.lastVersion(of: line.key) == nil else { continue }
+            try restorePlan(line)
             register.restingShipments.remove(Engine.hash(line.key))
             register.revived.insert(line.key)
         }
@@ -138,6 +129,22 @@ extension Engine {
             place(record)
             // What comes of it may be nothing: then it rests again with the next checkpoint.
             if let slot = register.slots[record.number] { register.dirtyRecords.insert(slot) }
+        }
+    }
+
+    mutating func restorePlan(_ line: SourceLine) throws(CodingFlaw) {
+        guard case .plan(let plan) = parse(line.line) else {
+            throw CodingFlaw("the plan \(line.key) cannot be read")
+        }
+        let symbol = register.symbols.number(plan.shipment)
+        let reading = try LineReading(line.reading)
+        let shipment = Shipment(
+            plan: reread(plan, reading), reading, received: line.received, &ways,
+            &register.symbols, &forecasting.pools)
+        if shipment.plan.retract {
+            register.retracted[symbol] = shipment
+        } else {
+            register.shipments[symbol] = shipment
         }
     }
 
@@ -167,6 +174,7 @@ extension Engine {
                 }
             }
         }
+        for symbol in register.retracted.keys { use(symbol) }
         for symbol in register.shipments.symbols {
             use(symbol)
             for place in register.shipments[symbol]?.made.places ?? [] { use(place) }

@@ -188,7 +188,7 @@ final class Shipment: Sendable {
 
     /// One that came when its boxes were on their way already does not say since when.
     private var lead: Int64 {
-        plan.start != nil || firstPlanned != .unset
+        plan.start != nil || firstPlanned != .unset || graph != nil
             ? JourneyFold.leadMicroseconds
             : max(JourneyFold.leadMicroseconds, Int64(min(wayMinutesP90, 527_040)) * 60_000_000)
     }

@@ -34,6 +34,7 @@ enum AlertBookCoding {
                 out.instant(6, entry.party.seen)
                 out.instant(7, entry.party.raised)
                 out.signed(8, entry.party.count)
+                out.code(9, entry.key.mode)
             }
         }
         let known = habits.habits.map { (place: text($0.key.place), key: $0.key, habit: $0.value) }
@@ -156,6 +157,7 @@ enum AlertBookCoding {
             case 6: party.seen = try reader.instant(field)
             case 7: party.raised = try reader.instant(field)
             case 8: party.count = Int(try reader.signed(field))
+            case 9: key.mode = try reader.code(field)
             default: try reader.skip(field)
             }
         }
@@ -242,7 +244,7 @@ extension AlertBookCoding {
             }
         }
         // Of before it was kept.
-        if incident.toldSince == .unset {
+        if incident.toldSince == .unset, incident.toldAt != .unset {
             (incident.toldSince, incident.toldUntil) = (incident.since, incident.until)
         }
         let place = symbols.number(incident.place)
