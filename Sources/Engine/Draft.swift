@@ -58,6 +58,8 @@ struct Draft {
     var shipments: [UInt32: ShipmentScratch] = [:]
     /// Plans that have let boxes go in this batch, and whether they were taken back.
     var leftPlans: [UInt32: Bool] = [:]
+    /// Closures of this batch that were said of another mode before.
+    var otherClosures: Set<String> = []
     /// Places that closures of this batch speak of.
     var closedPlaces: Set<UInt32> = []
     /// By the ids of closures the boxes that have to wait for them.

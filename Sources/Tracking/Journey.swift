@@ -124,6 +124,8 @@ public struct Journey: Sendable {
         public var publishedWay: UInt64 = 0
         /// What was said to be unknown; 0: nothing.
         public var unknown: UInt64 = 0
+        /// Episodes of alerts are counted from here on: names that were used are not used again.
+        public var episodesBefore: UInt32 = 0
 
         public init() {
             p10 = .unset
@@ -226,6 +228,8 @@ public struct ContainerRecord: Sendable, Equatable {
     public var journeys: [Journey]
     /// Shipments (symbols) whose plans name this container, ascending.
     public var plans: [UInt32]
+    /// The highest number of an episode of a journey that is gone, and may come back.
+    public var episodesGone: UInt32 = 0
 
     public init(number: ContainerNumber) {
         self.number = number

@@ -19,6 +19,13 @@ public struct PlanView: Sendable {
     public var statedAt: Instant
     /// What begins it may have happened so long before its anchor (microseconds).
     public var lead: Int64
+    /// When any version of it was made first, until when it may last by what it says, and how long its way
+    /// usually takes (minutes).
+    public var firstStatedAt = Instant.unset
+    public var promisedBy = Instant.unset
+    public var usualMinutes = 0.0
+    /// What happened until then was another trip; `.unset`: nothing was.
+    public var after = Instant.unset
 
     public init(
         shipment: UInt32, anchor: Instant, ends: Instant = .never, begins: Instant = .unset,
@@ -34,6 +41,28 @@ public struct PlanView: Sendable {
         self.way = way
         self.chain = chain ?? way.milestones
         self.isChain = isChain
+    }
+}
+
+extension PlanView {
+    /// Whether a report tells of an earlier trip: of the place where this one ends, before anybody spoke of this
+    /// one, and so long before it is to end there that the whole way could be gone in between.
+    private func isOfAnother(_ event: EventRecord) -> Bool {
+        event.isEvidence && event.shipment != shipment && event.time < firstStatedAt
+            && event.place == chain.last?.place
+            && promisedBy.minutes(since: event.time) > usualMinutes
+    }
+
+    fileprivate func isBehind(_ events: [EventRecord]) -> Bool {
+        promisedBy != .unset && events.contains(where: isOfAnother)
+    }
+
+    /// The same plan, as seen by what came before it.
+    fileprivate func behind(_ events: [EventRecord]) -> PlanView {
+        guard promisedBy != .unset else { return self }
+        var view = self
+        view.after = events.reduce(.unset) { isOfAnother($1) ? max($0, $1.time) : $0 }
+        return view
     }
 }
 
@@ -106,6 +135,7 @@ public enum JourneyFold {
 
     /// No event says otherwise.
     private static func allBelong(_ history: EventHistory, to plan: PlanView) -> Bool {
+        if plan.isBehind(history.events) { return false }
         let reachBack = plan.anchor.microseconds &- leadMicroseconds
         for event in history.events where event.isEvidence {
             if event.shipment == plan.shipment { continue }
@@ -121,7 +151,7 @@ public enum JourneyFold {
     private static func general(
         _ history: EventHistory, plans: [PlanView], _ book: WayBook, _ guide: PlaceGuide
     ) throws(MissingFact) -> [Journey] {
-        let plans = byAnchor(plans)
+        let plans = byAnchor(plans).map { $0.behind(history.events) }
         let trips = Trips(plans)
         let order = ReadingOrder.read(history.events, by: guide)
         var assignment = EventAssignment(plans, trips)

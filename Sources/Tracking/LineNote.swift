@@ -9,6 +9,7 @@ public struct LineNote: Sendable, Equatable {
         case dateOnly = "date-only"
         case idElsewhere = "id-elsewhere"
         case planEarlier = "plan-earlier"
+        case closureEarlier = "closure-earlier"
         case timeAhead = "time-ahead"
         case containerUnlisted = "container-unlisted"
     }

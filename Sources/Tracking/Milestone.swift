@@ -176,12 +176,14 @@ public struct ChainBuilder: Sendable {
         else { return nil }
         let via = plan.via.compactMap { network.place(meant: $0) }
         return route(through: [from] + via + [to], plan.mode)
-            ?? network.route(through: [from, to])
+            ?? route(through: [from, to], plan.mode)
     }
 
-    /// The quickest way by a mode, else by any; what goes by rail may take a ferry.
+    /// The quickest way by a mode, else as far by that as may be; what goes by rail may take a ferry.
     public func route(through places: [Int], _ mode: TransportMode) -> Route? {
-        route(only: mode, through: places) ?? network.route(through: places)
+        route(only: mode, through: places)
+            ?? network.route(
+                through: places, RouteOptions(preferred: mode == .unknown ? [] : [mode]))
     }
 
     /// The quickest way by a mode and no other.

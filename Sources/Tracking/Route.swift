@@ -26,10 +26,14 @@ public struct RouteOptions: Sendable {
     public var avoiding: Set<Int>
     /// Only sea legs with this label, where it is set (such as "Cape").
     public var seaLabel: String?
+    /// Empty: all alike. Legs of others count four times as long: what goes by sea goes as far as there is one.
+    public var preferred: Set<TransportMode>
 
     public init(
-        modes: Set<TransportMode> = [], avoiding: Set<Int> = [], seaLabel: String? = nil
+        modes: Set<TransportMode> = [], avoiding: Set<Int> = [], seaLabel: String? = nil,
+        preferred: Set<TransportMode> = []
     ) {
+        self.preferred = preferred
         self.modes = modes
         self.avoiding = avoiding
         self.seaLabel = seaLabel
@@ -63,6 +67,11 @@ extension Network {
         return true
     }
 
+    private func cost(_ leg: Leg, _ options: RouteOptions) -> Double {
+        let isMeant = options.preferred.isEmpty || options.preferred.contains(leg.mode)
+        return isMeant ? leg.hoursP50 : 4 * leg.hoursP50
+    }
+
     private func search(
         from: Int, to: Int, arrivedBy: Int?, _ options: RouteOptions
     ) -> [Int]? {
@@ -71,7 +80,7 @@ extension Network {
         var previous = [Int](repeating: -1, count: legs.count)
         var done = [Bool](repeating: false, count: legs.count)
         for leg in outgoing[from] where allows(legs[leg], options) {
-            best[leg] = legs[leg].hoursP50 + hoursBetween(arrivedBy, leg, at: from)
+            best[leg] = cost(legs[leg], options) + hoursBetween(arrivedBy, leg, at: from)
         }
         while true {
             var current = -1
@@ -90,7 +99,7 @@ extension Network {
                 if legs[next].to == legs[current].from { continue }
                 let cost =
                     best[current] + hoursBetween(current, next, at: here)
-                    + legs[next].hoursP50
+                    + cost(legs[next], options)
                 if cost < best[next] {
                     best[next] = cost
                     previous[next] = current

@@ -13,6 +13,7 @@ struct Trips {
         for at in plans.indices {
             for earlier in (max(0, at - Trips.neighbours)..<at).reversed()
             where of[earlier] != of[at]
+                && plans[earlier].after == plans[at].after
                 && Trips.areOne(plans[earlier], plans[at])
             {
                 let (a, b) = (min(of[earlier], of[at]), max(of[earlier], of[at]))
@@ -194,7 +195,9 @@ struct EventAssignment {
         var best: Int?
         for plan in members(trip) {
             let ahead = plans[plan].anchor.microseconds &- event.time.microseconds
-            guard ahead <= 0 || (isIdle && ahead <= plans[plan].lead) else { continue }
+            guard event.time > plans[plan].after,
+                ahead <= 0 || (isIdle && ahead <= plans[plan].lead)
+            else { continue }
             let fit = match(plan, event, from: 0)
             // Longer ago than any may have begun that are not known to take as long, only its beginning was.
             if ahead > JourneyFold.leadMicroseconds, fit < 3 { continue }

@@ -201,10 +201,10 @@ struct EventReader {
 
     func closure() throws(LineReject) -> Closure {
         let id = try fields.required(.closure, "closure")
-        guard fields.has(.place) else {
+        let retract = try fields.flag(.retract, "retract")
+        guard fields.has(.place) || retract else {
             throw LineReject(.missing, field: "place", detail: "place is missing")
         }
-        let retract = try fields.flag(.retract, "retract")
         var civil: ShipmentPlan.CivilFields = []
         var days: ShipmentPlan.CivilFields = []
         let from = try fields.instant(.from, "from", day: .begins, .from, &civil, &days)
@@ -217,7 +217,8 @@ struct EventReader {
         }
         let updated = try fields.instant(.updated, "updated", .updated, &civil, &days)
         var closure = Closure(
-            id: id, place: try fields.place(fields.slot(.place), "place"), mode: try mode(),
+            id: id, place: fields.has(.place) ? try fields.place(fields.slot(.place), "place") : "",
+            mode: try mode(),
             from: from ?? .unset, until: until, reason: try fields.text(.reason, "reason"),
             updated: updated, retract: retract, seq: try fields.integer(.seq, "seq"))
         closure.civil = civil

@@ -206,6 +206,8 @@ import Wire
         let open = corridor.alerts("closure", "raised").last?.object
         #expect(open?.text("closure") == "C-2")
         #expect(open?.text("text")?.contains("until further notice") == true)
+        // As long as boxes are thought to wait for it.
+        #expect(open?.integer("delayMinutes") == 7 * 1_440)
         let end = try #require(corridor.alerts("closure", "cleared").first?.object)
         #expect(end.text("text")?.contains("another goes on") == true)
     }
@@ -274,6 +276,19 @@ import Wire
         #expect(put.count == 1)
     }
 
+    @Test func anotherModeIsNews() throws {
+        var corridor = Corridor()
+        corridor.run(until: 140)
+        corridor.send([closed()])
+        corridor.run(until: 150)
+        corridor.send([
+            closed().dropLast() + ",\"mode\":\"RAIL\",\"updated\":\"2026-01-07T05:00:00Z\"}"
+        ])
+        let update = try #require(
+            corridor.alerts("closure", "updated").last { $0.at >= 150 }?.object)
+        #expect(update.text("text")?.hasPrefix("ZBB is closed to rail from") == true)
+    }
+
     /// Those that come when it is over do not wait for it.
     @Test func oneThatIsCutShortDelaysFewer() throws {
         var corridor = Corridor()
@@ -298,9 +313,12 @@ import Wire
         let raised = try #require(corridor.alerts("closure", "raised").first?.object)
         #expect(raised.text("place") == "ZCC")
         corridor.send([soon.dropLast() + ",\"updated\":\"2026-01-06T21:00:00Z\"}"])
-        let moved = try #require(corridor.alerts("closure", "updated").last?.object)
-        #expect(moved.text("place") == "ZBB" && moved.text("alert") == raised.text("alert"))
-        #expect(moved.text("text")?.contains("(before: of ZCC)") == true)
+        // Whoever follows either place hears all of it.
+        let gone = try #require(corridor.alerts("closure", "withdrawn").last?.object)
+        #expect(gone.text("place") == "ZCC" && gone.text("alert") == raised.text("alert"))
+        #expect(gone.text("text")?.hasSuffix("it is said of ZBB") == true)
+        let moved = try #require(corridor.alerts("closure", "raised").last?.object)
+        #expect(moved.text("place") == "ZBB" && moved.text("alert") != raised.text("alert"))
         // Boxes behind ZBB are let go.
         let (before, now) = (raised.integer("children") ?? 0, moved.integer("children") ?? .max)
         #expect(now > 0 && now < before)

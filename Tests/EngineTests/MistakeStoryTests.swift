@@ -224,4 +224,107 @@ struct MistakeStoryTests {
             expect said unknown never heard of
             """)
     }
+
+    /// What a box did before it was booked again is no part of the new trip.
+    @Test func aBoxThatIsUsedAgainBeginsAnew() {
+        tell(
+            """
+            1 DEPA KZALA
+            2 ARRI UZTAS
+            2.5 GTOT UZTAS
+            now 22
+            plan KZALA > UZTAS by RAIL promised 32
+            expect next DEPA KZALA
+            23 DEPA KZALA
+            expect done DEPA KZALA
+            25 ARRI UZTAS
+            26 GTOT UZTAS
+            expect done GTOT UZTAS
+            """)
+        // Home again, and for the same way.
+        tell(
+            """
+            1 DEPA KZALA
+            2 ARRI UZTAS
+            4 DEPA UZTAS
+            6 ARRI KZALA
+            now 10
+            plan KZALA > UZTAS by RAIL promised 20
+            expect next DEPA KZALA
+            """)
+        // Its own times say so, too.
+        tell(
+            """
+            1 DEPA ZAA
+            4 ARRI ZBB
+            now 20
+            plan DEPA ZAA 21, ARRI ZBB 24 promised 25
+            expect next DEPA ZAA
+            """)
+        // The plan of a trip that is just over is its plan.
+        tell(
+            """
+            1 DEPA KZALA
+            2 ARRI UZTAS
+            2.5 GTOT UZTAS
+            now 3
+            plan KZALA > UZTAS by RAIL promised 4
+            expect done GTOT UZTAS
+            """)
+    }
+
+    @Test func aPromiseOfThePastIsOfATripOfThen() {
+        tell(
+            """
+            1 DEPA CNXIA
+            4 ARRI CNHRS
+            8 ARRI KZALA
+            17 ARRI DEDUI
+            18 GTOT DEDUI
+            now 60
+            plan CNXIA > DEDUI by RAIL via CNHRS promised 18
+            expect done DEPA CNXIA
+            expect done GTOT DEDUI
+            now 70
+            expect none late
+            """)
+    }
+
+    /// By sea as far as there is sea.
+    @Test func aBookingBySeaToAPlaceInland() {
+        tell(
+            """
+            plan CNSGH > DEDUI by SEA via NLRTM start 1 promised 60
+            expect way NLRTM DEDUI
+            expect not KZALA
+            expect not PLMAA
+            expect end 35 60
+            """)
+        tell(
+            """
+            plan CNSGH > DEDUI by SEA start 1 promised 60
+            expect not KZALA
+            expect not PLMAA
+            expect end 35 60
+            """)
+    }
+
+    @Test func aLateAlertSaysWhatItKnows() {
+        tell(
+            """
+            9 DEPA ZAA
+            now 9.1
+            plan DEPA ZAA 1, ARRI ZBB 3, ARRI ZCC 10 promised 11
+            now 9.2
+            expect said text it was 8 days behind its plan at ZAA
+            """)
+        // What is shut after it should have been there explains nothing.
+        tell(
+            """
+            close PLMAA 5 30
+            plan CNXIA > DEDUI by RAIL via CNHRS start 1 promised 4
+            now 0.2
+            expect said text its way usually takes longer
+            """)
+    }
 }

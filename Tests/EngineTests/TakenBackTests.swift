@@ -163,6 +163,31 @@ struct TakenBackPlanTests {
         #expect(engine.register.symbols.texts.count == before)
     }
 
+    /// A name that an alert had is not used for another.
+    @Test func alertsOfAPlanThatComesBackHaveOtherNames() {
+        var engine = freshEngine(now: now)
+        var said: [FlatObject] = []
+        var clock = now
+        func tell(_ line: String) {
+            said += engine.step([lines([line])], now: clock).said
+            clock = clock.advanced(minutes: 120)
+            while engine.nextDue <= clock { said += engine.step([], now: engine.nextDue).said }
+        }
+        let late = plan().replacing("2026-01-01T00", with: "2026-01-03T00")
+            .replacing("2026-01-02T12", with: "2026-01-03T06")
+        func at(_ line: String, _ hour: Int) -> String {
+            line.dropLast() + ",\"updated\":\"2026-01-03T0\(hour):00:00Z\"}"
+        }
+        for (hour, line) in [late, retraction(), late, retraction(), late].enumerated() {
+            tell(at(line, hour))
+        }
+        let alerts = said.filter { $0.text("kind") == "alert" }
+        #expect(alerts.count { $0.text("state") == "raised" } == 6)
+        #expect(alerts.count { $0.text("state") == "withdrawn" } == 4)
+        let names = alerts.map { "\($0.text("alert") ?? "") \($0.integer("rev") ?? 0)" }
+        #expect(Set(names).count == names.count)
+    }
+
     /// The same after a start from the snapshot, in which it rests, and by a replay.
     @Test func aStartLeadsToTheSame() async throws {
         let log = MemoryLog()
@@ -329,6 +354,30 @@ struct AheadTests {
         var chunk = lines([line(100)])
         chunk.meaning = .scaled
         #expect(old.step([chunk], now: now).refusals.isEmpty)
+    }
+
+    /// Until then it counts, and all else does not: both is said.
+    @Test func aClosureOfHoursAheadSaysWhatItShutsOut() {
+        func closure(_ until: Int, _ updated: Double?, _ more: String = "") -> String {
+            let version = updated.map {
+                ",\"updated\":\"\(TimeText.string(now.advanced(minutes: $0 * 60)))\""
+            }
+            return
+                "{\"closure\":\"C\",\"place\":\"KZHOR\",\"from\":\"2026-01-03T00:00:00Z\",\"until\":"
+                + "\"2026-01-0\(until)T00:00:00Z\"\(version ?? "")\(more)}"
+        }
+        var engine = freshEngine(now: now)
+        #expect(engine.hears([closure(5, 8)]).notes.map(\.code) == [.timeAhead])
+        for earlier in [closure(4, nil), closure(4, 0), "{\"closure\":\"C\",\"retract\":true}"] {
+            #expect(engine.hears([earlier]).notes.map(\.code) == [.closureEarlier])
+        }
+        // It need not say where.
+        let updated = ",\"updated\":\"2026-01-03T09:00:00Z\"}"
+        let retraction = "{\"closure\":\"C\",\"retract\":true" + updated
+        #expect(engine.hears([retraction]).refusals.isEmpty)
+        #expect(engine.closureBook.windows.isEmpty)
+        let unknown = engine.hears(["{\"closure\":\"X\",\"retract\":true}"])
+        #expect(unknown.refusals.map(\.code) == [.unknownID])
     }
 
     @Test func milestonesOfABoxThatThePlanDoesNotName() {

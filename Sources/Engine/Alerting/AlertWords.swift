@@ -38,6 +38,37 @@ extension Engine {
         }
     }
 
+    /// Of a first look nothing is to be compared: a place that is shut says why by itself, and a timetable where it
+    /// was missed.
+    private func firstReason(
+        _ outlook: Outlook, _ delay: Double, _ context: ReviewContext
+    ) -> String {
+        if let window = shutAhead(outlook), mayExplain(window.from, outlook) {
+            return words(of: window, context.now)
+        }
+        if isAtItsEnd(outlook) { return ": it is there" }
+        let next = outlook.expected.next ?? 0
+        let last = outlook.chain.indices.prefix(next).last {
+            outlook.chain[$0].planned != .unset && $0 < outlook.means.count
+                && !outlook.means[$0].isNaN
+        }
+        if let last {
+            let behind =
+                outlook.seenFrom.minutes(since: outlook.chain[last].planned)
+                + Double(outlook.means[last])
+            if behind * 2 >= delay {
+                return ": it was \(spoken(behind)) behind its plan at "
+                    + placeName(outlook.chain[last].place)
+            }
+        }
+        return ": its way usually takes longer than was promised"
+    }
+
+    /// What begins when it should have been there is not why it is late.
+    func mayExplain(_ from: Instant, _ outlook: Outlook) -> Bool {
+        outlook.promised.map { from < $0 } ?? true
+    }
+
     private func likelyText(_ outlook: Outlook, _ context: ReviewContext) -> String {
         let delay = outlook.delayMinutes ?? 0
         let verb = isAtItsEnd(outlook) ? "leave" : "reach"
@@ -45,10 +76,7 @@ extension Engine {
             "\(context.container) is likely to \(verb) \(placeName(outlook)) "
             + "\(spoken(delay)) late"
         if outlook.isFirst {
-            // Of a first look nothing is to be compared: a place that is shut says why by itself.
-            text +=
-                shutAhead(outlook).map { words(of: $0, context.now) }
-                ?? ": its way usually takes longer than was promised"
+            text += firstReason(outlook, delay, context)
         } else if let cause = causes(outlook, context, minutes: Int(delay)).first {
             let place = register.symbols.known(cause.place).map { placeName($0) } ?? cause.place
             switch cause.kind {
@@ -256,7 +284,7 @@ extension Engine {
 
     func closureText(
         _ facts: IncidentPolicies.ClosureFacts, _ incident: Incident, _ closure: Closure?,
-        movedFrom moved: String?, isShutStill: Bool
+        isShutStill: Bool
     ) -> String {
         let place = name(incident.place)
         let count = boxes(incident.count)
@@ -282,7 +310,6 @@ extension Engine {
                             ? "until further notice" : "until \(local(incident.toldUntil))")
                 }
             }
-            if let moved { before.append("of \(name(moved))") }
             return "\(place) is closed\(mode) from \(local(incident.since)) \(until)"
                 + (before.isEmpty ? "" : " (before: \(before.joined(separator: " ")))")
                 + ": it delays \(count)"

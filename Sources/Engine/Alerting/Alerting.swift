@@ -128,6 +128,7 @@ extension Engine {
             journey.publication.alerts[$0].isAbout(key)
         }
         var next = known.map { journey.publication.alerts[$0].episode }.max() ?? 0
+        next = max(next, journey.publication.episodesBefore)
         next.countOn()
         if known.count >= Engine.episodesKept,
             let oldest = known.first(where: { journey.publication.alerts[$0].phase == .closed })
@@ -186,7 +187,7 @@ extension Engine {
         let minutes = Int(journey.publication.alerts[at].delayMinutes)
         let causes = outlook.isFirst ? [] : causes(outlook, context, minutes: minutes)
         journey.publication.alerts[at].parent =
-            closureIncident(causes, context.container, draft) ?? ""
+            closureIncident(causes, outlook, context.container, draft) ?? ""
     }
 
     /// What comes and goes says so once, and stays open until it has been calm for long.

@@ -14,13 +14,16 @@ extension Engine {
     }
 
     /// The closure that a box is late by, as its alert names it.
-    func closureIncident(_ causes: [Cause], _ container: ContainerNumber, _ draft: Draft) -> String?
-    {
+    func closureIncident(
+        _ causes: [Cause], _ outlook: Outlook, _ container: ContainerNumber, _ draft: Draft
+    ) -> String? {
         // What was late by its way when it was first looked at has no cause of its own.
         guard causes.first.map({ $0.kind == .closure }) ?? true else { return nil }
         let own = draft.delayed.filter { entry in
             entry.value.contains(container)
-                && closureBook.closures[entry.key].map { !isTakenBack($0.closure) } ?? false
+                && closureBook.closures[entry.key].map {
+                    !isTakenBack($0.closure) && mayExplain($0.closure.from, outlook)
+                } ?? false
         }.keys.sorted()
         return own.first.map { id in
             let key = IncidentKey(.closure, id)
@@ -43,18 +46,29 @@ extension Engine {
                         key, place: network.canonical($0.place), since: $0.from)
                 })
         else { return }
-        var movedFrom: String?
         if let closure {
+            let place = network.canonical(closure.place)
+            let before = incident.place
+            if incident.isOpen, !closure.place.isEmpty, before != place {
+                // Whoever follows that place hears that it is over there.
+                incident.children = []
+                look(&incident, IncidentPolicies.closure(.takenBack, rules), &draft) { engine, _ in
+                    "\(engine.name(before)): the closure was taken back, it is said of "
+                        + engine.name(place)
+                }
+                incident.lookAt = .never
+            }
             incident.since = closure.from
             incident.until = closure.until ?? .never
-            let place = network.canonical(closure.place)
-            if incident.isOpen, incident.place != place { movedFrom = incident.place }
-            incident.place = place
+            if !closure.place.isEmpty { incident.place = place }
         }
         for box in (draft.delayed[key.subject] ?? []).sorted() { incident.add(box) }
-        guard incident.isOpen || incident.count > 0 else { return }
+        guard incident.isOpen || incident.count > 0 else {
+            alertBook.incidents[key] = incident.episodes.isEmpty ? nil : incident
+            return
+        }
         let facts = closureFacts(standing, incident, draft.now)
-        let isAmended = incident.isAmended || movedFrom != nil
+        let isAmended = incident.isAmended || draft.otherClosures.contains(key.subject)
         if isAmended || !facts.isShut || draft.now >= incident.nextTelling {
             forgetPassed(
                 &incident, but: draft.delayed[key.subject] ?? [],
@@ -66,11 +80,7 @@ extension Engine {
         }
         look(&incident, IncidentPolicies.closure(facts, rules), isAmended: isAmended, &draft) {
             engine, _ in
-            engine.closureText(
-                facts, told, closure, movedFrom: movedFrom, isShutStill: isShutStill)
-        } besides: {
-            $0.closure = key.subject
-            $0.reason = closure?.reason
+            engine.closureText(facts, told, closure, isShutStill: isShutStill)
         }
         if incident.isOpen {
             incident.lookAt = min(
@@ -92,10 +102,13 @@ extension Engine {
         if incident.until <= now { return .over }
         let silence = now.minutes(since: max(incident.since, standing.received))
         if silence >= IncidentPolicies.giveUpMinutes { return .forgotten }
-        // Of one without an end it is known how long it lasts already.
-        let end = closure.until ?? max(now, closure.from)
+        // One without an end is expected to last as long as boxes are thought to wait for it.
+        let window = ClosureWindow(
+            place: 0, mode: closure.mode, from: closure.from, until: closure.end,
+            isOpenEnded: closure.until == nil
+        ).along([], now: now)
         return .shut(
-            minutes: end.minutes(since: closure.from), isOpenEnded: closure.until == nil)
+            minutes: window.until.minutes(since: closure.from), isOpenEnded: closure.until == nil)
     }
 
     /// Boxes that have left the place behind, or go another way now, do not wait for it any more. Looked at when

@@ -96,6 +96,10 @@ extension Engine {
             line.children = incident.count
             line.containers = Array(incident.children.sorted().prefix(Engine.childrenNamed))
         }
+        if incident.key.type == .closure {
+            line.closure = incident.key.subject
+            line.reason = closureBook.closures[incident.key.subject]?.closure.reason
+        }
         line.isFlapping = episode.isFlapping && state == .raised
         besides(&line)
         line.silenced = alertBook.silence(of: line, at: draft.now)

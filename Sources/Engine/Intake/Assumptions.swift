@@ -136,7 +136,9 @@ extension Engine {
                 updated.clock, updated.field, updated.instant, updated.flags, line, chunk, &reply,
                 &draft)
         }
-        tellAhead(read.event, line, chunk, &reply, &draft)
+        let hasHappened = read.event.eventClass == .act && !read.event.retract
+        tellAhead(hasHappened ? read.event.time : nil, "time", line, chunk, &reply, &draft)
+        tellAhead(read.event.updated, "updated", line, chunk, &reply, &draft)
         if read.flags.isEmpty { return }
         if read.flags.contains(.placeUnknown) {
             tellPlace(read.event.place, "place", line, chunk, &reply, &draft)
@@ -158,22 +160,25 @@ extension Engine {
         tellKeys(read.event.unknownKeys, .event, line, chunk, &reply, &draft)
     }
 
-    /// What has happened lies behind; a clock may be wrong by minutes.
-    private mutating func tellAhead(
-        _ event: TrackingEvent, _ line: Int, _ chunk: FeedChunk, _ reply: inout SourceReply,
-        _ draft: inout Draft
+    /// What has happened lies behind; a clock may be wrong by minutes. Nor was a version made hours from now: until
+    /// then it shuts out all others.
+    func tellAhead(
+        _ time: Instant?, _ field: String, _ line: Int, _ chunk: FeedChunk,
+        _ reply: inout SourceReply, _ draft: inout Draft
     ) {
-        let minutes = corrected(event, chunk).minutes(since: draft.now)
-        guard event.eventClass == .act, !event.retract, event.time != .unset,
-            minutes > Engine.clockMinutes
-        else { return }
+        guard let time, time != .unset else { return }
+        let minutes = corrected(time, chunk).minutes(since: draft.now)
+        guard minutes > Engine.clockMinutes else { return }
         let far = minutes < 90 ? "\(Int(minutes)) min" : "\(Int((minutes / 60).rounded())) h"
-        tell(.timeAhead, chunk.origin.post, line, chunk, &reply, &draft) {
+        tell(.timeAhead, "\(field) \(chunk.origin.post)", line, chunk, &reply, &draft) {
             LineNote(
-                .timeAhead, field: "time", assumed: "",
-                detail: "\(TimeText.string(event.time)) lies \(far) ahead of this clock, and is "
-                    + "said to have happened; is it a local time under another offset, or is "
-                    + "class EST meant?")
+                .timeAhead, field: field, assumed: "",
+                detail: "\(field == "time" ? "" : "updated, ")\(TimeText.string(time))"
+                    + "\(field == "time" ? "" : ",") lies \(far) ahead of this clock"
+                    + (field == "time"
+                        ? ", and is said to have happened; is it a local time under another offset, "
+                            + "or is class EST meant?"
+                        : ": what is said without a later one does not count until then"))
         }
     }
 
@@ -292,11 +297,24 @@ extension Engine {
             let detail =
                 known.plan.retract
                 ? "\(name) was taken back\(asOf): send a later updated to state it again"
-                : plan.updated == nil && known.plan.updated != nil
+                : (plan.updated == nil || plan.retract) && known.plan.updated != nil
                     ? "\(name) is in force\(asOf): send a later updated to replace it"
                     : "this is what \(name) said before, and another version is in force: send it with "
                         + "updated to return to it"
             return LineNote(.planEarlier, field: "plan", assumed: "", detail: detail)
+        }
+    }
+
+    /// A closure that is not the last word of its id, and changes nothing.
+    func tellEarlier(
+        _ closure: Closure, _ known: PlanVersion, _ line: Int, _ chunk: FeedChunk,
+        _ reply: inout SourceReply, _ draft: inout Draft
+    ) {
+        tell(.closureEarlier, closure.id, line, chunk, &reply, &draft) {
+            LineNote(
+                .closureEarlier, field: "closure", assumed: "",
+                detail: "closure \(closure.id) stands as of its updated, "
+                    + "\(TimeText.string(known.updated)): send a later updated to change it")
         }
     }
 

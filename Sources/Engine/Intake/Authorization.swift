@@ -49,7 +49,7 @@ extension Engine {
         guard let scope = chunk.scope else { return nil }
         let known = closureBook.closures[closure.id]?.closure
         for place in [closure.place, known?.place].compactMap({ $0 })
-        where !scope.contains(canonical(place)) { return forbidden(place, chunk) }
+        where !place.isEmpty && !scope.contains(canonical(place)) { return forbidden(place, chunk) }
         return nil
     }
 

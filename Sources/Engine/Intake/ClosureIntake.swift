@@ -21,17 +21,25 @@ extension Engine {
             if known.isSame(as: version) { return .duplicate }
             if version.updated < known.updated {
                 _ = draft.blob.append(.line, chunk.origin, bytes)
+                tellEarlier(closure, known, line.number, chunk, &reply, &draft)
                 return .stored
             }
+        } else if closure.place.isEmpty {
+            return .refused(
+                LineReject(
+                    .unknownID, field: "closure", detail: "no closure \(closure.id) is known"))
         }
         _ = draft.blob.append(.line, chunk.origin, bytes)
         closureBook.closures[closure.id] = ClosureBook.StandingClosure(
             closure: closure, reading: reading, received: draft.now, line: Array(bytes))
         closureBook.dirtyClosures.insert(closure.id)
         // What it was said of before is open again.
-        for said in [closure, before].compactMap({ $0 }) {
+        for said in [closure, before].compactMap({ $0 }) where !said.place.isEmpty {
             draft.closedPlaces.insert(closurePlace(said))
         }
+        if let before, before.mode != closure.mode { draft.otherClosures.insert(closure.id) }
+        tellAhead(
+            closure.updated, "updated", line.number, chunk, &reply, &draft)
         draft.incidents.append(IncidentKey(.closure, closure.id))
         forgetClosures(draft.now)
         for time in assumed {
@@ -44,7 +52,9 @@ extension Engine {
         ] where closure.days.contains(day) {
             tellDay(field, ends: ends, closure.place, line.number, chunk, &reply, &draft)
         }
-        tellPlace(closure.place, "place", line.number, chunk, &reply, &draft)
+        if !closure.place.isEmpty {
+            tellPlace(closure.place, "place", line.number, chunk, &reply, &draft)
+        }
         tellKeys(closure.unknownKeys, .closure, line.number, chunk, &reply, &draft)
         return .stored
     }

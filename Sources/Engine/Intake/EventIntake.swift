@@ -218,7 +218,7 @@ extension Engine {
         return corrected(event.time, chunk)
     }
 
-    private func corrected(_ time: Instant, _ chunk: FeedChunk) -> Instant {
+    func corrected(_ time: Instant, _ chunk: FeedChunk) -> Instant {
         guard intake.roster.hasCorrections else { return time }
         let minutes = intake.roster.correction(chunk.origin.post, of: time)
         return time.advanced(minutes: Double(minutes))

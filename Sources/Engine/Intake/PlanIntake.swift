@@ -30,7 +30,9 @@ extension Engine {
                 // Kept in the log, without effect.
                 _ = draft.blob.append(.line, chunk.origin, bytes)
                 recall(plan, known, symbol, &draft)
-                if known.plan.updated != nil, plan.updated == nil || known.plan.retract {
+                if known.plan.updated != nil,
+                    plan.updated == nil || known.plan.retract || plan.retract
+                {
                     tellEarlier(plan, known, line.number, chunk, &reply, &draft)
                 }
                 return .stored
@@ -124,6 +126,7 @@ extension Engine {
         for (field, places) in named {
             for place in places { tellPlace(place, field, line, chunk, &reply, &draft) }
         }
+        tellAhead(plan.updated, "updated", line, chunk, &reply, &draft)
         tellUnlisted(plan, line, chunk, &reply, &draft)
         tellKeys(plan.unknownKeys, .plan, line, chunk, &reply, &draft)
     }

@@ -97,6 +97,7 @@ extension Engine {
             }
             guard let same else {
                 folded[index].publication.way = folded[index].way.signature
+                folded[index].publication.episodesBefore = record.episodesGone
                 continue
             }
             var journey = old.remove(at: same)
@@ -121,6 +122,8 @@ extension Engine {
             if folded.isEmpty || draft.leftPlans[gone.shipment] != nil {
                 endForecast(of: &gone, context, &draft)
             }
+            let used = gone.publication.alerts.map(\.episode).max() ?? 0
+            record.episodesGone = max(record.episodesGone, used, gone.publication.episodesBefore)
         }
         record.journeys = folded
     }
@@ -138,7 +141,9 @@ extension Engine {
     ) {
         guard gone.publication.p50 != .unset, gone.publication.unknown == 0 else { return }
         let words = planIsGone(gone, draft) ?? "all that was reported of it was taken back"
-        let place = register.symbols[gone.progress.lastPlace]
+        // What was forecast was its end.
+        let last = gone.way.milestones.last { $0.place != Milestone.elsewhere }?.place
+        let place = register.symbols[last ?? gone.progress.lastPlace]
         say(
             unknown: Unknown(kind: 5, place: place, words: words), &gone, promised: nil,
             isHistory: false, context, &draft)

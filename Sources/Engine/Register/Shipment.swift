@@ -19,6 +19,8 @@ final class Shipment: Sendable {
     private let common: [Milestone]
     /// How long its way may take by what the network says of it, and a day.
     private let wayMinutesP90: Double
+    /// How long it usually takes.
+    private let wayMinutesP50: Double
 
     init(
         plan: ShipmentPlan, _ reading: LineReading, received: Instant, _ ways: inout Ways,
@@ -55,6 +57,10 @@ final class Shipment: Sendable {
         }
         self.masked = masked
         self.common = common
+        wayMinutesP50 = made.way.milestones.reduce(0) { sum, step in
+            let known = step.priorMinutesP50
+            return sum + (known == known ? known : 1_440)
+        }
         wayMinutesP90 = made.way.milestones.reduce(1_440) { sum, step in
             let known = step.priorMinutesP90
             return sum + (known == known ? known : 1_440)
@@ -173,7 +179,13 @@ final class Shipment: Sendable {
 
     /// From when on events without a shipment belong to this one.
     var anchor: Instant {
-        plan.start ?? plan.milestones.first?.time ?? plan.updated ?? received
+        // One that should have ended before it was stated is of then.
+        plan.start ?? plan.milestones.first?.time
+            ?? min(plan.updated ?? received, plan.promised ?? .never)
+    }
+
+    private var firstStatedAt: Instant {
+        reading.versions.reduce(plan.updated ?? received) { min($0, $1.at) }
     }
 
     /// Versions before the one in force.
@@ -194,10 +206,14 @@ final class Shipment: Sendable {
     }
 
     func view(_ symbol: UInt32, for container: ContainerNumber) -> PlanView {
-        PlanView(
+        var view = PlanView(
             shipment: symbol, anchor: anchor, ends: ends, begins: plan.start ?? firstPlanned,
             way: made.way, chain: graph == nil ? nil : masked[container] ?? common,
             isChain: graph == nil, statedAt: plan.updated ?? received, lead: lead)
+        view.firstStatedAt = firstStatedAt
+        view.promisedBy = plan.promised ?? plan.milestones.last?.time ?? .unset
+        view.usualMinutes = wayMinutesP50
+        return view
     }
 }
 

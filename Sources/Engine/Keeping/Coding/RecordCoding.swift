@@ -75,6 +75,7 @@ enum RecordCoding {
             }
         }
         if !record.plans.isEmpty { body.list(5, record.plans.map { Int64(symbol($0)) }) }
+        if record.episodesGone > 0 { body.unsigned(7, record.episodesGone) }
         for journey in record.journeys {
             body.message(6) { out in
                 out.unsigned(1, symbol(journey.shipment))
@@ -119,6 +120,7 @@ enum RecordCoding {
         if said.way != 0 { out.fixed(19, said.way) }
         if said.publishedWay != 0 { out.fixed(20, said.publishedWay) }
         if said.unknown != 0 { out.fixed(21, said.unknown) }
+        if said.episodesBefore != 0 { out.unsigned(25, said.episodesBefore) }
         if said.owedFor != .events { out.code(23, said.owedFor) }
         for stay in said.taughtStays {
             let place = UInt64(table.number(texts[Int(stay.place)]))
@@ -215,6 +217,7 @@ enum RecordCoding {
                     record.plans.append(try symbol(UInt64(bitPattern: number), table))
                 }
             case 6: record.journeys.append(try journey(try reader.message(field), table))
+            case 7: record.episodesGone = try reader.clamped(field)
             default: try reader.skip(field)
             }
         }
@@ -308,6 +311,7 @@ enum RecordCoding {
             case 19: said.way = try reader.fixed(field)
             case 20: said.publishedWay = try reader.fixed(field)
             case 21: said.unknown = try reader.fixed(field)
+            case 25: said.episodesBefore = try reader.clamped(field)
             case 23: said.owedFor = try reader.code(field)
             case 22: said.heard.append(try heard(try reader.message(field), table))
             case 24: said.taughtStays.append(try stay(try reader.message(field), table))
