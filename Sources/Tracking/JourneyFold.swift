@@ -57,11 +57,19 @@ extension PlanView {
         promisedBy != .unset && events.contains(where: isOfAnother)
     }
 
-    /// The same plan, as seen by what came before it.
-    fileprivate func behind(_ events: [EventRecord]) -> PlanView {
-        guard promisedBy != .unset else { return self }
+    /// The same plan, as seen by what came before it: of that only what can be counts.
+    fileprivate func behind(
+        _ events: [EventRecord], _ order: [ReadEvent], _ geography: Geography
+    ) throws(MissingFact) -> PlanView {
+        guard isBehind(events) else { return self }
+        for read in order where !geography.knows(events[read.index].place) {
+            throw .place(events[read.index].place)
+        }
         var view = self
-        view.after = events.reduce(.unset) { isOfAnother($1) ? max($0, $1.time) : $0 }
+        for (read, counts) in zip(order, Evidence.longest(order, events, self, geography))
+        where counts && isOfAnother(events[read.index]) {
+            view.after = max(view.after, read.time)
+        }
         return view
     }
 }
@@ -151,9 +159,9 @@ public enum JourneyFold {
     private static func general(
         _ history: EventHistory, plans: [PlanView], _ book: WayBook, _ guide: PlaceGuide
     ) throws(MissingFact) -> [Journey] {
-        let plans = byAnchor(plans).map { $0.behind(history.events) }
-        let trips = Trips(plans)
         let order = ReadingOrder.read(history.events, by: guide)
+        let plans = try byAnchor(plans, history.events, order, book.geography)
+        let trips = Trips(plans)
         var assignment = EventAssignment(plans, trips)
         assignment.assign(history.events, order)
         // Each event is looked at once, however many journeys there are.
@@ -197,10 +205,14 @@ public enum JourneyFold {
     }
 
     /// Symbols depend on the order of arrival, so they decide nothing here.
-    private static func byAnchor(_ plans: [PlanView]) -> [PlanView] {
-        plans.enumerated().sorted {
+    private static func byAnchor(
+        _ plans: [PlanView], _ events: [EventRecord], _ order: [ReadEvent], _ geography: Geography
+    ) throws(MissingFact) -> [PlanView] {
+        var ordered: [PlanView] = []
+        for (_, plan) in plans.enumerated().sorted(by: {
             ($0.element.anchor, $0.offset) < ($1.element.anchor, $1.offset)
-        }.map(\.element)
+        }) { ordered.append(try plan.behind(events, order, geography)) }
+        return ordered
     }
 
     /// Which milestones the events that belong to a plan have reached, and on which way.
@@ -250,10 +262,10 @@ public enum JourneyFold {
     public static func roles(
         _ history: EventHistory, plans: [PlanView], _ book: WayBook, by guide: PlaceGuide
     ) throws(MissingFact) -> [Int: ReportRole] {
-        let ordered = byAnchor(plans)
+        let order = ReadingOrder.read(history.events, by: guide)
+        let ordered = try byAnchor(plans, history.events, order, book.geography)
         let trips = Trips(ordered)
         var owned: [UInt64: [ReadEvent]] = [:]
-        let order = ReadingOrder.read(history.events, by: guide)
         if plans.count == 1, allBelong(history, to: plans[0]) {
             owned[UInt64(plans[0].shipment) << 32] = order
         } else {

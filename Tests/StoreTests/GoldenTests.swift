@@ -36,6 +36,7 @@ import Wire
         Golden(schema: 8, meaning: .onward, name: "-onward"),
         Golden(schema: 8, meaning: .scaled, name: "-scaled"),
         Golden(schema: 8, meaning: .patient, name: "-patient"),
+        Golden(schema: 8, meaning: .retractable, name: "-retractable"),
     ]
 
     private func open(_ golden: Golden) throws -> TestCluster {
