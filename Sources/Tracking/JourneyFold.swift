@@ -24,7 +24,8 @@ public struct PlanView: Sendable {
     public var firstStatedAt = Instant.unset
     public var promisedBy = Instant.unset
     public var usualMinutes = 0.0
-    /// What happened until then was another trip; `.unset`: nothing was.
+    /// When it was seen at its end on another trip, and until when all that happened was that; `.unset`: never.
+    public var endedAt = Instant.unset
     public var after = Instant.unset
 
     public init(
@@ -46,10 +47,12 @@ public struct PlanView: Sendable {
 
 extension PlanView {
     /// Whether a report tells of an earlier trip: of the place where this one ends, before anybody spoke of this
-    /// one, and so long before it is to end there that the whole way could be gone in between.
+    /// one and before it begins by its own word, and so long before it is to end there that the whole way could
+    /// be gone in between.
     private func isOfAnother(_ event: EventRecord) -> Bool {
         event.isEvidence && event.shipment != shipment && event.time < firstStatedAt
-            && event.place == chain.last?.place
+            && (begins == .unset || event.time < begins)
+            && event.place == chain.last?.place && Evidence.isSign(event.code)
             && promisedBy.minutes(since: event.time) > usualMinutes
     }
 
@@ -57,7 +60,8 @@ extension PlanView {
         promisedBy != .unset && events.contains(where: isOfAnother)
     }
 
-    /// The same plan, as seen by what came before it: of that only what can be counts.
+    /// The same plan, as seen by what came before it: of that only what can be counts, and what the box does
+    /// there until it has left belongs to it.
     fileprivate func behind(
         _ events: [EventRecord], _ order: [ReadEvent], _ geography: Geography
     ) throws(MissingFact) -> PlanView {
@@ -66,9 +70,14 @@ extension PlanView {
             throw .place(events[read.index].place)
         }
         var view = self
-        for (read, counts) in zip(order, Evidence.longest(order, events, self, geography))
-        where counts && isOfAnother(events[read.index]) {
-            view.after = max(view.after, read.time)
+        var isThere = false
+        for (read, counts) in zip(order, Evidence.longest(order, events, self, geography)) {
+            let event = events[read.index]
+            guard counts, Evidence.isSign(event.code) else { continue }
+            let isHere = event.place == chain.last?.place && event.shipment != shipment
+            isThere = isHere && (isThere || isOfAnother(event))
+            if isThere { view.after = max(view.after, read.time) }
+            if isThere, isOfAnother(event) { view.endedAt = max(view.endedAt, read.time) }
         }
         return view
     }
@@ -212,6 +221,7 @@ public enum JourneyFold {
         for (_, plan) in plans.enumerated().sorted(by: {
             ($0.element.anchor, $0.offset) < ($1.element.anchor, $1.offset)
         }) { ordered.append(try plan.behind(events, order, geography)) }
+        if plans.count == 1 { ordered[0].isOnly = true }
         return ordered
     }
 

@@ -179,21 +179,25 @@ public struct ChainBuilder: Sendable {
             ?? route(through: [from, to], plan.mode)
     }
 
-    /// The quickest way by a mode, else as far by that as may be; what goes by rail may take a ferry.
+    /// The quickest way by a mode, else as far by that as may be.
     public func route(through places: [Int], _ mode: TransportMode) -> Route? {
         route(only: mode, through: places)
             ?? network.route(
-                through: places, RouteOptions(preferred: mode == .unknown ? [] : [mode]))
+                through: places, RouteOptions(preferred: ChainBuilder.modes(mode)))
     }
 
     /// The quickest way by a mode and no other.
     public func route(
         only mode: TransportMode, through places: [Int], avoiding: Set<Int> = []
     ) -> Route? {
-        var options = RouteOptions(avoiding: avoiding)
-        if mode != .unknown { options.modes = [mode] }
-        if mode == .rail { options.modes.insert(.sea) }
-        return network.route(through: places, options)
+        network.route(
+            through: places,
+            RouteOptions(modes: ChainBuilder.modes(mode), avoiding: avoiding))
+    }
+
+    /// What goes by rail may take a ferry.
+    private static func modes(_ mode: TransportMode) -> Set<TransportMode> {
+        mode == .unknown ? [] : mode == .rail ? [.rail, .sea] : [mode]
     }
 
     private func ownChain(

@@ -26,7 +26,7 @@ public struct RouteOptions: Sendable {
     public var avoiding: Set<Int>
     /// Only sea legs with this label, where it is set (such as "Cape").
     public var seaLabel: String?
-    /// Empty: all alike. Legs of others count four times as long: what goes by sea goes as far as there is one.
+    /// Empty: all alike. Legs of others count ten times as long: what goes by sea goes as far as there is one.
     public var preferred: Set<TransportMode>
 
     public init(
@@ -69,7 +69,7 @@ extension Network {
 
     private func cost(_ leg: Leg, _ options: RouteOptions) -> Double {
         let isMeant = options.preferred.isEmpty || options.preferred.contains(leg.mode)
-        return isMeant ? leg.hoursP50 : 4 * leg.hoursP50
+        return isMeant ? leg.hoursP50 : 10 * leg.hoursP50
     }
 
     private func search(

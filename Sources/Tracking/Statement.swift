@@ -176,7 +176,8 @@ extension EventRecord {
     public func milestone(
         on chain: [Milestone], _ plan: PlanView, _ geography: Geography, after: Int
     ) -> Int? {
-        guard shipment == plan.shipment || shipment == 0 && plan.mayMean(time),
+        guard
+            shipment == plan.shipment || shipment == 0 && plan.mayMean(time) && saidAt > plan.after,
             saidAt.microseconds >= plan.anchor.microseconds - JourneyFold.leadMicroseconds
         else { return nil }
         let ahead = chain.indices.dropFirst(after + 1)

@@ -3,6 +3,8 @@
 struct Trips {
     /// For each plan the first plan of its trip.
     let of: [Int]
+    /// For each plan until when what happened was another trip.
+    let after: [Instant]
 
     /// Plans that one is compared with: those that begin next before it.
     private static let neighbours = 16
@@ -13,7 +15,7 @@ struct Trips {
         for at in plans.indices {
             for earlier in (max(0, at - Trips.neighbours)..<at).reversed()
             where of[earlier] != of[at]
-                && plans[earlier].after == plans[at].after
+                && Trips.mayBeOne(plans[earlier], plans[at])
                 && Trips.areOne(plans[earlier], plans[at])
             {
                 let (a, b) = (min(of[earlier], of[at]), max(of[earlier], of[at]))
@@ -21,6 +23,19 @@ struct Trips {
             }
         }
         self.of = of
+        // Where one of them was spoken of before, it was this trip.
+        after = plans.indices.map { plan in
+            let members = plans.indices.filter { of[$0] == of[plan] }
+            return members.filter { member in
+                members.allSatisfy { plans[$0].firstStatedAt > plans[member].endedAt }
+            }.map { plans[$0].after }.max() ?? .unset
+        }
+    }
+
+    /// What lies behind one and not behind the other tells them apart, unless they are to end together.
+    private static func mayBeOne(_ a: PlanView, _ b: PlanView) -> Bool {
+        if a.after == b.after || a.promisedBy == .unset || b.promisedBy == .unset { return true }
+        return abs(a.promisedBy.minutes(since: b.promisedBy)) < min(a.usualMinutes, b.usualMinutes)
     }
 
     /// Their times overlap, by half of the shorter at the least (the next run of a shuttle begins when
@@ -195,7 +210,7 @@ struct EventAssignment {
         var best: Int?
         for plan in members(trip) {
             let ahead = plans[plan].anchor.microseconds &- event.time.microseconds
-            guard event.time > plans[plan].after,
+            guard event.time > trips.after[plan],
                 ahead <= 0 || (isIdle && ahead <= plans[plan].lead)
             else { continue }
             let fit = match(plan, event, from: 0)

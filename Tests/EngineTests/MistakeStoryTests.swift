@@ -261,6 +261,18 @@ struct MistakeStoryTests {
             plan DEPA ZAA 21, ARRI ZBB 24 promised 25
             expect next DEPA ZAA
             """)
+        // Whatever it still does there before it leaves.
+        tell(
+            """
+            1 DEPA KZALA
+            4 ARRI UZTAS
+            now 5
+            plan KZALA > UZTAS by RAIL promised 15
+            6 GTOT UZTAS
+            expect next DEPA KZALA
+            8 DEPA KZALA
+            expect done DEPA KZALA
+            """)
         // The plan of a trip that is just over is its plan.
         tell(
             """
@@ -270,6 +282,46 @@ struct MistakeStoryTests {
             now 3
             plan KZALA > UZTAS by RAIL promised 4
             expect done GTOT UZTAS
+            """)
+    }
+
+    /// … but what the plan itself begins with, papers of a place ahead, ways of which nobody knows how long they
+    /// take, and those that come to their end on the way, tell of no other trip.
+    @Test func whatHappenedBeforeAPlanWasStatedMayBeIts() {
+        tell(
+            """
+            1 DEPA KZALA
+            2 ARRI UZTAS
+            2.5 GTOT UZTAS
+            now 3
+            plan KZALA > UZTAS by RAIL start 1 promised 9
+            expect done GTOT UZTAS
+            """)
+        tell(
+            """
+            1 DEPA CNXIA
+            2 CUSI DEDUI
+            now 3
+            plan CNXIA > DEDUI by RAIL via CNHRS promised 40
+            expect done DEPA CNXIA
+            """)
+        tell(
+            """
+            10 DEPA QQA
+            36 ARRI QQB
+            now 37
+            plan QQA > QQB promised 40
+            expect done ARRI QQB
+            """)
+        tell(
+            """
+            1 DEPA KZHOR
+            2 ARRI KZALA
+            2.5 DEPA KZALA
+            now 3
+            plan DEPA KZHOR 1, ARRI KZALA 2, ARRI KZHOR 4 promised 90
+            expect done DEPA KZHOR
+            expect next ARRI KZHOR
             """)
     }
 

@@ -186,6 +186,14 @@ struct TakenBackPlanTests {
         #expect(alerts.count { $0.text("state") == "withdrawn" } == 4)
         let names = alerts.map { "\($0.text("alert") ?? "") \($0.integer("rev") ?? 0)" }
         #expect(Set(names).count == names.count)
+        // Also after a start in between.
+        let slot = ContainerNumber(box).flatMap { engine.register.slots[$0] } ?? 0
+        let record = engine.register.records[slot]
+        var symbols = engine.register.symbols
+        let again = try? RecordCoding.decode(RecordCoding.encode(record, symbols.texts), &symbols)
+        #expect(record.episodesGone == 2 && again?.episodesGone == 2)
+        #expect(record.journeys.first?.publication.episodesBefore == 2)
+        #expect(again?.journeys.first?.publication.episodesBefore == 2)
     }
 
     /// The same after a start from the snapshot, in which it rests, and by a replay.
@@ -447,5 +455,68 @@ struct ConvoyTests {
     @Test func aTruckIsNoTrain() {
         #expect(leads(["RAIL", "RAIL"]) == [true, false])
         #expect(leads(["RAIL", "ROAD"]) == [true, true])
+    }
+}
+
+/// Several plans of a box that has been there before.
+struct UsedAgainTests {
+    /// How many milestones of each plan were reported. What is told: `P from to stated promised` and
+    /// `CODE place day`, in any order but for what comes of `stated`.
+    private func reached(_ told: [String]) -> [String: Int] {
+        func at(_ day: Double) -> Instant { now.advanced(minutes: (day - 100) * 1_440) }
+        var engine = freshEngine(now: at(0))
+        var steps: [(at: Double, line: String)] = []
+        for line in told {
+            let words = line.split(separator: " ").map(String.init)
+            if words.count == 3 {
+                let day = Double(words[2]) ?? 0
+                steps.append(
+                    (
+                        day,
+                        "{\"container\":\"\(box)\",\"event\":\"\(words[0])\",\"place\":\"\(words[1])\","
+                            + "\"time\":\"\(TimeText.string(at(day)))\"}"
+                    ))
+            } else {
+                let day = Double(words[3]) ?? 0
+                steps.append(
+                    (
+                        day,
+                        "{\"plan\":\"\(words[0])\",\"containers\":[\"\(box)\"],\"from\":\"\(words[1])\","
+                            + "\"to\":\"\(words[2])\",\"mode\":\"RAIL\",\"promised\":"
+                            + "\"\(TimeText.string(at(Double(words[4]) ?? 0)))\"}"
+                    ))
+            }
+        }
+        for step in steps.sorted(by: { $0.at < $1.at }) {
+            _ = engine.step([lines([step.line])], now: at(step.at))
+        }
+        let view = ContainerNumber(box).flatMap { engine.view($0, now: at(100)) }
+        return Dictionary(
+            (view?.journeys ?? []).compactMap { journey in
+                journey.shipment.map { name in
+                    (name, journey.stops.count { $0.reached != nil && !$0.isImplied })
+                }
+            }, uniquingKeysWith: { first, _ in first })
+    }
+
+    private let trip = ["DEPA KZALA 31", "ARRI UZTAS 32", "GTOT UZTAS 32.5"]
+
+    @Test func twoBillsOfOneTripShareIt() {
+        // The box was at the end of one of them before.
+        let bills = ["HOUSE KZALA UZTAS 20 40", "MASTER KZALA KZSRY 20 39"]
+        let before = ["ARRI KZSRY 4", "DEPA KZSRY 5", "ARRI KZALA 8"]
+        let shared = reached(before + bills + ["DEPA KZALA 31", "ARRI KZSRY 31.5"])
+        #expect(shared["HOUSE"] ?? 0 >= 1 && shared["MASTER"] ?? 0 >= 2, "\(shared)")
+        // One of them comes when it is over.
+        let late = reached(["HOUSE KZALA UZTAS 30 42"] + trip + ["MASTER KZALA UZTAS 33 42"])
+        #expect(late["HOUSE"] == 3 && late["MASTER"] == 3, "\(late)")
+    }
+
+    @Test func theNextBookingIsAnotherTrip() {
+        let next = reached(["FIRST KZALA UZTAS 30 33"] + trip + ["NEXT KZALA UZTAS 33 52"])
+        #expect(next["FIRST"] == 3 && next["NEXT"] == 0, "\(next)")
+        // Both were stated when the first was over.
+        let after = reached(trip + ["FIRST KZALA UZTAS 33 33.5", "NEXT KZALA UZTAS 33.1 52"])
+        #expect(after["FIRST"] == 3 && after["NEXT"] == 0, "\(after)")
     }
 }

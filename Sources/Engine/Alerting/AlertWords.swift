@@ -49,7 +49,7 @@ extension Engine {
         if isAtItsEnd(outlook) { return ": it is there" }
         let next = outlook.expected.next ?? 0
         let last = outlook.chain.indices.prefix(next).last {
-            outlook.chain[$0].planned != .unset && $0 < outlook.means.count
+            outlook.graph == nil && outlook.chain[$0].planned != .unset && $0 < outlook.means.count
                 && !outlook.means[$0].isNaN
         }
         if let last {

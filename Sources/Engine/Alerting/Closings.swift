@@ -49,18 +49,18 @@ extension Engine {
         if let closure {
             let place = network.canonical(closure.place)
             let before = incident.place
-            if incident.isOpen, !closure.place.isEmpty, before != place {
+            if incident.isOpen, !closure.retract, network.canonical(before) != place {
                 // Whoever follows that place hears that it is over there.
-                incident.children = []
                 look(&incident, IncidentPolicies.closure(.takenBack, rules), &draft) { engine, _ in
                     "\(engine.name(before)): the closure was taken back, it is said of "
                         + engine.name(place)
                 }
+                incident.children = []
                 incident.lookAt = .never
             }
             incident.since = closure.from
             incident.until = closure.until ?? .never
-            if !closure.place.isEmpty { incident.place = place }
+            incident.place = place
         }
         for box in (draft.delayed[key.subject] ?? []).sorted() { incident.add(box) }
         guard incident.isOpen || incident.count > 0 else {

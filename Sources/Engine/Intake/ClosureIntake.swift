@@ -10,10 +10,10 @@ extension Engine {
         _ stated: Closure, _ line: ParsedLine, _ bytes: UnsafeBufferPointer<UInt8>,
         _ chunk: FeedChunk, _ reply: inout SourceReply, _ draft: inout Draft
     ) -> Verdict {
-        if let refusal = authorize(stated, chunk) ?? exceedsLimit(stated, draft.now) {
+        let (closure, reading, assumed) = timed(stated, chunk)
+        if let refusal = authorize(closure, chunk) ?? exceedsLimit(closure, draft.now) {
             return refusal
         }
-        let (closure, reading, assumed) = timed(stated, chunk)
         if let refusal = ahead(closure.updated, chunk, draft.now) { return refusal }
         let version = PlanVersion(closure)
         let before = closureBook.closures[closure.id]?.closure
@@ -34,7 +34,7 @@ extension Engine {
             closure: closure, reading: reading, received: draft.now, line: Array(bytes))
         closureBook.dirtyClosures.insert(closure.id)
         // What it was said of before is open again.
-        for said in [closure, before].compactMap({ $0 }) where !said.place.isEmpty {
+        for said in [closure, before].compactMap({ $0 }) {
             draft.closedPlaces.insert(closurePlace(said))
         }
         if let before, before.mode != closure.mode { draft.otherClosures.insert(closure.id) }
@@ -52,9 +52,7 @@ extension Engine {
         ] where closure.days.contains(day) {
             tellDay(field, ends: ends, closure.place, line.number, chunk, &reply, &draft)
         }
-        if !closure.place.isEmpty {
-            tellPlace(closure.place, "place", line.number, chunk, &reply, &draft)
-        }
+        tellPlace(closure.place, "place", line.number, chunk, &reply, &draft)
         tellKeys(closure.unknownKeys, .closure, line.number, chunk, &reply, &draft)
         return .stored
     }

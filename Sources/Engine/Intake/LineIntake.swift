@@ -133,7 +133,11 @@ extension Engine {
                 || backwards(plan) != nil || ahead(plan.updated, chunk, now) != nil
                 || isIdle
         case .closure(let closure):
-            return authorize(closure, chunk) != nil || exceedsLimit(closure, now) != nil
+            // What was unknown then changed nothing.
+            let isIdle =
+                closure.retract && closure.place.isEmpty
+                && (closure.updated == nil || closureBook.closures[closure.id] == nil)
+            return isIdle || authorize(closure, chunk) != nil || exceedsLimit(closure, now) != nil
                 || ahead(timed(closure, chunk).closure.updated, chunk, now) != nil
         default: return false
         }

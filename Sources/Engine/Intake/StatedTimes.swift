@@ -298,6 +298,11 @@ extension Engine {
         var closure = closure
         var (reading, assumed) = (LineReading(), [AssumedTime]())
         reading.isOld = chunk.meaning < .meant
+        // One that is taken back need not say where.
+        if closure.place.isEmpty, let known = closureBook.closures[closure.id]?.closure.place {
+            closure.place = known
+            reading.concerned = [known]
+        }
         StatedTimes.visit(&closure) { read($0, $1, $2, chunk, &reading, &assumed) }
         return (closure, reading, assumed)
     }
@@ -341,6 +346,7 @@ extension Engine {
 
     func reread(_ closure: Closure, _ reading: LineReading) -> Closure {
         var closure = closure
+        if closure.place.isEmpty { closure.place = reading.concerned.first ?? "" }
         var left = reading.offsets[...]
         StatedTimes.visit(&closure) { civil, _, place in
             if let offset = left.popFirst() { return civil.advanced(minutes: -Double(offset)) }

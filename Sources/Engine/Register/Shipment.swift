@@ -57,10 +57,7 @@ final class Shipment: Sendable {
         }
         self.masked = masked
         self.common = common
-        wayMinutesP50 = made.way.milestones.reduce(0) { sum, step in
-            let known = step.priorMinutesP50
-            return sum + (known == known ? known : 1_440)
-        }
+        wayMinutesP50 = Shipment.usualMinutes(made)
         wayMinutesP90 = made.way.milestones.reduce(1_440) { sum, step in
             let known = step.priorMinutesP90
             return sum + (known == known ? known : 1_440)
@@ -164,6 +161,22 @@ final class Shipment: Sendable {
         return nil
     }
 
+    /// How long its way usually takes; endless where a leg of it is one that nobody knows, where boxes join, or
+    /// where it comes to its end on the way.
+    private static func usualMinutes(_ made: SharedChain) -> Double {
+        let steps = made.way.milestones
+        guard made.graph == nil, let end = steps.last?.place else { return .infinity }
+        let stay = steps.lastIndex { $0.place != end } ?? -1
+        guard stay >= 0, !steps[...stay].contains(where: { $0.place == end }) else {
+            return .infinity
+        }
+        return steps.reduce(0) { sum, step in
+            if !step.priorMinutesP50.isNaN { return sum + step.priorMinutesP50 }
+            if !step.plannedMinutes.isNaN { return sum + step.plannedMinutes }
+            return step.kind == .transit ? .infinity : sum + 1_440
+        }
+    }
+
     /// When the first step begins.
     var startedAt: Instant { plan.start ?? plan.updated ?? received }
 
@@ -181,8 +194,12 @@ final class Shipment: Sendable {
     var anchor: Instant {
         // One that should have ended before it was stated is of then.
         plan.start ?? plan.milestones.first?.time
-            ?? min(plan.updated ?? received, plan.promised ?? .never)
+            ?? min(
+                plan.updated ?? received, max(plan.promised ?? .never, longAgo))
     }
+
+    /// A promise of before this is a slip of the pen.
+    private var longAgo: Instant { (plan.updated ?? received).advanced(minutes: -180 * 1_440) }
 
     private var firstStatedAt: Instant {
         reading.versions.reduce(plan.updated ?? received) { min($0, $1.at) }
