@@ -71,11 +71,17 @@ extension PlanView {
         }
         var view = self
         var isThere = false
+        var hasLeft = false
         for (read, counts) in zip(order, Evidence.longest(order, events, self, geography)) {
             let event = events[read.index]
             guard counts, Evidence.isSign(event.code) else { continue }
             let isHere = event.place == chain.last?.place && event.shipment != shipment
-            isThere = isHere && (isThere || isOfAnother(event))
+            // Where it has left, or a whole way lies in between, it comes again.
+            let isNew =
+                hasLeft && event.code.isArrival
+                || read.time.minutes(since: view.after) > usualMinutes
+            isThere = isHere && (isThere && !isNew || isOfAnother(event))
+            hasLeft = isThere && (event.code == .depa || event.code == .gtot)
             if isThere { view.after = max(view.after, read.time) }
             if isThere, isOfAnother(event) { view.endedAt = max(view.endedAt, read.time) }
         }
@@ -184,6 +190,8 @@ public enum JourneyFold {
         }
         var journeys: [Journey] = []
         func add(_ plan: PlanView, trip: Int, _ events: [ReadEvent]) throws(MissingFact) {
+            var plan = plan
+            plan.after = trips.after[trip]
             var journey = Journey(shipment: plan.shipment, ordinal: 0)
             journey.trip = plans[trip].shipment
             (journey.progress, journey.way) = try heard(

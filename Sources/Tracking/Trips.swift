@@ -24,17 +24,27 @@ struct Trips {
         }
         self.of = of
         // Where one of them was spoken of before, it was this trip.
-        after = plans.indices.map { plan in
-            let members = plans.indices.filter { of[$0] == of[plan] }
-            return members.filter { member in
-                members.allSatisfy { plans[$0].firstStatedAt > plans[member].endedAt }
-            }.map { plans[$0].after }.max() ?? .unset
-        }
+        after = Trips.after(plans, of)
     }
 
-    /// What lies behind one and not behind the other tells them apart, unless they are to end together.
+    private static func after(_ plans: [PlanView], _ of: [Int]) -> [Instant] {
+        guard plans.contains(where: { $0.after != .unset }) else {
+            return Array(repeating: .unset, count: plans.count)
+        }
+        var stated = Array(repeating: Instant.never, count: plans.count)
+        for (plan, trip) in zip(plans, of) { stated[trip] = min(stated[trip], plan.firstStatedAt) }
+        var found = Array(repeating: Instant.unset, count: plans.count)
+        for (plan, trip) in zip(plans, of) where plan.endedAt < stated[trip] {
+            found[trip] = max(found[trip], plan.after)
+        }
+        return of.map { found[$0] }
+    }
+
+    /// What lies behind one and not behind the other tells them apart, where both end at one place and not
+    /// together.
     private static func mayBeOne(_ a: PlanView, _ b: PlanView) -> Bool {
         if a.after == b.after || a.promisedBy == .unset || b.promisedBy == .unset { return true }
+        if a.chain.last?.place != b.chain.last?.place { return true }
         return abs(a.promisedBy.minutes(since: b.promisedBy)) < min(a.usualMinutes, b.usualMinutes)
     }
 

@@ -273,6 +273,17 @@ struct MistakeStoryTests {
             8 DEPA KZALA
             expect done DEPA KZALA
             """)
+        // Of which nothing is heard until it is there again.
+        tell(
+            """
+            1 DEPA KZALA
+            4 ARRI UZTAS
+            4.5 GTOT UZTAS
+            now 5
+            plan KZALA > UZTAS by RAIL promised 35
+            30 ARRI UZTAS
+            expect done ARRI UZTAS
+            """)
         // The plan of a trip that is just over is its plan.
         tell(
             """

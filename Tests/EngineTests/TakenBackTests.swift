@@ -507,6 +507,9 @@ struct UsedAgainTests {
         let before = ["ARRI KZSRY 4", "DEPA KZSRY 5", "ARRI KZALA 8"]
         let shared = reached(before + bills + ["DEPA KZALA 31", "ARRI KZSRY 31.5"])
         #expect(shared["HOUSE"] ?? 0 >= 1 && shared["MASTER"] ?? 0 >= 2, "\(shared)")
+        let apart = reached(
+            before + ["HOUSE KZALA UZTAS 20 40", "MASTER KZALA KZSRY 20 37"] + trip)
+        #expect(apart["HOUSE"] == 3, "\(apart)")
         // One of them comes when it is over.
         let late = reached(["HOUSE KZALA UZTAS 30 42"] + trip + ["MASTER KZALA UZTAS 33 42"])
         #expect(late["HOUSE"] == 3 && late["MASTER"] == 3, "\(late)")

@@ -60,7 +60,7 @@ extension Engine {
             }
             incident.since = closure.from
             incident.until = closure.until ?? .never
-            incident.place = place
+            if !closure.retract { incident.place = place }
         }
         for box in (draft.delayed[key.subject] ?? []).sorted() { incident.add(box) }
         guard incident.isOpen || incident.count > 0 else {

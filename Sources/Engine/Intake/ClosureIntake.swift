@@ -34,7 +34,7 @@ extension Engine {
             closure: closure, reading: reading, received: draft.now, line: Array(bytes))
         closureBook.dirtyClosures.insert(closure.id)
         // What it was said of before is open again.
-        for said in [closure, before].compactMap({ $0 }) {
+        for said in [closure, before].compactMap({ $0 }) where !said.place.isEmpty {
             draft.closedPlaces.insert(closurePlace(said))
         }
         if let before, before.mode != closure.mode { draft.otherClosures.insert(closure.id) }
@@ -52,7 +52,9 @@ extension Engine {
         ] where closure.days.contains(day) {
             tellDay(field, ends: ends, closure.place, line.number, chunk, &reply, &draft)
         }
-        tellPlace(closure.place, "place", line.number, chunk, &reply, &draft)
+        if !closure.place.isEmpty {
+            tellPlace(closure.place, "place", line.number, chunk, &reply, &draft)
+        }
         tellKeys(closure.unknownKeys, .closure, line.number, chunk, &reply, &draft)
         return .stored
     }

@@ -299,7 +299,9 @@ extension Engine {
         var (reading, assumed) = (LineReading(), [AssumedTime]())
         reading.isOld = chunk.meaning < .meant
         // One that is taken back need not say where.
-        if closure.place.isEmpty, let known = closureBook.closures[closure.id]?.closure.place {
+        if chunk.meaning >= .retractable, closure.place.isEmpty,
+            let known = closureBook.closures[closure.id]?.closure.place, !known.isEmpty
+        {
             closure.place = known
             reading.concerned = [known]
         }

@@ -173,7 +173,7 @@ final class Shipment: Sendable {
         return steps.reduce(0) { sum, step in
             if !step.priorMinutesP50.isNaN { return sum + step.priorMinutesP50 }
             if !step.plannedMinutes.isNaN { return sum + step.plannedMinutes }
-            return step.kind == .transit ? .infinity : sum + 1_440
+            return step.fromPlace != step.place ? .infinity : sum + 1_440
         }
     }
 
@@ -194,12 +194,18 @@ final class Shipment: Sendable {
     var anchor: Instant {
         // One that should have ended before it was stated is of then.
         plan.start ?? plan.milestones.first?.time
-            ?? min(
-                plan.updated ?? received, max(plan.promised ?? .never, longAgo))
+            ?? placed(plan.updated ?? received)
     }
 
-    /// A promise of before this is a slip of the pen.
-    private var longAgo: Instant { (plan.updated ?? received).advanced(minutes: -180 * 1_440) }
+    /// Where the promise was passed when it was stated, the promise; one of half a year before is a slip of the pen.
+    private func placed(_ statedAt: Instant) -> Instant {
+        guard let promised = plan.promised,
+            statedAt.minutes(since: promised) < Shipment.longAgoMinutes
+        else { return statedAt }
+        return min(statedAt, promised)
+    }
+
+    private static let longAgoMinutes = 180.0 * 1_440
 
     private var firstStatedAt: Instant {
         reading.versions.reduce(plan.updated ?? received) { min($0, $1.at) }
