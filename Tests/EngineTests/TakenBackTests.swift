@@ -331,6 +331,9 @@ struct AheadTests {
         #expect(ahead.notes.first?.detail.contains("lies 8 h ahead") == true)
         #expect(engine.hears([event(11)]).notes.first?.detail.contains("11 min ahead") == true)
         #expect(engine.hears([event(480, ",\"class\":\"EST\"")]).notes.isEmpty)
+        // Of a place whose zone nobody knows nobody knows that either.
+        let nowhere = event(300).replacing("Z\"}", with: "\"}").replacing("KZHOR", with: "QQA")
+        #expect(!engine.hears([nowhere]).notes.map(\.code).contains(.timeAhead))
         // Where a clock is known to be wrong, and is set right, it says so no more.
         let correction = ClockCorrection(minutes: -480, from: .unset, until: nil)
         var post = PostEnrolment(name: "GATE", places: ["*"])

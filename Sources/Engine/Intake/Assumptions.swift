@@ -136,7 +136,9 @@ extension Engine {
                 updated.clock, updated.field, updated.instant, updated.flags, line, chunk, &reply,
                 &draft)
         }
-        let hasHappened = read.event.eventClass == .act && !read.event.retract
+        // Where the zone is not known, or the hour, neither is whether that lies ahead.
+        let hasHappened =
+            read.event.eventClass == .act && !read.event.retract && !read.flags.isVague
         tellAhead(hasHappened ? read.event.time : nil, "time", line, chunk, &reply, &draft)
         tellAhead(read.event.updated, "updated", line, chunk, &reply, &draft)
         if read.flags.isEmpty { return }
