@@ -68,4 +68,11 @@ struct Outlook {
     var isComplete: Bool { expected.next == nil }
     var lateProbability: Double?
     var delayMinutes: Double? { promised.map { p50.minutes(since: $0) } }
+
+    /// How many minutes later than planned a milestone is, by when it was or is expected; nil where one of the two is
+    /// not known.
+    func lateness(_ at: Int) -> Double? {
+        guard at < means.count, chain[at].planned != .unset, !means[at].isNaN else { return nil }
+        return seenFrom.minutes(since: chain[at].planned) + Double(means[at])
+    }
 }

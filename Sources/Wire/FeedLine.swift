@@ -391,9 +391,15 @@ struct Fields {
 
     /// A field that is needed; a key that nothing reads may be what was meant for it.
     func missing(_ name: String, on kind: KeyNotes.Kind = .event) -> LineReject {
-        let stray = unknownKeys.first { KeyNotes.note($0, on: kind).suggest == [name] }
+        let strays = unknownKeys.compactMap { key in
+            KeyNotes.note(key, on: kind).suggest.first.map { (key: Printable.text(key), meant: $0) }
+        }
         var detail = "\(name) is missing"
-        if let stray { detail += "; is it meant by \(Printable.text(stray))?" }
+        if let stray = strays.first(where: { $0.meant == name }) {
+            detail += "; is it meant by \(stray.key)?"
+        } else if let stray = strays.first {
+            detail += "; is \(stray.meant) meant by \(stray.key)?"
+        }
         if kind == .plan, has(.container) { detail += "; a plan names a list of containers" }
         return LineReject(.missing, field: name, detail: detail)
     }

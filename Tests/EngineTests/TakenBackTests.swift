@@ -153,6 +153,12 @@ struct TakenBackPlanTests {
         #expect(engine.hears([theirs], scope: ["UZTAS"]).refusals.isEmpty)
     }
 
+    @Test func whoSaysCancelledIsToldTheWord() {
+        var engine = freshEngine(now: now)
+        let said = engine.hears(["{\"plan\":\"P\",\"cancelled\":true}"]).refusals
+        #expect(said.first?.detail == "containers is missing; is retract meant by cancelled?")
+    }
+
     /// Names that nobody knows are not kept.
     @Test func whatIsUnknownCostsNothing() {
         var engine = freshEngine(now: now)

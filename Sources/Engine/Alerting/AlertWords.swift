@@ -47,19 +47,12 @@ extension Engine {
             return words(of: window, context.now)
         }
         if isAtItsEnd(outlook) { return ": it is there" }
-        let next = outlook.expected.next ?? 0
-        let last = outlook.chain.indices.prefix(next).last {
-            outlook.graph == nil && outlook.chain[$0].planned != .unset && $0 < outlook.means.count
-                && !outlook.means[$0].isNaN
-        }
-        if let last {
-            let behind =
-                outlook.seenFrom.minutes(since: outlook.chain[last].planned)
-                + Double(outlook.means[last])
-            if behind * 2 >= delay {
-                return ": it was \(spoken(behind)) behind its plan at "
-                    + placeName(outlook.chain[last].place)
-            }
+        let passed = outlook.chain.indices.prefix(outlook.expected.next ?? 0)
+        if outlook.graph == nil, let last = passed.last(where: { outlook.lateness($0) != nil }),
+            let behind = outlook.lateness(last), behind * 2 >= delay
+        {
+            return ": it was \(spoken(behind)) behind its plan at "
+                + placeName(outlook.chain[last].place)
         }
         return ": its way usually takes longer than was promised"
     }

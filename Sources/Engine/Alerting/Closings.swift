@@ -140,8 +140,7 @@ extension Engine {
         _ now: Instant
     ) -> Bool {
         let ahead = journey.way.milestones.dropFirst(journey.progress.furthest + 1)
-        let made =
-            plans.contains(journey.shipment) ? register.shipments[journey.shipment]?.made : nil
+        let made = register.made(journey.shipment, plans)
         // Without a plan it waits where it stands.
         if made == nil, journey.progress.lastPlace == window.place { return true }
         let window = window.along(ahead, now: now)

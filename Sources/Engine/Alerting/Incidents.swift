@@ -47,7 +47,7 @@ extension Engine {
     mutating func look(
         _ incident: inout Incident, _ finding: Finding, isAmended: Bool = false,
         _ draft: inout Draft,
-        words: (Engine, AlertState) -> String, besides: (inout AlertEvent) -> Void = { _ in }
+        words: (Engine, AlertState) -> String
     ) {
         let machine = AlertMachine(rules)
         let moment = Moment(now: draft.now)
@@ -74,7 +74,7 @@ extension Engine {
             state = machine.grow(&incident.episodes[last])
         }
         guard let state else { return }
-        say(incident, state, words(self, state), &draft, besides: besides)
+        say(incident, state, words(self, state), &draft)
         incident.noteTold(draft.now)
     }
 

@@ -173,14 +173,13 @@ extension Engine {
         guard minutes > Engine.clockMinutes else { return }
         let far = minutes < 90 ? "\(Int(minutes)) min" : "\(Int((minutes / 60).rounded())) h"
         tell(.timeAhead, "\(field) \(chunk.origin.post)", line, chunk, &reply, &draft) {
-            LineNote(
+            let lies = "\(TimeText.string(time)) lies \(far) ahead of this clock"
+            return LineNote(
                 .timeAhead, field: field, assumed: "",
-                detail: "\(field == "time" ? "" : "updated, ")\(TimeText.string(time))"
-                    + "\(field == "time" ? "" : ",") lies \(far) ahead of this clock"
-                    + (field == "time"
-                        ? ", and is said to have happened; is it a local time under another offset, "
-                            + "or is class EST meant?"
-                        : ": what is said without a later one does not count until then"))
+                detail: field == "updated"
+                    ? "updated \(lies): what is said without a later one does not count until then"
+                    : "\(lies), and is said to have happened; is it a local time under another "
+                        + "offset, or is class EST meant?")
         }
     }
 

@@ -106,11 +106,7 @@ extension Engine {
         _ record: borrowing ContainerRecord, at places: Set<UInt32>, _ forks: Set<UInt32>
     ) -> Bool {
         for at in record.journeys.indices {
-            let shipment = record.journeys[at].shipment
-            guard
-                let made = record.plans.contains(shipment)
-                    ? register.shipments[shipment]?.made : nil
-            else {
+            guard let made = register.made(record.journeys[at].shipment, record.plans) else {
                 // Without a plan it waits where it stands.
                 if places.contains(record.journeys[at].progress.lastPlace) { return true }
                 continue

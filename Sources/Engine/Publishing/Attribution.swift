@@ -131,11 +131,9 @@ extension Engine {
 
     /// Where a step that is over ended as planned, the one that lasts is to blame.
     private func innocent(_ at: Int, _ minutes: Int, _ outlook: Outlook) -> Int? {
-        guard let next = outlook.expected.next, at < next, at < outlook.means.count,
-            outlook.chain[at].planned != .unset, !outlook.means[at].isNaN
-        else { return nil }
-        let late =
-            outlook.seenFrom.minutes(since: outlook.chain[at].planned) + Double(outlook.means[at])
+        guard let next = outlook.expected.next, at < next, let late = outlook.lateness(at) else {
+            return nil
+        }
         return abs(late) * 2 < Double(abs(minutes)) ? next : nil
     }
 

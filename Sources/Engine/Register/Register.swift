@@ -86,6 +86,11 @@ struct Register: Sendable {
         return shipment
     }
 
+    /// The way of a plan that names the box; nil for a journey without one, be its name that of a plan of others.
+    func made(_ shipment: UInt32, _ plans: [UInt32]) -> SharedChain? {
+        plans.contains(shipment) ? shipments[shipment]?.made : nil
+    }
+
     func planViews(_ plans: [UInt32], _ container: ContainerNumber) -> [PlanView] {
         plans.compactMap { shipments[$0]?.view($0, for: container) }
     }
