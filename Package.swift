@@ -8,6 +8,15 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
+/// Whether this builds what `Deploy/test` runs under a sanitizer, and no more.
+let watched = Context.environment["CARAVAN_TEST_WATCHED"] != nil
+
+/// Tests spend their time in the core: debug builds optimise it, too, and keep its assertions.
+let quick: [SwiftSetting] =
+    watched
+    ? [] : [.unsafeFlags(["-O", "-assert-config", "Debug"], .when(configuration: .debug))]
+let core = strict + quick
+
 /// Of what runs once, or where others do the work: small rather than fast.
 let small = strict + [.unsafeFlags(["-Osize"], .when(configuration: .release))]
 
@@ -60,12 +69,14 @@ let package = Package(
         .target(name: "CShims", dependencies: ["CLibPQ", "COpenSSL"]),
 
         // The core: pure values, no I/O, no clock, no Foundation.
-        house("Tracking"),
-        house("Forecast", ["Tracking"]),
-        house("Log", ["Tracking"]),
-        house("Wire", ["Tracking"], resources: [.embedInCode("Networks/silk-road.network")]),
-        house("Alerting", ["Tracking", "Forecast"], settings: small),
-        house("Engine", ["Tracking", "Forecast", "Alerting", "Log", "Wire"]),
+        house("Tracking", settings: core),
+        house("Forecast", ["Tracking"], settings: core),
+        house("Log", ["Tracking"], settings: core),
+        house(
+            "Wire", ["Tracking"], resources: [.embedInCode("Networks/silk-road.network")],
+            settings: core),
+        house("Alerting", ["Tracking", "Forecast"], settings: small + quick),
+        house("Engine", ["Tracking", "Forecast", "Alerting", "Log", "Wire"], settings: core),
 
         // The shells that carry effects out.
         house(
@@ -90,7 +101,7 @@ let package = Package(
             "Sinks", ["Server", "Engine", "Wire", "Tracking", "Host", logging] + nio,
             settings: small),
         house("Client", ["TLS"], settings: small),
-        house("Simulation", ["Engine", "Forecast", "Wire", "Tracking"], settings: small),
+        house("Simulation", ["Engine", "Forecast", "Wire", "Tracking"], settings: small + quick),
         house(
             "Settings",
             [
@@ -167,3 +178,11 @@ let package = Package(
             ]),
     ]
 )
+
+if watched {
+    let unwatched: Set = [
+        "AlertingTests", "EngineTests", "SettingsTests", "SimulationTests", "SinksTests",
+        "TidyTests", "TrackingTests", "benchmarks",
+    ]
+    package.targets.removeAll { unwatched.contains($0.name) }
+}
