@@ -301,13 +301,25 @@ public struct Network: Sendable, Equatable {
                 found.append((3, places[position].id))
                 continue
             }
-            guard let distance = Slips.between(key, spelling, atMost: most) else { continue }
-            found.append((distance, places[position].id))
+            if let distance = Slips.between(key, spelling, atMost: most) {
+                found.append((distance, places[position].id))
+            } else if key.utf8.count >= 6, Network.begins(spelling, nearly: key) {
+                found.append((4, places[position].id))
+            }
         }
         found.sort { ($0.distance, $0.id) < ($1.distance, $1.id) }
         var ids: [String] = []
         for (_, id) in found where !ids.contains(id) { ids.append(id) }
         return Array(ids.prefix(3))
+    }
+
+    /// A part of a name with a slip in it: the town's is what a name begins with.
+    private static func begins(_ spelling: String, nearly key: String) -> Bool {
+        (-1...1).contains { more in
+            let head = spelling.prefix(key.count + more)
+            return head.count < spelling.count
+                && Slips.between(key, String(head), atMost: 1) != nil
+        }
     }
 
     /// The dwell of `kind` at `place`, the one for this direction before the one for any.

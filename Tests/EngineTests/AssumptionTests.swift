@@ -224,6 +224,9 @@ extension Effects {
         let town = engine.hears(said([event("t", "khorgos", "2026-01-01T23:00:00Z")]))
         #expect(town.codes == ["place-near"])
         #expect(Set(town.notes[0].suggest).isSuperset(of: ["KZHOR", "CNHRS"]))
+        let slip = engine.hears(said([event("s", "KHORGS", "2026-01-01T23:10:00Z")]))
+        let towns = slip.notes.flatMap(\.suggest)
+        #expect(towns.contains("KZHOR") && towns.contains("CNHRS"))
         // In plans, too.
         _ = engine.hears(
             said([

@@ -107,12 +107,30 @@ struct Story {
     private mutating func hear(_ effects: Effects) {
         let lines = (effects.commit?.outputs ?? []).compactMap { FlatObject($0.bytes) }
         said += lines
+        for line in lines where line.text("kind") == "eta" { check(line) }
         for line in lines {
             guard let id = line.text("alert"), let type = line.text("type") else { continue }
             let isOver = ["cleared", "withdrawn"].contains(line.text("state"))
             open[id] = isOver ? nil : (type, line.integer("rev") ?? 0)
         }
         for row in effects.commit?.quarantined ?? [] { failures.append("\(row.reject)") }
+    }
+
+    /// What holds of every line: nothing is expected in the past, and the causes add up.
+    private mutating func check(_ eta: FlatObject) {
+        let causes = eta.objects("because").compactMap { $0.integer("minutes") }
+        if let change = eta.integer("changeMinutes"), causes.reduce(0, +) != change {
+            failures.append("the causes \(causes) do not add up to \(change)")
+        }
+        guard eta.text("actual") == nil, let time = eta.instant("time"),
+            let p10 = eta.instant("p10"), let p50 = eta.instant("p50"), let p90 = eta.instant("p90")
+        else { return }
+        // They are stated to the second.
+        if p10.minutes(since: time) < -1.0 / 60 || p10 > p50 || p50 > p90 {
+            failures.append(
+                "of \(TimeText.string(time)): "
+                    + [p10, p50, p90].map { TimeText.string($0) }.joined(separator: " "))
+        }
     }
 
     private mutating func send(_ line: String) {

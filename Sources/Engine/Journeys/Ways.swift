@@ -298,7 +298,7 @@ struct Ways: Sendable {
         guard !rest.isEmpty else { return Ahead() }
         let was =
             detour.after < 0
-            ? nil : book.geography.place(way.milestones[detour.after].place)
+            ? nil : book.geography.place(detour.way.milestones[detour.after].place)
         var first = 0
         // Places that nobody knows may lie anywhere.
         let places = rest.map { book.geography.place(way.milestones[$0].place) }
