@@ -94,6 +94,11 @@ public struct AlertBook: Sendable, Equatable {
         return Convoy(id: known[near].id, count: known[near].count + 1, isLead: false)
     }
 
+    /// How many have joined one; nil: nobody may any more.
+    public func count(of id: UInt64) -> Int? {
+        leads[id].flatMap { parties[$0] }?.first { $0.id == id }?.count
+    }
+
     /// Those that a box may still join.
     private mutating func freshParties(_ key: PartyKey, _ now: Instant) -> [Party] {
         guard let known = parties[key] else { return [] }

@@ -131,6 +131,23 @@ public final class LineSocket {
         return connect(descriptor, peer, length) == 0
     }
 
+    /// What is wrong with an address; nil: nothing that shows before it is tried.
+    public static func flaw(of address: String) -> String? {
+        let plain = address.hasPrefix("tls:") ? String(address.dropFirst(4)) : address
+        if plain.isEmpty { return "an address is host:port or a path" }
+        if plain.contains("/") || plain.hasPrefix("unix:") { return nil }
+        guard let colon = plain.lastIndex(of: ":") else { return nil }
+        return flaw(ofPort: String(plain[plain.index(after: colon)...])).map { "\(address): \($0)" }
+    }
+
+    /// The system's own look-up takes any number, and what is left of it in 16 bits.
+    private static func flaw(ofPort port: String) -> String? {
+        guard let number = Int(port), (1...65_535).contains(number), !port.hasPrefix("+") else {
+            return "a port is a number from 1 to 65535"
+        }
+        return nil
+    }
+
     private static func tcp(_ address: String) throws(SocketFailure) -> Int32 {
         guard let colon = address.lastIndex(of: ":") else {
             throw SocketFailure(
@@ -138,6 +155,7 @@ public final class LineSocket {
         }
         let host = address[..<colon].filter { $0 != "[" && $0 != "]" }
         let port = String(address[address.index(after: colon)...])
+        if let flaw = LineSocket.flaw(ofPort: port) { throw SocketFailure("\(address): \(flaw)") }
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         var found: UnsafeMutablePointer<addrinfo>?

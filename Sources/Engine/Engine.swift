@@ -92,6 +92,7 @@ public struct Engine: Sendable {
         }
         if !dueSlots.isEmpty { draft.timersFired = true }
         judgeIncidents(&draft)
+        countConvoys(&draft)
         return finish(draft)
     }
 
@@ -114,6 +115,18 @@ public struct Engine: Sendable {
         guard draft.history >= Engine.historyRound else { return }
         look(&draft)
         draft.beginRound()
+    }
+
+    /// The first of a train is told before the others: how many they are is known once all have been looked at.
+    private func countConvoys(_ draft: inout Draft) {
+        for at in draft.notices.indices {
+            guard case .alert(var line) = draft.notices[at], line.convoy?.isLead == true,
+                line.state == .raised, let id = line.convoy?.id,
+                let count = alertBook.count(of: id)
+            else { continue }
+            line.convoy?.count = count
+            draft.notices[at] = .alert(line)
+        }
     }
 
     private mutating func finish(_ draft: Draft) -> Effects {

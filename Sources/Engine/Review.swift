@@ -133,7 +133,7 @@ extension Engine {
         else { return expectNothing(&journey, shipment, held, context, &draft) }
         let expected = found.of
         note(found.heard, of: own?.words ?? journey.progress.words, &journey)
-        let outlook = outlook(journey, shipment, found, seenFrom, held, context.now)
+        let outlook = outlook(journey, shipment, found, seenFrom, held, context)
         setTimers(&journey, shipment, outlook, context, clock)
         noteClosed(outlook, context, &draft)
         if expected.isBeyondAll, !held {
@@ -178,7 +178,7 @@ extension Engine {
 
     private func outlook(
         _ journey: Journey, _ shipment: Shipment, _ found: Expected, _ seenFrom: Instant,
-        _ held: Bool, _ now: Instant
+        _ held: Bool, _ context: ReviewContext
     ) -> Outlook {
         let expected = found.of
         let chain = journey.way.milestones
@@ -189,14 +189,17 @@ extension Engine {
             seenFrom: seenFrom, held: held, horizon: calibrated.horizon,
             p10: calibrated.quantile(0.1),
             p50: calibrated.quantile(0.5), p90: calibrated.quantile(0.9))
-        let finished = journey.progress.furthest > journey.publication.furthest
+        // What ended with this report; silence, a closure or others move what lasts.
+        let finished =
+            context.touch?.newest ?? .unset != .unset
+            && journey.progress.furthest > journey.publication.furthest
         outlook.blamed = finished ? journey.progress.furthest : expected.next
         outlook.means = found.means
         (outlook.others, outlook.shares) = (found.others, found.shares)
         outlook.detourMinutes = found.detourMinutes
         (outlook.ownWay, outlook.otherMeans) = (journey.way, found.otherMeans)
         outlook.told = Set(found.heard.map(\.statement.milestone))
-        outlook.isHistory = isHistory(journey, shipment, held: held, now)
+        outlook.isHistory = isHistory(journey, shipment, held: held, context.now)
         outlook.calibrated = calibrated
         outlook.graph = shipment.graph
         outlook.isFirst = journey.publication.p50 == .unset
@@ -301,7 +304,7 @@ extension Engine {
     /// As a share of the interval of the end.
     private static let leastLook = 0.1
 
-    private func setTimers(
+    private mutating func setTimers(
         _ journey: inout Journey, _ shipment: Shipment, _ outlook: Outlook,
         _ context: ReviewContext, _ clock: Instant
     ) {

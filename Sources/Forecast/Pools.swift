@@ -376,6 +376,12 @@ public struct Pools: Sendable {
         return Double(flows[slot].rank(start)) * gap
     }
 
+    /// Whether anybody was seen to do a step at its place.
+    public func isSeen(_ id: StepID) -> Bool {
+        let model = models[Int(id.number)]
+        return slots[model.keys[model.placeAt]].map { pools[$0].drawn > 0 } ?? false
+    }
+
     // MARK: Curves
 
     /// The curve of a step before it has begun: for dwells the duration, for transits actual minus

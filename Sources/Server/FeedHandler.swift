@@ -327,6 +327,9 @@ final class FeedHandler: ChannelDuplexHandler {
                 // Is answered, and says as little about who is there.
                 lineCount += 1
                 return pong()
+            case .reject where !hasEntered && HelloCheck.isTail(bytes):
+                // Not kept, either.
+                return refuse("this is the feed; the tail is at another address", .protocol)
             case .reject(let reject) where !hasEntered && HelloCheck.isMeant(bytes):
                 // Not kept: it may hold a token.
                 return refuse("this hello cannot be read: \(reject.detail)", .protocol)
@@ -400,7 +403,7 @@ final class FeedHandler: ChannelDuplexHandler {
         let full = inbox.offer(
             Intake(content: .lines(chunk), connection: connection, generation: generation))
         chunk = FeedChunk(source: id, origin: origin, scope: permit?.places)
-        if full || lastAnswerable - answered > options.window {
+        if full || lastAnswerable - answered > options.window || !context.channel.isWritable {
             pause()
             resume()
         }
@@ -436,7 +439,7 @@ final class FeedHandler: ChannelDuplexHandler {
     /// Goes on reading once there is room in the inbox and in this connection's window.
     func resume() {
         guard isPaused, !isHolding, !isParked, lastAnswerable - answered <= options.window,
-            let context
+            let context, context.channel.isWritable
         else { return }
         isParked = true
         let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
@@ -527,16 +530,25 @@ final class FeedHandler: ChannelDuplexHandler {
         context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: bytes)), promise: nil)
     }
 
+    private func cutLater(_ context: ChannelHandlerContext) {
+        guard stallTimer == nil else { return }
+        let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+        stallTimer = schedule(context, seconds: options.stallSeconds) { handler in
+            handler.logStall()
+            bound.value.close(promise: nil)
+        }
+    }
+
     /// A client that sends and does not read its replies is cut.
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         if context.channel.isWritable {
             stallTimer?.cancel()
             stallTimer = nil
-        } else if stallTimer == nil {
-            let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
-            stallTimer = schedule(context, seconds: options.stallSeconds) { _ in
-                bound.value.close(promise: nil)
-            }
+            resume()
+        } else {
+            // What it does not read takes memory: until it does, nothing more of it is read.
+            pause()
+            cutLater(context)
         }
         context.fireChannelWritabilityChanged()
     }
@@ -544,6 +556,12 @@ final class FeedHandler: ChannelDuplexHandler {
 
 /// Tells a hello that cannot be read from a line that cannot.
 enum HelloCheck {
+    /// A consumer's request, at the wrong address.
+    static func isTail(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+        guard bytes.count < 4_096, let object = FlatObject(Array(bytes)) else { return false }
+        return object.text("tail") == "caravan/1"
+    }
+
     static func isMeant(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
         guard bytes.count < 4_096, let object = FlatObject(Array(bytes)) else { return false }
         return object.has("hello")

@@ -103,6 +103,12 @@ extension FeedHandler {
             ])
     }
 
+    func logStall() {
+        access.logger.warning(
+            "a sender that does not read its replies was cut",
+            metadata: ["post": "\(origin.post)", "peer": "\(address ?? "local")"])
+    }
+
     /// Lines that were acknowledged, and that neither the database nor the spool has any more.
     private func reportLoss(from first: Int, to last: Int) {
         // What nobody in particular says of a stream that nobody knows is no figure.

@@ -14,6 +14,11 @@ extension AsyncParsableCommand {
             } else {
                 try command.run()
             }
+            // What is still to be written may not be.
+            if fflush(nil) != 0 {
+                ByteFile.standardError.say("standard output: \(String(cString: strerror(errno)))\n")
+                Glibc.exit(1)
+            }
             Glibc.exit(0)
         } catch {
             guard exitCode(for: error) == .validationFailure else { exit(withError: error) }

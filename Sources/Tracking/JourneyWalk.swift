@@ -150,13 +150,27 @@ struct JourneyWalk: ~Copyable {
             read.time.minutes(since: progress.lastTime) > Geography.slackMinutes
         else { return false }
         switch spot {
-        case .behind: return true
+        case .behind(let place): return !isToldAgain(read, event, place)
         case .on(let place):
             return place == seat.place && seat.hasLeft && event.code.isArrival
                 && !way.milestones.dropFirst(progress.furthest + 1).contains { $0.place == place }
         case .off: return false
         }
     }
+
+    /// A second word of its having left a place that is behind, by another clock: who comes back arrives.
+    private func isToldAgain(_ read: ReadEvent, _ event: EventRecord, _ place: UInt32) -> Bool {
+        guard event.code.isDeparture else { return false }
+        return (0...max(0, progress.furthest)).contains { at in
+            way.milestones[at].place == place && way.milestones[at].code == event.code
+                && progress.reached[at] != .unset
+                && abs(read.time.minutes(since: progress.reached[at]))
+                    <= JourneyWalk.toldAgainMinutes
+        }
+    }
+
+    /// Two who tell of one departure do so within this.
+    private static let toldAgainMinutes = 2.0 * 1_440
 
     /// Takes the way that leads on from a place where the way does not lead; false: there is no other.
     private mutating func turn(after: Int, at place: UInt32) throws(MissingFact) -> Bool {

@@ -147,13 +147,16 @@ public struct ChainBuilder: Sendable {
         let own = plan.milestones.filter { $0.container == nil || $0.container == container }
         let lastPlace = own.last.map { symbol($0.place, &symbols) }
         let goal = plan.destination.map { symbol($0, &symbols) }
-        if !own.isEmpty, goal == nil || goal == lastPlace {
-            return (ownChain(plan, own, &symbols), true)
+        let isWhole = !own.isEmpty && (goal == nil || goal == lastPlace)
+        if !isWhole, let route = route() {
+            let chain = routeChain(route.stops[...], &symbols)
+            let places = Set(chain.map(\.place))
+            if own.allSatisfy({ places.contains(symbol($0.place, &symbols)) }) {
+                return (overlay(own, on: put(own, into: chain, plan, &symbols), &symbols), false)
+            }
         }
-        if let route = route() {
-            return (overlay(own, on: routeChain(route.stops[...], &symbols), &symbols), false)
-        }
-        return (ownChain(plan, own.isEmpty ? ends(plan) : own, &symbols), true)
+        if own.isEmpty { return (ownChain(plan, ends(plan), &symbols), true) }
+        return (spliced(plan, own, &symbols), true)
     }
 
     /// Where nobody knows a way, its ends are all that is known of it.

@@ -161,7 +161,13 @@ public struct ShipmentPlan: Sendable, Equatable {
     }
 
     /// It says nothing of the way but its ends: that is the network's guess.
-    public var isWayAssumed: Bool { via.isEmpty && milestones.isEmpty }
+    public var isWayAssumed: Bool {
+        let ends = [
+            origin, destination, origin == nil ? milestones.first?.place : nil,
+            destination == nil ? milestones.last?.place : nil,
+        ]
+        return via.isEmpty && milestones.allSatisfy { ends.contains($0.place) }
+    }
 
     /// Milestones between two places that a plan names, where a network has to find them: an arrival,
     /// its handling and a departure at each of some four places.

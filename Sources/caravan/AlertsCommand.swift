@@ -65,6 +65,10 @@ struct AlertsCommand: AsyncParsableCommand {
         @Option(name: .long, help: "File with the post's token.")
         var tokenFile: String?
 
+        func validate() throws {
+            if let flaw = LineSocket.flaw(of: feed) { throw ValidationError(flaw) }
+        }
+
         /// Sends one line and waits until it is durable.
         func send(_ tls: TLSContext?, _ body: (inout JSONWriter) -> Void) throws {
             let socket = try LineSocket(feed, tls: tls)
@@ -96,6 +100,9 @@ struct AlertsCommand: AsyncParsableCommand {
                 if let error = object.text("error") { throw Failure(Printable.text(error)) }
                 if object.has("reject") {
                     throw Failure(Printable.text(object.text("detail") ?? reply))
+                }
+                if object.has("warn") {
+                    Console.error("caravan: \(object.text("detail") ?? reply)")
                 }
                 if object.has("ack") { return }
             }
@@ -234,15 +241,37 @@ struct AlertsCommand: AsyncParsableCommand {
             guard end || hours != nil || until != nil else {
                 throw ValidationError("say how long: --hours 12, or --until TIME")
             }
+            if let hours, !(hours > 0 && hours <= Silence.mostHours) {
+                throw ValidationError(
+                    "--hours is more than 0 and at most \(Int(Silence.mostHours))")
+            }
+            let begins = try from.map { try Silence.instant($0, "--from") } ?? wallNow()
+            if let until, try Silence.instant(until, "--until") <= max(begins, wallNow()) {
+                throw ValidationError("--until lies before it begins, or has passed")
+            }
             guard end || !(types + place + container + shipment).isEmpty else {
                 throw ValidationError(
                     "say what to silence: --types, --place, --container, --shipment")
             }
         }
 
+        /// For longer than a year nobody knows a cause.
+        private static let mostHours = 366.0 * 24
+
+        private static func instant(_ text: String, _ option: String) throws -> Instant {
+            guard let read = TimeText.parse(text), read.offsetMinutes != nil else {
+                throw ValidationError("\(option) is a time such as 2026-11-28T12:00:00Z")
+            }
+            return read.instant
+        }
+
         func run() async throws {
             try await Console.failing {
                 let now = wallNow()
+                let begins = try from.map { try Silence.instant($0, "--from") } ?? now
+                let ends =
+                    try until.map { try Silence.instant($0, "--until") }
+                    ?? begins.advanced(minutes: (hours ?? 0) * 60)
                 try target.send(try certificates.context()) { out in
                     out.field("silence", silence)
                     if end {
@@ -254,16 +283,16 @@ struct AlertsCommand: AsyncParsableCommand {
                     if !place.isEmpty { out.list("places", place) }
                     if !container.isEmpty { out.list("containers", container) }
                     if !shipment.isEmpty { out.list("shipments", shipment) }
-                    if let from { out.field("from", from) } else { out.field("from", now) }
-                    if let until {
-                        out.field("until", until)
-                    } else {
-                        out.field("until", now.advanced(minutes: (hours ?? 0) * 60))
-                    }
+                    out.field("from", begins)
+                    out.field("until", ends)
                     out.field("reason", reason)
                     out.field("updated", now)
                 }
-                Console.error(end ? "\(silence) has ended" : "\(silence) marks alerts from now on")
+                let when = begins <= now ? "now on" : TimeText.string(begins)
+                Console.error(
+                    end
+                        ? "\(silence) has ended"
+                        : "\(silence) marks alerts from \(when) until \(TimeText.string(ends))")
             }
         }
     }

@@ -53,8 +53,15 @@ enum Console {
     }
 
     /// Lines of JSON, or another program's bytes: on a terminal nothing in them acts on it.
+    /// Where they cannot be written the program ends: nobody may take them for read.
     static func write(_ bytes: [UInt8]) {
-        guard Terminal.isTerminal else { return (try? ByteFile.standardOutput.write(bytes)) ?? () }
+        guard Terminal.isTerminal else {
+            do { try ByteFile.standardOutput.write(bytes) } catch {
+                self.error("caravan: standard output: \(error)")
+                Glibc.exit(1)
+            }
+            return
+        }
         let lines = String(decoding: bytes, as: UTF8.self)
             .split(separator: "\n", omittingEmptySubsequences: false)
         ByteFile.standardOutput.say(

@@ -100,6 +100,9 @@ struct Push: AsyncParsableCommand {
         if spool != nil, post == nil, !status {
             throw ValidationError("a spool sends for a post: say --post NAME")
         }
+        for server in servers {
+            if let flaw = LineSocket.flaw(of: server) { throw ValidationError(flaw) }
+        }
         if folder != nil, file != nil { throw ValidationError("a file or --folder, not both") }
         if (certificate == nil) != (key == nil) {
             throw ValidationError("--certificate and --key belong together")

@@ -50,6 +50,10 @@ struct ReaderOptions: ParsableArguments {
     @Option(name: .long, help: "File with the consumer's token.")
     var consumerTokenFile: String?
 
+    func validate() throws {
+        if let flaw = LineSocket.flaw(of: server) { throw ValidationError(flaw) }
+    }
+
     /// The token, read once.
     func token() throws -> String? {
         if consumerTokenFile != nil, consumer == nil {

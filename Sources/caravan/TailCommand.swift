@@ -192,6 +192,10 @@ struct TailFollower {
                     let seq = object?.integer("seq")
                     if let seq { after = .number(seq) }
                     if let read = object?.text("log") { log = read }
+                    if kind == nil, object?.has("reject") == true || object?.has("ack") == true {
+                        throw Failure(
+                            "\(server) takes a feed's lines; a tail is at another address")
+                    }
                     if object?.text("code") == "unauthorised" {
                         throw Failure(object?.text("error").map { Printable.text($0) } ?? line)
                     }

@@ -1,6 +1,7 @@
 import TestKit
 import Testing
 import Tracking
+import Wire
 
 /// Alerts of boxes that do what real ones do (see `Story` for how these are read).
 @Suite struct AlertStoryTests {
@@ -269,6 +270,65 @@ import Tracking
             17 CUSR CNHRS
             expect cleared customs-hold
             """)
+    }
+
+    @Test func customsLookAtItAgain() {
+        tell(
+            """
+            plan CNXIA > KZALA by RAIL via CNHRS ALTYNKOL promised 20
+            1 DEPA CNXIA
+            4 ARRI ALTYNKOL
+            4.1 CUSI ALTYNKOL
+            4.5 CUSR ALTYNKOL
+            4.7 CUSI ALTYNKOL
+            now 7.5
+            expect open customs-hold
+            10 CUSR ALTYNKOL
+            expect cleared customs-hold
+            expect said text was released by customs
+            """)
+    }
+
+    @Test func aSecondWordOfALeavingIsNoReturn() {
+        tell(
+            """
+            plan CNXIA > KZALA by RAIL via CNHRS ALTYNKOL promised 20
+            1 DEPA CNXIA
+            4 ARRI ALTYNKOL
+            5.5 DEPA ALTYNKOL
+            6.2 ARRI KZALA
+            6.5 DEPA ALTYNKOL
+            expect done ARRI KZALA
+            expect not ALTYNKOL
+            expect none overdue
+            """)
+        // Where it came back it did.
+        tell(
+            """
+            plan CNXIA > KZALA by RAIL via CNHRS ALTYNKOL promised 20
+            1 DEPA CNXIA
+            4 ARRI ALTYNKOL
+            5.5 DEPA ALTYNKOL
+            6.2 ARRI KZSRY
+            7.5 ARRI ALTYNKOL
+            8 DEPA ALTYNKOL
+            expect way KZALA
+            expect next ARRI KZALA
+            """)
+    }
+
+    /// Whose fault it is: of what lasts, not of what ended long ago.
+    @Test func aWayThatIsSilentIsToBlame() {
+        var story = Story("")
+        story.tell(
+            """
+            plan CNSGH > NLRTM by SEA promised 42
+            4 DEPA CNSGH
+            now 60
+            """)
+        let causes = story.alerts("late").flatMap { $0.objects("because") }
+        #expect(!causes.isEmpty && causes.allSatisfy { $0.text("place") == "NLRTM" })
+        #expect(story.alerts("late").allSatisfy { $0.text("text")?.contains("held at") == false })
     }
 
     @Test func somebodySeesToIt() {

@@ -14,7 +14,8 @@ struct AnyStoryTests {
         "PICK", "DROP",
     ]
 
-    private static func days(_ random: inout SeededGenerator, from: Double, over: Double) -> String {
+    private static func days(_ random: inout SeededGenerator, from: Double, over: Double) -> String
+    {
         "\((from * 100 + random.share() * over * 100).rounded() / 100)"
     }
 

@@ -58,12 +58,24 @@ struct Story {
 
     static func run(_ text: String) -> [String] {
         var story = Story(text)
-        for line in text.split(separator: "\n") {
-            let words = line.split(separator: " ").map(String.init)
-            if !words.isEmpty { story.read(words) }
-        }
+        story.tell(text)
         return story.failures
     }
+
+    mutating func tell(_ text: String) {
+        for line in text.split(separator: "\n") {
+            let words = line.split(separator: " ").map(String.init)
+            if !words.isEmpty { read(words) }
+        }
+    }
+
+    /// The alert lines of a type since the last report.
+    func alerts(_ type: String) -> [FlatObject] { said.filter { $0.text("type") == type } }
+
+    /// A line as it is, and what was said of it.
+    mutating func say(_ line: String) { send(line) }
+
+    func saidTexts(_ key: String) -> [String] { said.compactMap { $0.text(key) } }
 
     private static func at(_ days: String) -> Instant {
         start.advanced(minutes: (Double(days) ?? .nan) * 1_440)

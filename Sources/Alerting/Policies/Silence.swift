@@ -34,6 +34,8 @@ public enum SilencePolicy {
         case reached
         /// The way leads elsewhere now.
         case bypassed
+        /// Customs have let it go.
+        case released
         /// What it would come after did not happen.
         case undone
         /// Others that came later have left: it is told as `stuck` from now on.
@@ -47,7 +49,7 @@ public enum SilencePolicy {
             let level = rules.severity(delayMinutes: shift) ?? .info
             return .holds(
                 Condition(severity: max(level, known ?? level), delayMinutes: max(0, shift)))
-        case .reached, .bypassed, .othersLeft: return .over(.cleared, nil)
+        case .reached, .bypassed, .released, .othersLeft: return .over(.cleared, nil)
         case .undone: return .over(.withdrawn, nil)
         }
     }

@@ -111,13 +111,19 @@ extension Engine {
         let what = "\(episode.code.prose) \(place)"
         switch facts {
         case .waiting(let shift, let silent):
-            return waitingWords(episode, box, placeName(outlook), shift: shift, silent: silent)
+            return waitingWords(
+                episode, box, placeName(outlook), isThere: isAtItsEnd(outlook), shift: shift,
+                silent: silent)
         case .othersLeft:
             return
                 "\(box) stands at \(place), while others that came later have left: see its alert "
                 + "“stuck”"
         case .bypassed: return "\(box) goes another way: \(place) does not lie on it"
-        case .undone: return "\(box): the reports before \(place) were corrected"
+        case .released: return "\(box) was released by customs at \(place)"
+        case .undone:
+            return context.touch?.corrected == true
+                ? "\(box): the reports before \(place) were corrected"
+                : "\(box) was seen at \(placeName(progress.lastPlace)), and comes to \(place) later"
         case .reached:
             let waited = Int(episode.at)
             let isReported =
@@ -148,13 +154,16 @@ extension Engine {
 
     /// `shift`, `silent`: minutes by which the delivery has moved, and for which nothing was heard.
     func waitingWords(
-        _ episode: AlertEpisode, _ box: String, _ end: String, shift: Double, silent: Double
+        _ episode: AlertEpisode, _ box: String, _ end: String, isThere: Bool, shift: Double,
+        silent: Double
     ) -> String {
         let place = placeName(episode.place)
         let what = "\(episode.code.prose) \(place)"
         let moves =
             shift >= rules.levelMinutes[0]
-            ? "; \(end) is expected \(spoken(shift)) later than before" : ""
+            ? isThere
+                ? "; it is expected to leave \(end) \(spoken(shift)) later than before"
+                : "; \(end) is expected \(spoken(shift)) later than before" : ""
         switch episode.type {
         case .customsHold:
             return
@@ -186,8 +195,9 @@ extension Engine {
         case .overdue, .stuck, .customsHold:
             let last = progress.lastTime == .unset ? episode.raisedAt : progress.lastTime
             return waitingWords(
-                episode, box, end, shift: Double(episode.delayMinutes),
-                silent: now.minutes(since: last))
+                episode, box, end,
+                isThere: journey.way.milestones.last?.place == progress.lastPlace,
+                shift: Double(episode.delayMinutes), silent: now.minutes(since: last))
         case .postSilent, .postClock, .closure: return place
         }
     }

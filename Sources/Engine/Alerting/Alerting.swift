@@ -87,6 +87,10 @@ extension Engine {
             joinConvoy(&journey, at, context)
             noteParent(&journey, at, outlook, context, draft)
             noteFlapping(&journey, at, context.now)
+        } else if state != nil, let convoy = journey.publication.alerts[at].convoy,
+            let count = alertBook.count(of: convoy.id)
+        {
+            journey.publication.alerts[at].convoy?.count = count
         }
         let episode = journey.publication.alerts[at]
         if let state {

@@ -16,7 +16,7 @@ extension Engine {
             switch facts {
             case .waiting: journey.publication.overdueAt = .never
             case .othersLeft: stuckSince = episode.expected
-            case .reached, .bypassed, .undone: break
+            case .reached, .bypassed, .released, .undone: break
             }
             tell(facts, at, &journey, outlook, context, &draft)
         }
@@ -81,6 +81,8 @@ extension Engine {
     ) -> SilencePolicy.Facts {
         let waited = Int(episode.at)
         if outlook.expected.next == waited {
+            // Whichever of its releases it was: the way may have the first behind it.
+            if episode.type == .customsHold, journey.progress.lastCode == .cusr { return .released }
             let silent = silentMinutes(journey, context.now, clock)
             if episode.type == .overdue, isStuck(journey, shipment, waited, clock) {
                 return .othersLeft
@@ -103,6 +105,20 @@ extension Engine {
     private func isHeldByCustoms(_ journey: Journey, _ next: Milestone) -> Bool {
         journey.progress.lastCode == .cusi && next.kind == .dwell
             && next.place == journey.progress.lastPlace
+    }
+
+    /// When nine in ten that customs look at have been released, where that is not what is waited for: they look at
+    /// it again, after a release.
+    private mutating func customsLimit(
+        _ outlook: Outlook, _ clock: Instant, _ next: Int
+    ) -> Instant? {
+        let place = outlook.chain[next].place
+        guard outlook.chain[next].code != .cusr,
+            let release = outlook.chain.prefix(next).last(where: {
+                $0.code == .cusr && $0.place == place && $0.kind == .dwell
+            }), let curve = forecasting.pools.curve(release, start: clock)
+        else { return nil }
+        return clock.advanced(minutes: max(0, curve.quantile(0.9)))
     }
 
     /// Of a box that stands: whether others that came later have left.
@@ -146,7 +162,8 @@ extension Engine {
             began: clock, usual: quantiles.p50, longest: quantiles.p99)
         // That customs take longer than nine times in ten is enough to ask them.
         if isCustoms {
-            return context.now >= quantiles.p90 ? (expected, .never) : (nil, quantiles.p90)
+            let limit = customsLimit(outlook, clock, next) ?? quantiles.p90
+            return context.now >= limit ? (expected, .never) : (nil, limit)
         }
         let isCritical = outlook.p50.minutes(since: expected) >= rules.levelMinutes[2]
         guard context.now >= limit || isCritical else { return (nil, limit) }
@@ -225,13 +242,15 @@ extension Engine {
     }
 
     /// When silence is to be looked at first.
-    func silenceAt(
+    mutating func silenceAt(
         _ journey: Journey, _ shipment: Shipment, _ outlook: Outlook, _ clock: Instant, next: Int
     ) -> Instant {
         let milestone = outlook.chain[next]
         let quantiles = forecasting.intervals.next(
             outlook.expected, place: milestone.place, now: clock)
-        if isHeldByCustoms(journey, milestone) { return quantiles.p90 }
+        if isHeldByCustoms(journey, milestone) {
+            return customsLimit(outlook, clock, next) ?? quantiles.p90
+        }
         guard shipment.graph != nil else { return quantiles.p95 }
         return SilencePolicy.limit(began: clock, usual: quantiles.p50, longest: quantiles.p99)
     }

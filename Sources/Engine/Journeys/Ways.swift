@@ -296,8 +296,9 @@ struct Ways: Sendable {
             (way, rest) = (own, Array(own.milestones.indices.dropFirst(first)))
         }
         guard !rest.isEmpty else { return Ahead() }
+        // What was let go is judged by where the box is, not by where it was then.
         let was =
-            detour.after < 0
+            detour.after < 0 || !detour.way.isPlans
             ? nil : book.geography.place(detour.way.milestones[detour.after].place)
         var first = 0
         // Places that nobody knows may lie anywhere.

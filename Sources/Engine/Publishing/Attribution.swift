@@ -32,12 +32,34 @@ extension Engine {
             let now = (old: Double(path[step]) + offset, new: Double(outlook.means[step]))
             let change = (now.new - now.old) - (before.new - before.old)
             before = now
-            if abs(change) >= 0.5 { changes.append((step, change)) }
+            if abs(change) >= 0.5 { add(change, of: step, to: &changes, outlook) }
         }
         // It has become likelier to go another way, or less.
         let detour = Double(outlook.detourMinutes - (path.count > count ? path[count] : 0))
         if abs(detour) >= 0.5 { changes.append((Engine.atFork, detour)) }
         return rounded(changes, minutes, outlook, context)
+    }
+
+    /// Of a step ahead in which nobody has been seen nothing was learned: it is the one that lasts which moves it.
+    private func add(
+        _ change: Double, of step: Int, to changes: inout [(step: Int, minutes: Double)],
+        _ outlook: Outlook
+    ) {
+        var step = step
+        let way = outlook.ownWay
+        if let next = outlook.expected.next, step > next,
+            step < way.ids.count, !forecasting.pools.isSeen(way.ids[step]),
+            !outlook.told.contains(step),
+            !closureBook.isShut(
+                outlook.chain[step], of: outlook.chain, after: next - 1, at: outlook.seenFrom)
+        {
+            step = next
+        }
+        if let known = changes.firstIndex(where: { $0.step == step }) {
+            changes[known].minutes += change
+        } else {
+            changes.append((step, change))
+        }
     }
 
     /// Stands for the step at which ways part.
@@ -72,9 +94,19 @@ extension Engine {
         var parts = sorted.prefix(5).filter { abs($0.minutes) >= floor }
             .map { (step: $0.step, minutes: Int($0.minutes.rounded())) }
         parts[0].minutes += total - parts.reduce(0) { $0 + $1.minutes }
-        return parts.filter { $0.minutes != 0 }.map {
-            cause($0.step, $0.minutes, outlook, context)
+        // What a place does in several steps it does once.
+        var causes: [Cause] = []
+        for part in parts where part.minutes != 0 {
+            let cause = cause(part.step, part.minutes, outlook, context)
+            if let known = causes.firstIndex(where: {
+                $0.place == cause.place && $0.kind == cause.kind
+            }) {
+                causes[known].minutes += cause.minutes
+            } else {
+                causes.append(cause)
+            }
         }
+        return causes.filter { $0.minutes != 0 }
     }
 
     /// The step that a change is laid on as a whole: the one just finished, or the one that lasts.

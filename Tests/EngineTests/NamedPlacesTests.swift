@@ -1,0 +1,81 @@
+import Testing
+import Tracking
+
+/// Plans that name places of their own beside the ends between which the network finds the way.
+struct NamedPlacesTests {
+    @Test func whatAPlanNamesLiesOnItsWay() {
+        tell(
+            """
+            plan CNXIA > DEDUI by RAIL ARRI KZHOR 6, promised 30
+            expect way KZHOR PLMAA DEDUI
+            expect not CNAKL
+            1 DEPA CNXIA
+            6 ARRI KZHOR
+            expect done ARRI KZHOR
+            expect none off-route
+            """)
+        tell(
+            """
+            plan CNXIA > DEDUI by RAIL DEPA CNHRS 6, promised 30
+            expect way CNXIA CNHRS PLMAA DEDUI
+            1 DEPA CNXIA
+            5 ARRI CNHRS
+            expect done ARRI CNHRS
+            6 DEPA CNHRS
+            expect done DEPA CNHRS
+            expect none off-route
+            """)
+    }
+
+    @Test func portsOfACarrierLeadToAPlaceInland() {
+        tell(
+            """
+            plan CNSGH > DEDUI by SEA LOAD CNSGH 1, DISC SGSIN 7, LOAD SGSIN 9, DISC NLRTM 39, promised 50
+            expect way SGSIN NLRTM DEDUI
+            1 LOAD CNSGH
+            7 DISC SGSIN
+            expect done DISC SGSIN
+            expect none off-route
+            9 LOAD SGSIN
+            39 DISC NLRTM
+            expect done DISC NLRTM
+            expect way DEDUI
+            """)
+    }
+
+    @Test func aGateInIsAMilestoneWhereTheNetworkLeads() {
+        tell(
+            """
+            plan CNXIA > DEDUI by RAIL GTIN CNXIA 1, DEPA CNXIA 2, promised 30
+            expect next GTIN CNXIA
+            1 GTIN CNXIA
+            expect done GTIN CNXIA
+            expect next DEPA CNXIA
+            2 DEPA CNXIA
+            expect way PLMAA DEDUI
+            """)
+    }
+
+    @Test func milestonesWithoutTimesAreFoundAWay() {
+        var story = Story("")
+        story.say(
+            "{\"plan\":\"S\",\"containers\":[\"\(Story.box?.description ?? "")\"],\"mode\":\"RAIL\","
+                + "\"from\":\"CNXIA\",\"to\":\"DEDUI\",\"promised\":\"2026-01-25T00:00:00Z\","
+                + "\"milestones\":[{\"place\":\"CNXIA\",\"event\":\"DEPA\"},"
+                + "{\"place\":\"DEDUI\",\"event\":\"ARRI\"}]}")
+        #expect(story.saidTexts("unknown").isEmpty)
+        #expect(story.saidTexts("p50").count == 1)
+    }
+
+    @Test func wherePlansNameTheEndsAloneNoWayIsLeft() {
+        tell(
+            """
+            plan DEPA CNXIA 1, ARRI DEDUI 18, promised 20
+            1 DEPA CNXIA
+            3 ARRI CNURM
+            expect none off-route
+            5 ARRI CNHRS
+            expect none off-route
+            """)
+    }
+}
