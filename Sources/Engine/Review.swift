@@ -20,6 +20,7 @@ extension Engine {
             var journey = Journey(shipment: 0, ordinal: 0)
             swap(&journey, &record.journeys[index])
             if let shipment {
+                context.strippedAt = stripped(journey, shipment, record.history)
                 attend(&journey, shipment, &context, &draft)
             } else {
                 leave(&journey, context, &draft)
@@ -126,6 +127,10 @@ extension Engine {
             return
         }
         let held = journey.publication.holdUntil > context.now
+        if let place = context.strippedAt {
+            let words = unknownStripped(place, chain[chain.count - 1].place)
+            return expectNothing(&journey, shipment, held, context, &draft, words)
+        }
         let clock = max(journey.progress.lastTime, shipment.startedAt)
         let seenFrom = seenFrom(clock, held: held, context.now)
         guard
@@ -137,17 +142,7 @@ extension Engine {
         setTimers(&journey, shipment, outlook, context, clock)
         noteClosed(outlook, context, &draft)
         if expected.isBeyondAll, !held {
-            // What was not confirmed yet is judged by nobody any more.
-            journey.publication.alerts.removeAll { $0.type == .late && $0.phase == .pending }
-            if context.touch?.corrected == true, journey.progress.eventCount == 0 {
-                withdrawAll(
-                    &journey, "all that was reported of it was taken back", of: { $0 == .late },
-                    context, &draft)
-            }
-            say(
-                unknown: unknownSilence(
-                    journey, context.now, register.symbols[chain[chain.count - 1].place]),
-                &journey, promised: shipment.plan.promised, isHistory: false, context, &draft)
+            sayLost(&journey, shipment, context, &draft)
         } else if shipment.speaks(context.container) {
             publish(&journey, outlook, context, &draft)
             if context.touch != nil { learnFromAlerts(journey, outlook) }
@@ -161,18 +156,38 @@ extension Engine {
         judgeSilence(&journey, shipment, outlook, context, clock, &draft)
     }
 
+    /// It has been silent for longer than anything seen.
+    private mutating func sayLost(
+        _ journey: inout Journey, _ shipment: Shipment, _ context: ReviewContext,
+        _ draft: inout Draft
+    ) {
+        // What was not confirmed yet is judged by nobody any more.
+        journey.publication.alerts.removeAll { $0.type == .late && $0.phase == .pending }
+        if context.touch?.corrected == true, journey.progress.eventCount == 0 {
+            withdrawAll(
+                &journey, "all that was reported of it was taken back", of: { $0 == .late },
+                context, &draft)
+        }
+        let goal = journey.way.milestones.last.map { register.symbols[$0.place] } ?? ""
+        say(
+            unknown: unknownSilence(journey, context.now, goal), &journey,
+            promised: shipment.plan.promised, isHistory: false, context, &draft)
+    }
+
     /// Nothing can be said of its way any more.
     private mutating func expectNothing(
         _ journey: inout Journey, _ shipment: Shipment, _ held: Bool, _ context: ReviewContext,
-        _ draft: inout Draft
+        _ draft: inout Draft, _ end: Unknown? = nil
     ) {
-        journey.publication.reviewAt = lookAgainAt(journey, shipment, context.now)
+        journey.publication.reviewAt =
+            end == nil ? lookAgainAt(journey, shipment, context.now) : .never
         journey.publication.overdueAt = .never
-        endLate(&journey, "nothing is known of its way any more", nil, context, &draft)
-        withdrawAll(
-            &journey, "nothing is known of its way any more", of: \.isSilence, context, &draft)
+        let reason = end?.words ?? "nothing is known of its way any more"
+        endLate(&journey, reason, nil, context, &draft)
+        withdrawAll(&journey, reason, of: \.isSilence, context, &draft)
         say(
-            unknown: unknownWay(journey, shipment), &journey, promised: shipment.plan.promised,
+            unknown: end ?? unknownWay(journey, shipment), &journey,
+            promised: shipment.plan.promised,
             isHistory: isHistory(journey, shipment, held: held, context.now), context, &draft)
     }
 

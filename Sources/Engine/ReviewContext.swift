@@ -8,6 +8,8 @@ struct ReviewContext {
     let now: Instant
     /// The container has other journeys.
     var isOneOfSeveral = false
+    /// Where the box was stripped, short of where its plan ends.
+    var strippedAt: UInt32?
     /// Another plan of the same trip has said that a report is overdue.
     var isOverdueTold = false
 

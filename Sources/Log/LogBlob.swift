@@ -39,8 +39,11 @@ public enum Meaning: UInt8, Sendable, Comparable, CaseIterable {
     case patient = 13
     /// A plan can be taken back, and no version is from the future; boxes of several modes are no train.
     case retractable = 14
+    /// What a plan names lies on its way, also off the network's quickest; what lasts is to blame, a box that is
+    /// stripped is done, and another end or promise is said.
+    case named = 15
 
-    public static let current = Meaning.retractable
+    public static let current = Meaning.named
 
     public static func < (a: Meaning, b: Meaning) -> Bool { a.rawValue < b.rawValue }
 }

@@ -79,9 +79,10 @@ public struct Journey: Sendable {
 
     /// What subscribers were told, so that the next word can be weighed against it.
     public struct Publication: Sendable, Equatable {
-        /// What moves a forecast: what happened, a plan, or what somebody expects.
+        /// What moves a forecast: what happened, a plan, what somebody expects, or a plan that leads elsewhere
+        /// or promises something else.
         public enum Reason: UInt8, Sendable {
-            case events, plan, estimate
+            case events, plan, estimate, terms
         }
 
         public var p10: Instant

@@ -12,6 +12,9 @@ public struct LineNote: Sendable, Equatable {
         case closureEarlier = "closure-earlier"
         case timeAhead = "time-ahead"
         case containerUnlisted = "container-unlisted"
+        case timeFar = "time-far"
+        case eventEarlier = "event-earlier"
+        case namePadded = "name-padded"
     }
 
     public var code: Code

@@ -404,8 +404,13 @@ struct Fields {
         return LineReject(.missing, field: name, detail: detail)
     }
 
+    /// It is there, and not empty: a sheet has cells that hold nothing.
+    func holds(_ key: FeedKey) -> Bool {
+        has(key) && !(slot(key).kind == .string && raw(slot(key)).isEmpty)
+    }
+
     func time(_ key: FeedKey, _ name: String) throws(LineReject) -> TimeText.Read? {
-        guard has(key) else { return nil }
+        guard holds(key) else { return nil }
         return try time(slot(key), name)
     }
 
@@ -522,7 +527,13 @@ struct Fields {
 
     func container(_ slot: JSONSlot, _ name: String) throws(LineReject) -> ContainerNumber {
         guard slot.kind == .string else {
-            throw LineReject(.type, field: name, detail: "\(name) is a string")
+            throw LineReject(
+                .type, field: name,
+                detail: name == "containers"
+                    ? "containers is a list of strings" : "\(name) is a string")
+        }
+        if raw(slot).isEmpty {
+            throw LineReject(.missing, field: name, detail: "\(name) is empty")
         }
         var parsed: Result<ContainerNumber, ContainerNumber.Flaw> = .failure(.form)
         if !slot.escaped { parsed = ContainerNumber.parse(raw(slot)) }

@@ -42,7 +42,7 @@ struct EventReader {
             event.updated = updated.instant
             event.isUpdatedCivil = updated.offsetMinutes == nil
         }
-        if fields.has(.was) { event.was = try was(event) }
+        if fields.holds(.was) { event.was = try was(event) }
         if !fields.unknownKeys.isEmpty || fields.hasOtherThanEvents {
             event.unknownKeys = fields.unknownKeys(besides: EventReader.keys)
             if !event.unknownKeys.isEmpty { event.flags.insert(.keyUnknown) }
@@ -170,7 +170,7 @@ struct EventReader {
     }
 
     private func eventClass() throws(LineReject) -> EventClass {
-        guard let text = try fields.text(.class, "class") else { return .act }
+        guard let text = try fields.text(.class, "class"), !text.isEmpty else { return .act }
         switch text {
         case "ACT": return .act
         case "EST": return .est
@@ -190,7 +190,7 @@ struct EventReader {
     }
 
     func mode() throws(LineReject) -> TransportMode {
-        guard let text = try fields.text(.mode, "mode") else { return .unknown }
+        guard let text = try fields.text(.mode, "mode"), !text.isEmpty else { return .unknown }
         guard let mode = TransportMode(code: Fields.code(text)) else {
             let why = LookAlike.words(about: text).map { ": \($0)" } ?? ""
             throw LineReject(

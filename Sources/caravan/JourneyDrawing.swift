@@ -203,7 +203,9 @@ struct JourneyDrawing {
             if let why = report.why { wrapped("set aside: \(why)", indent: 6, .yellow) }
             switch report.idle {
             case .noMilestone:
-                wrapped("changes nothing: its way has no such milestone", indent: 6, .yellow)
+                wrapped(
+                    "changes nothing: its way has no such milestone, or it lies too far off",
+                    indent: 6, .yellow)
             case .noPlan: wrapped("changes nothing: no plan names the box", indent: 6, .yellow)
             case .outdated: wrapped("does not count (any more)", indent: 6, .grey)
             case nil: break

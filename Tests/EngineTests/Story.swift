@@ -41,6 +41,9 @@ import Wire
 struct Story {
     static let start = Instant(seconds: 1_767_225_600)
     static let box = ContainerNumber("QZTU0000700")
+    static func numbered(_ number: Int) -> ContainerNumber? {
+        ContainerNumber(owner: "QZTU", serial: 1_000 + number)
+    }
 
     private(set) var failures: [String] = []
     private(set) var engine: Engine

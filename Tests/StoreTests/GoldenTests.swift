@@ -37,6 +37,7 @@ import Wire
         Golden(schema: 8, meaning: .scaled, name: "-scaled"),
         Golden(schema: 8, meaning: .patient, name: "-patient"),
         Golden(schema: 8, meaning: .retractable, name: "-retractable"),
+        Golden(schema: 8, meaning: .named, name: "-named"),
     ]
 
     private func open(_ golden: Golden) throws -> TestCluster {

@@ -39,6 +39,33 @@ extension Engine {
         return Unknown(kind: 1, place: goal, words: words)
     }
 
+    /// Where the box was stripped though its plan knows nothing of that: its cargo goes on without it. nil: it was not,
+    /// or is stuffed again.
+    func stripped(
+        _ journey: borrowing Journey, _ shipment: Shipment, _ history: borrowing EventHistory
+    ) -> UInt32? {
+        let progress = journey.progress
+        guard shipment.graph == nil, progress.lastTime != .unset,
+            let first = progress.reached.first(where: { $0 != .unset })
+        else { return nil }
+        var place: UInt32?
+        for event in history.events where event.code == .strp || event.code == .stuf {
+            guard event.isEvidence, event.time >= first, event.time <= progress.lastTime else {
+                continue
+            }
+            place = event.code == .strp ? event.place : nil
+        }
+        if place == nil || progress.isComplete { return nil }
+        return journey.way.milestones.contains { $0.code == .strp } ? nil : place
+    }
+
+    func unknownStripped(_ place: UInt32, _ goal: UInt32) -> Unknown {
+        Unknown(
+            kind: 5, place: register.symbols[goal],
+            words: "it was stripped at \(placeName(place)): nothing more is expected of it at "
+                + placeName(goal))
+    }
+
     /// The box has been silent for longer than anything seen.
     func unknownSilence(_ journey: Journey, _ now: Instant, _ goal: String) -> Unknown {
         let last = journey.progress.lastTime

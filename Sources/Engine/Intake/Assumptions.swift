@@ -141,6 +141,12 @@ extension Engine {
             read.event.eventClass == .act && !read.event.retract && !read.flags.isVague
         tellAhead(hasHappened ? read.event.time : nil, "time", line, chunk, &reply, &draft)
         tellAhead(read.event.updated, "updated", line, chunk, &reply, &draft)
+        if read.event.eventClass != .act, !read.event.retract {
+            tellFar(
+                [("time", read.event.time)], since: read.event.updated ?? draft.now, line, chunk,
+                &reply, &draft)
+        }
+        tellPadded(read.event.shipment, "shipment", line, chunk, &reply, &draft)
         if read.flags.isEmpty { return }
         if read.flags.contains(.placeUnknown) {
             tellPlace(read.event.place, "place", line, chunk, &reply, &draft)
@@ -184,6 +190,69 @@ extension Engine {
     }
 
     private static let clockMinutes = 10.0
+
+    /// Times that nobody plans for: mostly a slip in the year.
+    func tellFar(
+        _ times: [(field: String, time: Instant?)], since: Instant, _ line: Int,
+        _ chunk: FeedChunk, _ reply: inout SourceReply, _ draft: inout Draft
+    ) {
+        for (field, time) in times {
+            guard let time, time != .unset else { continue }
+            let days = time.minutes(since: since) / 1_440
+            guard abs(days) > Engine.farDays else { continue }
+            tell(
+                .timeFar, "\(field) \(TimeText.string(time).prefix(10))", line, chunk, &reply,
+                &draft
+            ) {
+                LineNote(
+                    .timeFar, field: field, assumed: "",
+                    detail: "\(TimeText.string(time)) lies \(Int(abs(days))) days "
+                        + "\(days < 0 ? "back" : "ahead"); is the year right?")
+            }
+        }
+    }
+
+    private static let farDays = 400.0
+
+    /// Names that a sheet has filled up with spaces are others than those without.
+    func tellPadded(
+        _ name: String?, _ field: String, _ line: Int, _ chunk: FeedChunk,
+        _ reply: inout SourceReply, _ draft: inout Draft
+    ) {
+        guard let name, name.first?.isWhitespace == true || name.last?.isWhitespace == true else {
+            return
+        }
+        tell(.namePadded, "\(field) \(name)", line, chunk, &reply, &draft) {
+            LineNote(
+                .namePadded, field: field, assumed: "",
+                detail: "“\(Printable.text(name))” begins or ends with a space, and is another "
+                    + "\(field) than without it")
+        }
+    }
+
+    /// A version of an event that is older than the one that stands.
+    func tellEarlier(
+        _ event: TrackingEvent, _ slot: Int, _ identity: Identity, _ line: Int,
+        _ chunk: FeedChunk, _ reply: inout SourceReply, _ draft: inout Draft
+    ) {
+        guard
+            let standing = register.records[slot].history.events.first(where: {
+                $0.identity == identity
+            })
+        else { return }
+        let id = event.id ?? "this event"
+        tell(.eventEarlier, "\(identity)", line, chunk, &reply, &draft) {
+            var detail = "\(id) was stated again meanwhile: a correction carries a later updated"
+            if standing.retracted {
+                detail =
+                    standing.updated == .unset
+                    ? "\(id) was taken back for good, without an updated: send what happened under "
+                        + "another id"
+                    : "\(id) was taken back: send a later updated"
+            }
+            return LineNote(.eventEarlier, field: "updated", assumed: "", detail: detail)
+        }
+    }
 
     /// Milestones of boxes that the plan does not name.
     func tellUnlisted(

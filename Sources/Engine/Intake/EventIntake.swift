@@ -49,7 +49,10 @@ extension Engine {
             EventRow(
                 event: row, place: read.place, line: index, post: chunk.origin.post,
                 source: chunk.source, number: line.number))
-        if outcome == .superseded { reply.idle.append(line.number) }
+        if outcome == .superseded {
+            reply.idle.append(line.number)
+            tellEarlier(event, slot, named.identity, line.number, chunk, &reply, &draft)
+        }
         if outcome != .superseded, !isEcho(record, slot, outcome) {
             draft.touch(slot) {
                 $0.eventID = event.id ?? $0.eventID

@@ -53,11 +53,13 @@ extension Engine {
         _ = draft.blob.append(.line, chunk.origin, bytes)
         put(plan, reading, received: draft.now, line: Array(bytes), symbol)
         let named = Set(known?.plan.containers ?? [])
+        let isOtherwise = known.map { hasOtherTerms($0, register.shipments[symbol]) } ?? false
         if !named.isSubset(of: plan.containers) { draft.leftPlans[symbol] = plan.retract }
         for container in plan.containers {
             draft.touch(register.slot(of: container)) {
                 $0.planChanged = true
                 $0.planIsNew = !named.contains(container)
+                $0.hasOtherTerms = $0.hasOtherTerms || isOtherwise && named.contains(container)
                 $0.newest = max($0.newest, plan.updated ?? plan.start ?? .unset)
             }
         }
@@ -65,6 +67,16 @@ extension Engine {
         register.unnamed = []
         tellAssumptions(stated, plan, assumed, line.number, chunk, &reply, &draft)
         return .stored
+    }
+
+    /// Where it goes, or what was promised, is not what subscribers were told.
+    private func hasOtherTerms(_ before: Shipment, _ now: Shipment?) -> Bool {
+        guard let now, !before.plan.retract else { return false }
+        if before.chain.last?.place != now.chain.last?.place { return true }
+        guard let old = before.plan.promised, let new = now.plan.promised else {
+            return before.plan.promised != now.plan.promised
+        }
+        return abs(new.minutes(since: old)) >= rules.levelMinutes[0]
     }
 
     /// Nobody is left to believe that something was taken back of which nothing was known.
@@ -128,6 +140,11 @@ extension Engine {
         }
         tellAhead(plan.updated, "updated", line, chunk, &reply, &draft)
         tellUnlisted(plan, line, chunk, &reply, &draft)
+        tellPadded(plan.shipment, "plan", line, chunk, &reply, &draft)
+        tellFar(
+            [("promised", plan.promised), ("start", plan.start)]
+                + plan.milestones.map { ("milestones", $0.time) },
+            since: plan.updated ?? draft.now, line, chunk, &reply, &draft)
         tellKeys(plan.unknownKeys, .plan, line, chunk, &reply, &draft)
     }
 

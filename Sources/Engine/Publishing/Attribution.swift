@@ -171,7 +171,7 @@ extension Engine {
 
     /// A plan says something else than before, be it some moments ago.
     private func isByPlan(_ outlook: Outlook, _ context: ReviewContext) -> Bool {
-        context.touch?.hasNewPlan == true || outlook.reason == .plan
+        context.touch?.hasNewPlan == true || outlook.reason == .plan || outlook.reason == .terms
     }
 
     /// Somebody expects something else than before.

@@ -19,6 +19,7 @@ extension Engine {
         let isNews =
             first || outlook.turn != nil || journey.publication.unknown != 0
             || late != journey.publication.lateVerdict
+            || context.touch?.hasOtherTerms == true || outlook.reason == .terms
             || stage != journey.publication.furthest && (outlook.isComplete || outlook.partial)
             || hasMoved(outlook, from: journey.publication, isStage: isStage(outlook, journey))
         guard isNews else {

@@ -207,7 +207,9 @@ extension Engine {
             view.lateProbability = Double(later) / Double(last.count)
         }
         view.alerts = openAlerts(of: journey, container, now)
-        note(journey, shipment, &view, now)
+        if let slot = register.slots[container] {
+            note(journey, shipment, register.records[slot].history, &view, now)
+        }
         return view
     }
 
@@ -282,8 +284,8 @@ extension Engine {
 
     /// Where a journey left its plan, and what cannot be said of it.
     private func note(
-        _ journey: Journey, _ shipment: Shipment, _ view: inout ContainerTimeline.JourneyView,
-        _ now: Instant
+        _ journey: Journey, _ shipment: Shipment, _ history: EventHistory,
+        _ view: inout ContainerTimeline.JourneyView, _ now: Instant
     ) {
         let way = journey.way
         if !way.isPlans, way.turn < view.stops.count {
@@ -296,15 +298,22 @@ extension Engine {
             }
         }
         let isKnown = view.stops.last.map { $0.p50 != nil || $0.reached != nil } ?? false
-        switch journey.publication.unknown {
-        case 0: view.unknown = isKnown ? nil : unknownWay(journey, shipment).words
-        case 2:
-            view.unknown = unknownSilence(journey, now, "").words
+        func withoutNumbers() {
             // A number would be an invention.
             view.lateProbability = nil
             for at in view.stops.indices {
                 (view.stops[at].p10, view.stops[at].p50, view.stops[at].p90) = (nil, nil, nil)
             }
+        }
+        if let place = stripped(journey, shipment, history), let goal = way.milestones.last?.place {
+            view.unknown = unknownStripped(place, goal).words
+            return withoutNumbers()
+        }
+        switch journey.publication.unknown {
+        case 0: view.unknown = isKnown ? nil : unknownWay(journey, shipment).words
+        case 2:
+            view.unknown = unknownSilence(journey, now, "").words
+            withoutNumbers()
         default:
             // Others may have shown a way since it was said.
             view.unknown = isKnown ? nil : unknownWay(journey, shipment).words
