@@ -87,7 +87,12 @@ public enum StepValue {
                 return .logNormal(p50: low, p90: low * ratio + 15, shift: -low)
             }
             if p50 == p50 { return .logNormal(p50: p50, p90: step.priorMinutesP90, shift: -p50) }
-            if isTimed(step) { return .logNormal(p50: 120, p90: 480, shift: -120) }
+            if isTimed(step) {
+                // Ships are late by days.
+                return step.mode == .sea || step.mode == .barge
+                    ? .logNormal(p50: 1_440, p90: 5_760, shift: -1_440)
+                    : .logNormal(p50: 120, p90: 480, shift: -120)
+            }
         case .departure:
             if step.planned != .unset {
                 let wide = planned == planned ? max(60, 0.15 * planned) : 60

@@ -189,6 +189,12 @@ public struct ChainBuilder: Sendable {
                 through: places, RouteOptions(preferred: ChainBuilder.modes(mode)))
     }
 
+    /// The way on for a box that is somewhere: as far by a mode as may be, and not round the world for its sake, where
+    /// another leads there in a tenth of the time.
+    public func onward(through places: [Int], _ mode: TransportMode) -> Route? {
+        network.route(through: places, RouteOptions(preferred: ChainBuilder.modes(mode)))
+    }
+
     /// The quickest way by a mode and no other.
     public func route(
         only mode: TransportMode, through places: [Int], avoiding: Set<Int> = []

@@ -67,6 +67,28 @@ struct NamedPlacesTests {
         #expect(story.saidTexts("p50").count == 1)
     }
 
+    /// A ship that leaves a port out goes on from where it is, and not by where it came from.
+    @Test func aPortThatIsLeftOut() {
+        tell(
+            """
+            plan LOAD CNSGH 3.5, DEPA CNSGH 4, ARRI DEHAM 38, DISC DEHAM 39 by SEA promised 45
+            3.5 LOAD CNSGH
+            4 DEPA CNSGH
+            36.5 ARRI NLRTM
+            expect not CNSGH
+            expect end 37 48
+            """)
+        // The timetable of what is ahead stays where a port comes between that nobody knows.
+        tell(
+            """
+            plan DEPA CNSGH 4, ARRI DEHAM 42, DISC DEHAM 43 by SEA promised 48
+            4 DEPA CNSGH
+            11 ARRI SGSIN
+            expect extra ARRI SGSIN
+            expect end 40 48
+            """)
+    }
+
     @Test func wherePlansNameTheEndsAloneNoWayIsLeft() {
         tell(
             """

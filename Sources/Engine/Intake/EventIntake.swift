@@ -40,8 +40,7 @@ extension Engine {
             return .refused(
                 LineReject(
                     .unknownID, field: "id",
-                    detail: "no event \(event.id ?? "") of \(event.container) is known; "
-                        + "should it come, it counts as retracted"))
+                    detail: unknownID(event, named, slot)))
         }
         var row = event
         row.identity = named.identity
@@ -70,6 +69,22 @@ extension Engine {
         if event.was != nil { move(read, index, line, chunk, &draft) }
         tellAssumptions(read, line.number, chunk, &reply, &draft)
         return .stored
+    }
+
+    /// Of a retraction that says no more than an id; one that names place and event means one of several.
+    private func unknownID(_ event: TrackingEvent, _ named: NamedEvent, _ slot: Int) -> String {
+        let id = event.id ?? ""
+        let later = register.records[slot].history.events.first {
+            named.isWhole && !$0.retracted && $0.flags.contains(.shared)
+                && $0.identity.high == named.identity.high
+                && event.updated.map { [updated = $0.updated] in $0 < updated } ?? false
+        }
+        if later != nil {
+            return
+                "event \(id) of \(event.container) was stated again later, and stands: send a later updated"
+        }
+        return
+            "no event \(id) of \(event.container) is known; should it come, it counts as retracted"
     }
 
     private mutating func record(

@@ -95,7 +95,7 @@ struct Ways: Sendable {
     private mutating func route(_ places: [Int], _ mode: TransportMode) -> Route? {
         let course = Course(places: places, mode: mode)
         if let known = routes[course] { return known }
-        let found = builder.route(through: places, mode)
+        let found = builder.onward(through: places, mode)
         if routes.count >= Ways.coursesKept { routes = [:] }
         routes[course] = .some(found)
         return found
@@ -315,12 +315,15 @@ struct Ways: Sendable {
         return reached(way, Array(rest[first...]), from: detour.place, hours: leg)
     }
 
-    /// Behind an extra stay comes what came next; half of the way may be behind it.
+    /// Behind an extra stay comes what came next: by its timetable, where it has one; else half of the way may be
+    /// behind it.
     private func beyond(_ detour: Detour, from end: Int) -> Ahead {
         let way = detour.way
         let rest = Array(way.milestones.indices.dropFirst(end))
         var hours: Double?
-        if let first = rest.first, way.milestones[first].kind == .transit {
+        if let first = rest.first, way.milestones[first].kind == .transit,
+            way.milestones[first].planned == .unset
+        {
             let minutes = StepValue.transitMinutes(way.milestones[first])
             if minutes > 0 { hours = minutes / 120 }
         }
@@ -459,7 +462,7 @@ struct Ways: Sendable {
         if from == to { return 0 }
         let hop = Hop(from: from, to: to, mode: mode)
         if let known = hours[hop] { return known }
-        let found = builder.route(through: [from, to], mode)?.hoursP50
+        let found = builder.onward(through: [from, to], mode)?.hoursP50
         if hours.count >= Ways.coursesKept { hours = [:] }
         hours[hop] = .some(found)
         return found
