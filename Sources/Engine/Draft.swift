@@ -24,15 +24,13 @@ struct Change: Sendable {
     var isEstimate = false
     /// Some milestone is planned for another time.
     var planMoved = false
-    /// Its plan leads elsewhere, or promises another time.
-    var hasOtherTerms = false
+    /// Plans of it that lead elsewhere now, or promise another time.
+    var otherTerms: Set<UInt32> = []
     /// Its plan says something else than before; a first plan does not.
     var hasNewPlan: Bool { planChanged && !planIsNew || planMoved }
     /// What the news is about, where it is not what happened.
     var reasonToSpeak: Journey.Publication.Reason? {
-        hasOtherTerms
-            ? .terms
-            : hasNewPlan ? .plan : isEstimate ? .estimate : newest != .unset ? .events : nil
+        hasNewPlan ? .plan : isEstimate ? .estimate : newest != .unset ? .events : nil
     }
     /// The latest time that the news speaks of.
     var newest: Instant = .unset

@@ -449,7 +449,8 @@ final class FeedHandler: ChannelDuplexHandler {
 
     private func unpark() {
         isParked = false
-        guard isPaused, !isHolding, lastAnswerable - answered <= options.window, let context
+        guard isPaused, !isHolding, lastAnswerable - answered <= options.window, let context,
+            context.channel.isWritable
         else { return }
         isPaused = false
         lineBegan = lineBegan.map { _ in .now() }

@@ -79,7 +79,8 @@ struct JourneyWalk: ~Copyable {
             note(read, .paper)
         case .on(let place): try reach(place, read, event)
         case .behind(let place):
-            progress.lastTime = read.time
+            let isLater = read.time.minutes(since: progress.lastTime) > Geography.slackMinutes
+            if !isLater || !isToldAgain(read, event, place) { progress.lastTime = read.time }
             if let at = open(event, place, through: progress.furthest) { fill(at, read, event) }
             note(read, .behind)
         case .off:

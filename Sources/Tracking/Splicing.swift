@@ -23,13 +23,11 @@ extension ChainBuilder {
                 let first = chain.indices.first(where: { chain[$0].place == place && $0 > last })
                     ?? chain.indices.first(where: { chain[$0].place == place })
             else { continue }
-            var at = max(first, last + 1)
+            // In its stay, behind what is usually done before it.
+            var at = first
             while at < chain.count, chain[at].place == place,
                 ReadingOrder.phase(chain[at].code) <= ReadingOrder.phase(stated.event)
             { at += 1 }
-            guard at > last, at == chain.count || at > 0 || chain[0].place == place else {
-                continue
-            }
             let before = at > 0 ? chain[at - 1] : nil
             let prior = at < chain.count ? chain[at] : nil
             var made = milestone(stated, after: before, plan, &symbols)
@@ -38,7 +36,7 @@ extension ChainBuilder {
             }
             chain.insert(made, at: at)
             if at + 1 < chain.count { chain[at + 1].follow(made) }
-            last = at
+            last = max(last + 1, at)
         }
         return chain
     }
@@ -53,13 +51,22 @@ extension ChainBuilder {
         let origin = plan.origin.flatMap { network.place(meant: $0) }
         let goal = plan.destination.flatMap { network.place(meant: $0) }
         let isBehind = goal != nil && places.last != goal
+        let isFirst =
+            !isBehind
+            || detour(origin, via, places.first ?? nil, plan.mode)
+                < detour(places.last ?? nil, via, goal, plan.mode)
+        var stretches = 0
         for (at, stated) in own.enumerated() {
             let from = at > 0 ? places[at - 1] : origin
             var arrival: Milestone?
-            if let from, let to = places[at], from != to, isOpen(stated, after: chain.last) {
-                // What the plan leads through lies behind what it names, where there is more to come.
-                let through = at == 0 && !isBehind ? via : []
-                chain += stretch([from] + through + [to], after: chain, plan, &symbols)
+            if let from, let to = places[at], from != to, isOpen(stated, after: chain.last),
+                stretches < ChainBuilder.mostStretches
+            {
+                stretches += 1
+                let through = at == 0 && isFirst ? via : []
+                let beyond = at + 1 < own.count ? places[at + 1] : isBehind ? goal : nil
+                chain += stretch(
+                    [from] + through + [to], beyond, after: chain, plan, &symbols)
                 arrival = trim(&chain, before: stated, &symbols)
             }
             var made = milestone(stated, after: chain.last, plan, &symbols)
@@ -72,9 +79,23 @@ extension ChainBuilder {
             chain.append(made)
         }
         if isBehind, let goal, let last = places.last, let last {
-            chain += stretch([last] + via + [goal], after: chain, plan, &symbols)
+            let through = isFirst && origin != nil && origin != places[0] ? [] : via
+            chain += stretch([last] + through + [goal], nil, after: chain, plan, &symbols)
         }
         return chain
+    }
+
+    /// Between so many milestones of a plan the network is asked.
+    private static let mostStretches = 16
+
+    /// How many hours longer it is from one place to another through others.
+    private func detour(
+        _ from: Int?, _ through: [Int], _ to: Int?, _ mode: TransportMode
+    ) -> Double {
+        guard let from, let to, from != to, let straight = route(through: [from, to], mode),
+            let bent = route(through: [from] + through + [to], mode)
+        else { return .infinity }
+        return bent.hoursP50 - straight.hoursP50
     }
 
     /// How long what is done at a place usually takes, hours.
@@ -95,19 +116,27 @@ extension ChainBuilder {
     }
 
     /// What is done on the way between places of the network, from where a chain ends; nothing where no way leads.
+    /// `beyond`: where it goes on to, for what is done where this stretch ends.
     private func stretch(
-        _ places: [Int], after chain: [Milestone], _ plan: ShipmentPlan, _ symbols: inout Symbols
+        _ places: [Int], _ beyond: Int?, after chain: [Milestone], _ plan: ShipmentPlan,
+        _ symbols: inout Symbols
     ) -> [Milestone] {
-        guard let route = route(through: places, plan.mode) else { return [] }
-        var found = routeChain(route.stops[...], after: chain.last, &symbols)
+        let end = places[places.count - 1]
+        let onward = beyond.flatMap { $0 == end ? nil : route(through: places + [$0], plan.mode) }
+        guard let route = onward ?? route(through: places, plan.mode),
+            let last = route.stops.lastIndex(where: { $0.place == end })
+        else { return [] }
+        var found = routeChain(route.stops[...last], after: chain.last, &symbols)
         guard let last = chain.last else { return found }
         // What was done where it begins is not done again, and nothing where it has left.
         let stay = chain.reversed().prefix { $0.place == last.place }.map(\.code)
         let begins = found.prefix { $0.place == last.place }.count
-        let kept = found.prefix(begins).filter {
-            !last.code.isDeparture && !stay.contains($0.code)
-                && ReadingOrder.phase($0.code) > ReadingOrder.phase(last.code)
-        }
+        let same = found.prefix(begins).lastIndex { $0.code == last.code }
+        let kept = found.indices.prefix(begins).filter { at in
+            if last.code.isDeparture || stay.contains(found[at].code) { return false }
+            if let same { return at > same }
+            return ReadingOrder.phase(found[at].code) > ReadingOrder.phase(last.code)
+        }.map { found[$0] }
         found.replaceSubrange(..<begins, with: kept)
         var before = last
         for at in found.indices.prefix(kept.count + 1) {
@@ -123,13 +152,22 @@ extension ChainBuilder {
         _ chain: inout [Milestone], before stated: PlannedMilestone, _ symbols: inout Symbols
     ) -> Milestone? {
         let place = symbol(stated.place, &symbols)
-        var arrival: Milestone?
-        while let last = chain.last, last.place == place {
-            if last.kind == .transit, !stated.event.isArrival { break }
-            arrival = last
-            chain.removeLast()
+        let begins = (chain.lastIndex { $0.place != place } ?? -1) + 1
+        guard begins < chain.count else { return nil }
+        if stated.event.isArrival, chain[begins].kind == .transit {
+            let arrival = chain[begins]
+            chain.removeSubrange(begins...)
+            return arrival
         }
-        return arrival
+        // Itself, and what is done behind it: the way does not end there.
+        if let same = chain[begins...].firstIndex(where: { $0.code == stated.event }) {
+            chain.removeSubrange(same...)
+        }
+        while chain.count > begins, let last = chain.last,
+            last.code == .gtot
+                || ReadingOrder.phase(last.code) > ReadingOrder.phase(stated.event)
+        { chain.removeLast() }
+        return nil
     }
 }
 

@@ -175,8 +175,20 @@ public struct ShipmentPlan: Sendable, Equatable {
 
     /// How many milestones it has, or will have about so many once its way is found.
     public var estimatedMilestones: Int {
-        milestones.isEmpty
-            ? (via.count + 1) * ShipmentPlan.milestonesPerStretch : milestones.count
+        if milestones.isEmpty { return (via.count + 1) * ShipmentPlan.milestonesPerStretch }
+        guard milestones.allSatisfy({ $0.after == nil && $0.container == nil }) else {
+            return milestones.count
+        }
+        var stretches = via.count
+        if let origin, origin != milestones.first?.place { stretches += 1 }
+        if let destination, destination != milestones.last?.place { stretches += 1 }
+        for (before, next) in zip(milestones, milestones.dropFirst())
+        where before.place != next.place && next.minutes == nil
+            && (before.time == nil || next.time == nil)
+        {
+            stretches += 1
+        }
+        return milestones.count + stretches * ShipmentPlan.milestonesPerStretch
     }
 }
 

@@ -229,7 +229,7 @@ struct AlertsCommand: AsyncParsableCommand {
         var container: [String] = []
         @Option(name: .long, parsing: .upToNextOption, help: "Shipments.")
         var shipment: [String] = []
-        @Option(name: .long, help: "Hours from now on.") var hours: Double?
+        @Option(name: .long, help: "Hours, from its beginning on.") var hours: Double?
         @Option(name: .long, help: "From when (RFC 3339); otherwise from now.") var from: String?
         @Option(name: .long, help: "Until when (RFC 3339).") var until: String?
         @Option(name: .long, help: "Why.") var reason: String?
@@ -245,9 +245,13 @@ struct AlertsCommand: AsyncParsableCommand {
                 throw ValidationError(
                     "--hours is more than 0 and at most \(Int(Silence.mostHours))")
             }
-            let begins = try from.map { try Silence.instant($0, "--from") } ?? wallNow()
-            if let until, try Silence.instant(until, "--until") <= max(begins, wallNow()) {
-                throw ValidationError("--until lies before it begins, or has passed")
+            if end { return }
+            let (begins, ends) = try span(wallNow())
+            if ends <= max(begins, wallNow()) {
+                throw ValidationError("it would end before it begins, or has ended already")
+            }
+            if ends.minutes(since: begins) > Silence.mostHours * 60 {
+                throw ValidationError("it would last longer than a year")
             }
             guard end || !(types + place + container + shipment).isEmpty else {
                 throw ValidationError(
@@ -257,6 +261,12 @@ struct AlertsCommand: AsyncParsableCommand {
 
         /// For longer than a year nobody knows a cause.
         private static let mostHours = 366.0 * 24
+
+        private func span(_ now: Instant) throws -> (begins: Instant, ends: Instant) {
+            let begins = try from.map { try Silence.instant($0, "--from") } ?? now
+            let ends = try until.map { try Silence.instant($0, "--until") }
+            return (begins, ends ?? begins.advanced(minutes: (hours ?? 0) * 60))
+        }
 
         private static func instant(_ text: String, _ option: String) throws -> Instant {
             guard let read = TimeText.parse(text), read.offsetMinutes != nil else {
@@ -268,10 +278,7 @@ struct AlertsCommand: AsyncParsableCommand {
         func run() async throws {
             try await Console.failing {
                 let now = wallNow()
-                let begins = try from.map { try Silence.instant($0, "--from") } ?? now
-                let ends =
-                    try until.map { try Silence.instant($0, "--until") }
-                    ?? begins.advanced(minutes: (hours ?? 0) * 60)
+                let (begins, ends) = try span(now)
                 try target.send(try certificates.context()) { out in
                     out.field("silence", silence)
                     if end {

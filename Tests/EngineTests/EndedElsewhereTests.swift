@@ -38,6 +38,33 @@ struct EndedElsewhereTests {
             """)
     }
 
+    @Test func whatGoesOnWasNotStripped() {
+        tell(
+            """
+            plan CNXIA > DEDUI by RAIL via CNHRS KZALA promised 25
+            1 DEPA CNXIA
+            15 ARRI PLMAA
+            15.4 STRP PLMAA
+            expect said unknown it was stripped at
+            17 ARRI PLWAW
+            expect said place DEDUI
+            expect end 17 25
+            """)
+    }
+
+    @Test func aPlanThatIsOverSaysNothingAnew() {
+        tell(
+            """
+            plan KZALA > UZTAS by RAIL start 1 promised 12
+            1 DEPA KZALA
+            3 ARRI UZTAS
+            3.5 GTOT UZTAS
+            now 6
+            plan KZALA > UZTAS by RAIL start 1 promised 20
+            expect silent
+            """)
+    }
+
     @Test func anotherEndOrPromiseIsSaid() {
         tell(
             """

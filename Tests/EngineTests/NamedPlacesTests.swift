@@ -43,6 +43,39 @@ struct NamedPlacesTests {
             """)
     }
 
+    @Test func whatAPlanLeadsThroughLiesWhereItIsNear() {
+        tell(
+            """
+            plan CNXIA > DEDUI by RAIL via KZHOR ARRI DEHAM 24, promised 30
+            expect way KZHOR PLMAA DEHAM DEDUI
+            1 DEPA CNXIA
+            24 ARRI DEHAM
+            expect not KZHOR
+            """)
+    }
+
+    /// What is done at a border is done before the plan's own departure, and what its list has in another order is
+    /// put where it is done.
+    @Test func whatIsDoneAtABorderStays() {
+        tell(
+            """
+            plan CNXIA > DEDUI by RAIL DEPA KZHOR 8, promised 30
+            1 DEPA CNXIA
+            6 ARRI KZHOR
+            6.5 CUSR KZHOR
+            expect done CUSR KZHOR
+            8 DEPA KZHOR
+            expect done DEPA KZHOR
+            """)
+        tell(
+            """
+            plan CNXIA > DEDUI by RAIL DEPA CNXIA 2, GTIN CNXIA 2, promised 30
+            expect next GTIN CNXIA
+            1 GTIN CNXIA
+            expect next DEPA CNXIA
+            """)
+    }
+
     @Test func aGateInIsAMilestoneWhereTheNetworkLeads() {
         tell(
             """

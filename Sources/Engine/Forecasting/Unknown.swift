@@ -48,15 +48,21 @@ extension Engine {
         guard shipment.graph == nil, progress.lastTime != .unset,
             let first = progress.reached.first(where: { $0 != .unset })
         else { return nil }
-        var place: UInt32?
+        var last: (place: UInt32, time: Instant)?
         for event in history.events where event.code == .strp || event.code == .stuf {
-            guard event.isEvidence, event.time >= first, event.time <= progress.lastTime else {
-                continue
-            }
-            place = event.code == .strp ? event.place : nil
+            guard event.isEvidence, event.time >= first, event.time <= progress.lastTime,
+                event.shipment == 0 || event.shipment == journey.shipment
+            else { continue }
+            last = event.code == .strp ? (event.place, event.time) : nil
         }
-        if place == nil || progress.isComplete { return nil }
-        return journey.way.milestones.contains { $0.code == .strp } ? nil : place
+        guard let last, !progress.isComplete,
+            !(journey.way.milestones + shipment.chain).contains(where: { $0.code == .strp })
+        else { return nil }
+        // What goes on by its way all the same was not done.
+        let goesOn = zip(journey.way.milestones, progress.reached).contains {
+            $1 != .unset && $1 > last.time && $0.place != last.place
+        }
+        return goesOn ? nil : last.place
     }
 
     func unknownStripped(_ place: UInt32, _ goal: UInt32) -> Unknown {

@@ -222,7 +222,7 @@ extension Engine {
         guard let name, name.first?.isWhitespace == true || name.last?.isWhitespace == true else {
             return
         }
-        tell(.namePadded, "\(field) \(name)", line, chunk, &reply, &draft) {
+        tell(.namePadded, field, line, chunk, &reply, &draft) {
             LineNote(
                 .namePadded, field: field, assumed: "",
                 detail: "“\(Printable.text(name))” begins or ends with a space, and is another "
@@ -241,7 +241,7 @@ extension Engine {
             })
         else { return }
         let id = event.id ?? "this event"
-        tell(.eventEarlier, "\(identity)", line, chunk, &reply, &draft) {
+        tell(.eventEarlier, chunk.origin.post, line, chunk, &reply, &draft) {
             var detail = "\(id) was stated again meanwhile: a correction carries a later updated"
             if standing.retracted {
                 detail =

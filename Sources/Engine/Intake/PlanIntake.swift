@@ -59,7 +59,7 @@ extension Engine {
             draft.touch(register.slot(of: container)) {
                 $0.planChanged = true
                 $0.planIsNew = !named.contains(container)
-                $0.hasOtherTerms = $0.hasOtherTerms || isOtherwise && named.contains(container)
+                if isOtherwise, named.contains(container) { $0.otherTerms.insert(symbol) }
                 $0.newest = max($0.newest, plan.updated ?? plan.start ?? .unset)
             }
         }

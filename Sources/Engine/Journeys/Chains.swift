@@ -47,7 +47,7 @@ struct Chains: Sendable {
         key.stated = plan.milestones
         // Whose milestones are told apart by container has a chain of its own.
         let isShared = plan.milestones.allSatisfy { $0.container == nil }
-        if isShared, let made = known[key] { return made }
+        if isShared, let made = known[key], made.isRouted || plan.start == nil { return made }
         let anytime = key
         key.start = plan.start
         if isShared, key.start != nil, let made = known[key] { return made }

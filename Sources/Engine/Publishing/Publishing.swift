@@ -19,7 +19,7 @@ extension Engine {
         let isNews =
             first || outlook.turn != nil || journey.publication.unknown != 0
             || late != journey.publication.lateVerdict
-            || context.touch?.hasOtherTerms == true || outlook.reason == .terms
+            || !outlook.isComplete && (hasOtherTerms(journey, context) || outlook.reason == .terms)
             || stage != journey.publication.furthest && (outlook.isComplete || outlook.partial)
             || hasMoved(outlook, from: journey.publication, isStage: isStage(outlook, journey))
         guard isNews else {
@@ -54,7 +54,16 @@ extension Engine {
     /// A word has to wait, and so has what it is about.
     private func owe(_ journey: inout Journey, at instant: Instant, _ context: ReviewContext) {
         journey.publication.owedAt = instant
-        if let reason = context.touch?.reasonToSpeak { journey.publication.owedFor = reason }
+        if hasOtherTerms(journey, context) {
+            journey.publication.owedFor = .terms
+        } else if journey.publication.owedFor != .terms, let reason = context.touch?.reasonToSpeak {
+            journey.publication.owedFor = reason
+        }
+    }
+
+    /// Its own plan leads elsewhere now, or promises another time.
+    private func hasOtherTerms(_ journey: Journey, _ context: ReviewContext) -> Bool {
+        context.touch?.otherTerms.contains(journey.shipment) == true
     }
 
     /// Says in words what is not known, once until it is, or something else is not.
