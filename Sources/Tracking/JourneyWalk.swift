@@ -153,7 +153,9 @@ struct JourneyWalk: ~Copyable {
         switch spot {
         case .behind(let place): return !isToldAgain(read, event, place)
         case .on(let place):
-            return place == seat.place && seat.hasLeft && event.code.isArrival
+            // What is unloaded where it was loaded has not been away.
+            let isUnloaded = progress.lastCode == .load && event.code == .disc
+            return place == seat.place && seat.hasLeft && event.code.isArrival && !isUnloaded
                 && !way.milestones.dropFirst(progress.furthest + 1).contains { $0.place == place }
         case .off: return false
         }
@@ -221,6 +223,8 @@ struct JourneyWalk: ~Copyable {
         var at = next(event, place, isStill: isStill)
         if let at {
             fill(at, read, event)
+        } else if isTakenAway(event, isStill: isStill) || isLoadedAgain(event) {
+            at = nil
         } else if let kin = ahead(event, place, isStill: isStill)
             ?? open(event, place, through: progress.furthest)
         {
@@ -345,6 +349,24 @@ struct JourneyWalk: ~Copyable {
             if !progress.vague.contains(at) { progress.vague.append(at) }
         }
         return at
+    }
+
+    /// It was unloaded before it left, and goes out by the gate: not as its plan has it leave, by train, ship or plane.
+    private func isTakenAway(_ event: EventRecord, isStill: Bool) -> Bool {
+        guard event.code == .gtot, isStill, progress.lastCode == .disc else { return false }
+        let ahead = way.milestones.dropFirst(progress.furthest + 1)
+        guard ahead.first?.code == .depa, progress.furthest >= 0,
+            way.milestones[progress.furthest].code == .load
+        else { return false }
+        let mode = ahead.first { $0.kind == .transit }?.mode ?? .unknown
+        return mode != .road && mode != .unknown
+    }
+
+    /// It was loaded before, and unloaded: it has not left by that.
+    private func isLoadedAgain(_ event: EventRecord) -> Bool {
+        event.code == .load && progress.lastCode == .disc && progress.lastPlace == event.place
+            && progress.furthest >= 0 && way.milestones[progress.furthest].code == .load
+            && way.milestones[progress.furthest].place == seat.place
     }
 
     private mutating func fill(

@@ -100,6 +100,35 @@ struct NamedPlacesTests {
         #expect(story.saidTexts("p50").count == 1)
     }
 
+    /// A box that misses its ship stays, and somebody is told that it has not left.
+    @Test func aBoxThatIsTakenOffItsShip() {
+        tell(
+            """
+            plan LOAD CNSGH 3.5, DEPA CNSGH 4, ARRI DEHAM 38, DISC DEHAM 39 by SEA promised 45
+            2 GTIN CNSGH
+            3.5 LOAD CNSGH
+            3.9 DISC CNSGH
+            5 GTOT CNSGH
+            expect next DEPA CNSGH
+            expect none off-route
+            now 37
+            expect open overdue
+            """)
+        tell(
+            """
+            plan LOAD CNSGH 3.5, DEPA CNSGH 4, ARRI DEHAM 38, DISC DEHAM 39 by SEA promised 45
+            3.5 LOAD CNSGH
+            3.9 DISC CNSGH
+            11.1 LOAD CNSGH
+            11.3 DISC CNSGH
+            expect next DEPA CNSGH
+            expect none off-route
+            12 LOAD CNSGH
+            12.5 DEPA CNSGH
+            expect done DEPA CNSGH
+            """)
+    }
+
     /// A ship that leaves a port out goes on from where it is, and not by where it came from.
     @Test func aPortThatIsLeftOut() {
         tell(
