@@ -40,6 +40,11 @@ import Wire
         Golden(schema: 8, meaning: .named, name: "-named"),
     ]
 
+    /// Under a sanitizer the oldest and the newest: what is looked for there is not what they hold.
+    static let tried =
+        ProcessInfo.processInfo.environment["CARAVAN_TEST_WATCHED"] == nil
+        ? all : [all[0], all[all.count - 1]]
+
     private func open(_ golden: Golden) throws -> TestCluster {
         let cluster = try TestCluster(migrated: false)
         _ = try Shell.run([
@@ -61,7 +66,7 @@ import Wire
         #expect(Set(GoldenTests.all.map(\.meaning)) == Set(Meaning.allCases))
     }
 
-    @Test(arguments: GoldenTests.all) func aLaterBuildGoesOn(_ golden: Golden) async throws {
+    @Test(arguments: GoldenTests.tried) func aLaterBuildGoesOn(_ golden: Golden) async throws {
         let cluster = try open(golden)
         let said = try cluster.rows("select seq, md5(body) from output order by seq")
         let counted = try cluster.rows(
