@@ -11,14 +11,14 @@ extension ChainBuilder {
         var last = -1
         for stated in own {
             let place = symbol(stated.place, &symbols)
-            let isNew = { (milestone: Milestone) in
+            let isSame = { (milestone: Milestone) in
                 milestone.place == place && milestone.code == stated.event
             }
-            if let known = chain.indices.dropFirst(last + 1).first(where: { isNew(chain[$0]) }) {
+            if let known = chain.indices.dropFirst(last + 1).first(where: { isSame(chain[$0]) }) {
                 last = known
                 continue
             }
-            if chain.contains(where: isNew) { continue }
+            if chain.contains(where: isSame) { continue }
             guard
                 let first = chain.indices.first(where: { chain[$0].place == place && $0 > last })
                     ?? chain.indices.first(where: { chain[$0].place == place })
