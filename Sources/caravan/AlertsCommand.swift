@@ -29,6 +29,7 @@ struct AlertsCommand: AsyncParsableCommand {
     /// Where alerts are read.
     struct Source {
         let reader: ReaderOptions
+        let folder: OwnFolderOption
         let tls: TLSContext?
 
         /// The lines of all alerts that are kept, in order, as far as a filter wants them.
@@ -41,7 +42,8 @@ struct AlertsCommand: AsyncParsableCommand {
             filter(&out)
             reader.write(try reader.token(), to: &out)
             out.endLine()
-            let socket = try LineSocket(reader.server, tls: tls)
+            let server = try reader.address(folder)
+            let socket = try LineSocket(server, tls: tls)
             try socket.send(out.bytes)
             var found: [AlertLine] = []
             while let line = try socket.readLine(seconds: 60) {
@@ -50,14 +52,16 @@ struct AlertsCommand: AsyncParsableCommand {
                 if object.text("kind") == "caught-up" { return found }
                 if let alert = AlertLine(line, object) { found.append(alert) }
             }
-            throw Failure("\(reader.server) closed the connection before its history was through")
+            throw Failure("\(server) closed the connection before its history was through")
         }
     }
 
     /// Where orders go.
     struct Target: ParsableArguments {
-        @Option(name: .long, help: "The feed: host:port, or the path of a Unix socket.")
-        var feed = "127.0.0.1:7601"
+        @Option(
+            name: .long,
+            help: "The feed: host:port, or the path of a Unix socket; 127.0.0.1:7601 otherwise.")
+        var feed: String?
 
         @Option(name: .long, help: "The post in whose name; it has to be enrolled with --operate.")
         var post: String?
@@ -66,11 +70,14 @@ struct AlertsCommand: AsyncParsableCommand {
         var tokenFile: String?
 
         func validate() throws {
-            if let flaw = LineSocket.flaw(of: feed) { throw ValidationError(flaw) }
+            if let flaw = feed.flatMap(LineSocket.flaw(of:)) { throw ValidationError(flaw) }
         }
 
         /// Sends one line and waits until it is durable.
-        func send(_ tls: TLSContext?, _ body: (inout JSONWriter) -> Void) throws {
+        func send(
+            _ folder: OwnFolderOption, _ tls: TLSContext?, _ body: (inout JSONWriter) -> Void
+        ) throws {
+            let feed = try folder.address("feed", stated: feed) ?? "127.0.0.1:7601"
             let socket = try LineSocket(feed, tls: tls)
             var next = 1
             if let post {
@@ -113,6 +120,7 @@ struct AlertsCommand: AsyncParsableCommand {
     struct Open: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "What is open, worst first.")
 
+        @OptionGroup var folder: OwnFolderOption
         @OptionGroup var reader: ReaderOptions
         @OptionGroup var certificates: CertificateOptions
         @OptionGroup var filter: FilterOptions
@@ -126,7 +134,9 @@ struct AlertsCommand: AsyncParsableCommand {
                 // A level is asked of what stands now: an alert may have been worse.
                 var asked = filter
                 asked.severity = nil
-                let lines = try Source(reader: reader, tls: try certificates.context()).lines {
+                let lines = try Source(
+                    reader: reader, folder: folder, tls: try certificates.context()
+                ).lines {
                     asked.write(to: &$0)
                 }
                 let least = try filter.severity.map { text in
@@ -153,13 +163,16 @@ struct AlertsCommand: AsyncParsableCommand {
             abstract: "All lines of one alert, from its first to its end.")
 
         @Argument(help: "The alert's id.") var alert: String
+        @OptionGroup var folder: OwnFolderOption
         @OptionGroup var reader: ReaderOptions
         @OptionGroup var certificates: CertificateOptions
         @Flag(name: .long, help: "JSON lines even on a terminal.") var json = false
 
         func run() async throws {
             try await Console.failing {
-                let lines = try Source(reader: reader, tls: try certificates.context()).lines()
+                let lines = try Source(
+                    reader: reader, folder: folder, tls: try certificates.context()
+                ).lines()
                     .filter { $0.id == alert.lowercased() }
                 guard !lines.isEmpty else {
                     throw Failure("no alert \(Printable.text(alert)) is kept")
@@ -186,6 +199,7 @@ struct AlertsCommand: AsyncParsableCommand {
         @Option(name: .long, help: "What was done.") var note: String?
         @Option(name: .long, help: "Until when (RFC 3339); otherwise as long as it is open.")
         var until: String?
+        @OptionGroup var folder: OwnFolderOption
         @OptionGroup var reader: ReaderOptions
         @OptionGroup var target: Target
         @OptionGroup var certificates: CertificateOptions
@@ -197,16 +211,18 @@ struct AlertsCommand: AsyncParsableCommand {
                     seen = rev
                 } else {
                     guard
-                        let last = try Source(reader: reader, tls: try certificates.context())
-                            .lines().last(where: {
-                                $0.id == alert.lowercased() && $0.state != "acknowledged"
-                            })
+                        let last = try Source(
+                            reader: reader, folder: folder, tls: try certificates.context()
+                        )
+                        .lines().last(where: {
+                            $0.id == alert.lowercased() && $0.state != "acknowledged"
+                        })
                     else {
                         throw Failure("no alert \(Printable.text(alert)) is kept")
                     }
                     seen = last.rev
                 }
-                try target.send(try certificates.context()) { out in
+                try target.send(folder, try certificates.context()) { out in
                     out.field("acknowledge", alert)
                     out.field("rev", seen)
                     out.field("note", note)
@@ -234,6 +250,7 @@ struct AlertsCommand: AsyncParsableCommand {
         @Option(name: .long, help: "Until when (RFC 3339).") var until: String?
         @Option(name: .long, help: "Why.") var reason: String?
         @Flag(name: .long, help: "Take it back.") var end = false
+        @OptionGroup var folder: OwnFolderOption
         @OptionGroup var target: Target
         @OptionGroup var certificates: CertificateOptions
 
@@ -279,7 +296,7 @@ struct AlertsCommand: AsyncParsableCommand {
             try await Console.failing {
                 let now = wallNow()
                 let (begins, ends) = try span(now)
-                try target.send(try certificates.context()) { out in
+                try target.send(folder, try certificates.context()) { out in
                     out.field("silence", silence)
                     if end {
                         out.field("retract", true)

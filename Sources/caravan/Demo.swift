@@ -71,7 +71,7 @@ final class Demo: Sendable {
         var next = 0
         while !stop.isSet {
             do {
-                let socket = try LineSocket(folder.run + "/feed.sock")
+                let socket = try LineSocket(folder.socket("feed"))
                 // What the daemon has already is recognised: after a break all is sent again.
                 next = 0
                 while !stop.isSet {
@@ -97,7 +97,7 @@ final class Demo: Sendable {
     private func show() {
         let printer = TailPrinter(terminal: Terminal())
         var follower = TailFollower(
-            server: folder.run + "/tail.sock",
+            server: folder.socket("tail"),
             request: { place in
                 var out = JSONWriter()
                 out.begin()

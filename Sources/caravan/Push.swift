@@ -47,6 +47,8 @@ struct Push: AsyncParsableCommand {
         help: "host:port, tls:host:port, or the path of a Unix socket; several are tried in turn.")
     var servers: [String] = []
 
+    @OptionGroup var own: OwnFolderOption
+
     @Option(name: .long, help: "Seconds without progress after which it gives up.")
     var patience = 300.0
 
@@ -115,10 +117,15 @@ struct Push: AsyncParsableCommand {
         }
     }
 
+    private func addresses() throws -> [String] {
+        let own = try own.address("feed", stated: servers.first)
+        return servers.isEmpty ? [own ?? "127.0.0.1:7601"] : servers
+    }
+
     func run() async throws {
         try await Console.failing {
             if status { return try showStatus() }
-            let list = ServerList(servers.isEmpty ? ["127.0.0.1:7601"] : servers, tls: try tls())
+            let list = ServerList(try addresses(), tls: try tls())
             if spool != nil { return try sendSpool(list) }
             var sender = BareSender(
                 servers: list, window: window, patience: patience,

@@ -39,10 +39,31 @@ struct CertificateOptions: ParsableArguments {
     }
 }
 
+/// A daemon on this machine, by the folder that it lives in.
+struct OwnFolderOption: ParsableArguments {
+    @Option(name: .long, help: "The folder of the caravan up that is meant.")
+    var dir: String?
+
+    /// What was stated, or the folder's own socket.
+    func address(_ kind: String, stated: String?) throws -> String? {
+        guard let dir else { return stated }
+        guard stated == nil else { throw Failure("\(stated ?? "") or --dir \(dir), not both") }
+        let folder = try UpFolder(dir)
+        guard FileManager.default.fileExists(atPath: folder.socket(kind)) else {
+            throw Failure("no caravan up runs in \(folder.root)")
+        }
+        return folder.socket(kind)
+    }
+}
+
 /// Where the output is read, and as whom.
 struct ReaderOptions: ParsableArguments {
-    @Option(name: .long, help: "The tail: host:port, tls:host:port, or the path of a Unix socket.")
-    var server = "127.0.0.1:7611"
+    @Option(
+        name: .long,
+        help:
+            "The tail: host:port, tls:host:port, or the path of a Unix socket; 127.0.0.1:7611 otherwise."
+    )
+    var server: String?
 
     @Option(name: .long, help: "The consumer that reads, as it is enrolled.")
     var consumer: String?
@@ -51,7 +72,11 @@ struct ReaderOptions: ParsableArguments {
     var consumerTokenFile: String?
 
     func validate() throws {
-        if let flaw = LineSocket.flaw(of: server) { throw ValidationError(flaw) }
+        if let flaw = server.flatMap(LineSocket.flaw(of:)) { throw ValidationError(flaw) }
+    }
+
+    func address(_ own: OwnFolderOption) throws -> String {
+        try own.address("tail", stated: server) ?? "127.0.0.1:7611"
     }
 
     /// The token, read once.

@@ -55,6 +55,7 @@ struct Tail: AsyncParsableCommand {
                 --consumer-token-file token --name pager
             """)
 
+    @OptionGroup var folder: OwnFolderOption
     @OptionGroup var reader: ReaderOptions
     @OptionGroup var certificates: CertificateOptions
 
@@ -90,7 +91,7 @@ struct Tail: AsyncParsableCommand {
         try await Console.failing {
             let token = try reader.token()
             var follower = TailFollower(
-                server: reader.server, tls: try certificates.context(),
+                server: try reader.address(folder), tls: try certificates.context(),
                 request: { request($0, token) }, name: name,
                 after: after.flatMap { Int($0) }.map { .number($0) } ?? after.map { .word($0) })
             let printer = TailPrinter(terminal: Terminal())

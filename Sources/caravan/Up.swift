@@ -21,6 +21,9 @@ struct UpFolder {
     var demoStart: String { root + "/demo-start" }
     var configuration: String { root + "/caravan.yaml" }
 
+    /// Where its daemon is spoken to: by `feed`, by `tail`.
+    func socket(_ kind: String) -> String { run + "/\(kind).sock" }
+
     init(_ dir: String) throws {
         let base = URL(
             fileURLWithPath: dir,
@@ -215,7 +218,7 @@ struct Up: AsyncParsableCommand {
         while !stop.isSet, LineSocket.now() < deadline {
             guard daemon.isRunning else { throw Failure("caravand did not start") }
             try look()
-            if let socket = try? LineSocket(folder.run + "/tail.sock") {
+            if let socket = try? LineSocket(folder.socket("tail")) {
                 try? socket.send("{\"tail\":\"caravan/1\",\"after\":\"now\"}\n")
                 if (try? socket.readLine(seconds: 2)) ?? nil != nil { return }
             }

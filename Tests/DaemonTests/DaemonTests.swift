@@ -376,13 +376,18 @@ func check(_ sender: TestSender, _ cluster: TestCluster, _ daemon: DaemonProcess
             + #""time":"2026-01-01T10:15:00Z"}"# + "\n"
         let first = try up(600)
         #expect(first.ready)
-        _ = try caravan(["push", "--server", dir + "/run/feed.sock"], input: line)
+        _ = try caravan(["push", "--dir", dir], input: line)
         // Its PostgreSQL and its daemon stay behind.
         killHard(first.process.processIdentifier)
         let second = try up(600)
         #expect(second.ready)
         let shown = try caravan(["show", "MSKU0308961", "--dir", dir])
         #expect(shown.contains("KZHOR"))
+        // The tool finds its daemon by its folder.
+        let told = try caravan(["tail", "--dir", dir, "--after", "start", "--until-caught-up"])
+        #expect(told.contains("MSKU0308961"))
+        #expect(try caravan(["alerts", "--dir", dir]).isEmpty)
+        _ = try caravan(["tail", "--dir", dir, "--server", "127.0.0.1:1"], status: 1)
         second.process.interrupt()
         second.process.waitUntilExit()
         #expect(second.process.terminationStatus == 0)
