@@ -16,11 +16,25 @@ import Wire
 
 extension PostgresLog: TailSource, PostSource, ConsumerSource, QuarantineSource {}
 
+/// Counts what happens now and then.
+final class Counter: Sendable {
+    private let count = Mutex(0)
+
+    func next() -> Int {
+        count.withLock {
+            $0 += 1
+            return $0
+        }
+    }
+}
+
 /// Listeners, log, engine and writer, and their life.
 public struct Daemon: Service {
     /// As at the start.
     let plan: DaemonPlan
     let inForce: PlanInForce
+    /// How often it was told to read its configuration anew.
+    let reloads = Counter()
     /// Reads the configuration anew.
     let load: @Sendable () async throws -> DaemonPlan
     let level: LogLevel

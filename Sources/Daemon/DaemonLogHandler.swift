@@ -37,8 +37,8 @@ public struct DaemonLogHandler: LogHandler {
         let message = event.message.description
         var text = ""
         if event.level >= .info {
-            // A setting, a number or a stream is a fact of its own; of the rest the words tell.
-            let fact = ["seq", "setting", "stream"].compactMap {
+            // A setting, a number, a stream or an order is a fact of its own; of the rest the words tell.
+            let fact = ["seq", "setting", "stream", "reload"].compactMap {
                 event.metadata?[$0]?.description
             }.joined(separator: " ")
             let verdict = repeats.judge(

@@ -208,7 +208,7 @@ public struct DaemonPlan: Sendable {
         guard let data = FileManager.default.contents(atPath: file) else {
             throw ValidationFailure("network.file is '\(file)', which cannot be read")
         }
-        do { return try LoadedNetwork(Array(data)) } catch {
+        do { return try LoadedNetwork(file: Array(data)) } catch {
             throw ValidationFailure("network.file \(file): \(error)")
         }
     }

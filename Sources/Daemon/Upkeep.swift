@@ -106,6 +106,8 @@ extension Daemon {
 
     /// Takes over a newer configuration with its network and certificates, all of it or nothing.
     private func reload(_ house: Services, _ tls: TLSContextHolder?) async {
+        // Whoever asks is answered each time.
+        let number = reloads.next()
         do {
             let fresh = try await load()
             if let tls, let files = fresh.tls { try tls.reload(files) }
@@ -124,13 +126,20 @@ extension Daemon {
                     "the database's address or password has changed; it counts from the next start on"
                 )
             }
+            if fresh.network.isCut {
+                logger.warning(
+                    "the network file's last line has no line feed at its end: it may be cut off",
+                    metadata: ["reload": "\(number)"])
+            }
             for warning in fresh.settings.warnings { logger.warning("\(warning)") }
-            logger.notice("configuration, network, certificates and posts are read anew")
+            logger.notice(
+                "configuration, network, certificates and posts are read anew",
+                metadata: ["reload": "\(number)"])
             warnOfEnds(house)
         } catch {
             logger.error(
                 "the new configuration is not good; the old one stays",
-                metadata: ["cause": "\(error)"])
+                metadata: ["cause": "\(error)", "reload": "\(number)"])
         }
         await house.book.refresh()
         await house.consumers.refresh()

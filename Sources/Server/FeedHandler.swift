@@ -42,37 +42,6 @@ struct FeedAccess: Sendable {
     let logger: Logger
 }
 
-/// A feed connection as the writer sees it.
-final class FeedConnection: FeedSink {
-    let id: Int
-    private let ended = SharedFlag()
-    private let loop: any EventLoop
-    private let handler: NIOLoopBound<FeedHandler>
-
-    init(id: Int, loop: any EventLoop, handler: FeedHandler) {
-        self.id = id
-        self.loop = loop
-        self.handler = NIOLoopBound(handler, eventLoop: loop)
-    }
-
-    var isOpen: Bool { !ended.isSet }
-
-    func end() { ended.set() }
-
-    /// Sends the replies of a durable batch.
-    func deliver(_ reply: SourceReply) {
-        loop.execute { self.handler.value.deliver(reply) }
-    }
-
-    func welcome(_ hello: Hello, _ welcome: Welcome) {
-        loop.execute { self.handler.value.welcome(hello, welcome) }
-    }
-
-    func close(_ prose: String, _ code: CloseCode) {
-        loop.execute { self.handler.value.refuse(prose, code) }
-    }
-}
-
 /// One feed connection: cuts lines, parses them where they were read, hands chunks to the inbox and
 /// writes replies. Lives on its event loop.
 final class FeedHandler: ChannelDuplexHandler {
@@ -115,6 +84,8 @@ final class FeedHandler: ChannelDuplexHandler {
     private var lineBegan: NIODeadline?
     private var wantsRead = false
     private var isEnding = false
+    /// What is to be said last, once what was read is answered.
+    private var refusal: (() -> Void)?
     private var endLine = 0
     var isClosed = false
     var inSession = false
@@ -496,16 +467,30 @@ final class FeedHandler: ChannelDuplexHandler {
 
     private func finishIfDone(_ context: ChannelHandlerContext) {
         guard isEnding, answered >= lastAnswerable else { return }
+        if let refusal { return refusal() }
         var out = JSONWriter()
         Reply.bye(endLine, to: &out)
         outgoing += out.bytes
         closeAfterFlush(context)
     }
 
-    /// Says why, and closes.
+    /// Says why, and closes. Of the sender's own slips what it said before is answered first, if that does not
+    /// take long.
     func refuse(_ prose: String, _ code: CloseCode, expected: Int? = nil) {
-        guard let context, !isClosed else { return }
+        guard let context, !isClosed, refusal == nil else { return }
         handOver(context)
+        guard code == .gap || code == .protocol, answered < lastAnswerable else {
+            return dismiss(prose, code, expected)
+        }
+        isEnding = true
+        refusal = { [weak self] in self?.dismiss(prose, code, expected) }
+        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+        context.eventLoop.scheduleTask(in: .seconds(5)) { bound.value.refusal?() }
+    }
+
+    private func dismiss(_ prose: String, _ code: CloseCode, _ expected: Int?) {
+        guard let context, !isClosed else { return }
+        refusal = nil
         var out = JSONWriter()
         Reply.error(prose, code, expected: expected, to: &out)
         outgoing += out.bytes

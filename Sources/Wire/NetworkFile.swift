@@ -13,6 +13,15 @@ public struct LoadedNetwork: Sendable {
     public let network: Network
     public let bytes: [UInt8]
 
+    /// Of a file: one that names nothing is none.
+    public init(file bytes: [UInt8]) throws(NetworkFlaw) {
+        try self.init(bytes)
+        if network.places.isEmpty { throw NetworkFlaw(line: 1, detail: "it names no place") }
+    }
+
+    /// The last line has no end: somebody's editor left it so, or the file was cut off.
+    public var isCut: Bool { bytes.last.map { $0 != 0x0A } ?? false }
+
     public init(_ bytes: [UInt8]) throws(NetworkFlaw) {
         network = try NetworkFile.parse(bytes)
         self.bytes = bytes

@@ -102,7 +102,7 @@ struct BacktestCommand: AsyncParsableCommand {
             guard let data = FileManager.default.contents(atPath: networkFile) else {
                 throw Failure("\(networkFile) cannot be read")
             }
-            network = try LoadedNetwork(Array(data))
+            network = try LoadedNetwork(file: Array(data))
         }
         let sink = try forecasts.map { try ByteFile(writing: $0) }
         let file = try output.map { try ByteFile(writing: $0) }

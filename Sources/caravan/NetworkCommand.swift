@@ -34,12 +34,14 @@ struct NetworkCommand: AsyncParsableCommand {
             ShowNetwork.self, CheckNetwork.self, RouteCommand.self, LearnedNetworkCommand.self,
         ])
 
-    static func load(_ path: String?) throws -> Network {
-        guard let path else { return NetworkFile.shipped }
+    static func load(_ path: String?) throws -> Network { try file(path).network }
+
+    static func file(_ path: String?) throws -> LoadedNetwork {
+        guard let path else { return .shipped }
         guard let data = FileManager.default.contents(atPath: path) else {
             throw Failure("\(path) cannot be read")
         }
-        do { return try NetworkFile.parse(Array(data)) } catch {
+        do { return try LoadedNetwork(file: Array(data)) } catch {
             throw Failure("\(path): \(error)")
         }
     }
@@ -117,8 +119,12 @@ struct CheckNetwork: AsyncParsableCommand {
 
     func run() async throws {
         try await Console.failing {
-            let network = try NetworkCommand.load(file)
+            let loaded = try NetworkCommand.file(file)
+            let network = loaded.network
             var flaws: [String] = []
+            if loaded.isCut {
+                flaws.append("the last line has no line feed at its end: the file may be cut off")
+            }
             let touched = Set(network.legs.flatMap { [$0.from, $0.to] })
             for (index, place) in network.places.enumerated() where !touched.contains(index) {
                 flaws.append("\(place.id) has no leg")

@@ -129,8 +129,13 @@ struct PostCommand: AsyncParsableCommand {
         func run() async throws {
             try await Console.failing {
                 let store = try await PostCommand.store(options)
-                guard try await store.posts().contains(where: { $0.name == name }) else {
-                    throw Failure("post \(name) is not enrolled; see caravan post enrol")
+                guard let post = try await store.posts().first(where: { $0.name == name }),
+                    !post.isRevoked
+                else { throw Failure("post \(name) is not enrolled; see caravan post enrol") }
+                guard post.tokenHash != nil else {
+                    throw Failure(
+                        "post \(name) shows a certificate; caravan post enrol without --certificate gives it "
+                            + "a token")
                 }
                 let token = try Secrets.token()
                 try await store.enrol(name, places: nil, tokenHash: Secrets.hash(token))
@@ -171,7 +176,8 @@ struct PostCommand: AsyncParsableCommand {
         }
 
         private func write(_ post: PostOverview) {
-            let proof = post.provesItselfByToken ? "token" : "certificate"
+            let proof =
+                post.isRevoked ? nil : post.provesItselfByToken ? "token" : "certificate"
             let state = post.isRevoked ? "revoked" : "enrolled"
             if Terminal.isTerminal {
                 let seen = post.lastLine.map { TimeText.string($0) } ?? "never"
@@ -184,7 +190,7 @@ struct PostCommand: AsyncParsableCommand {
                     }.joined()
                 print(
                     Printable.text(
-                        "\(post.name)  \(state) by \(proof), places "
+                        "\(post.name)  \(state)\(proof.map { " by \($0)" } ?? ""), places "
                             + "\(post.places.joined(separator: " ")), "
                             + (post.mayOperate ? "may operate, " : "")
                             + "\(post.connections) connections, \(post.lines) lines, "

@@ -16,8 +16,9 @@ struct Push: AsyncParsableCommand {
             spool opens a session, so its post is named with --post, and proves it with a token or
             a certificate where the feed asks for it.
 
-            Status 0: every line is durable and none was rejected. Status 1: a line was rejected, or
-            could not be delivered in time; what is in the spool stays there.
+            Status 0: every line is durable, and none is known to be rejected: where a link broke before
+            the verdict on a line came, it is said. Status 1: a line was rejected, or could not be
+            delivered in time; what is in the spool stays there.
 
             With --folder it takes the files of a folder, oldest name first, and deletes each once all
             of it is acknowledged. Write a file elsewhere on the same disk and rename it into the

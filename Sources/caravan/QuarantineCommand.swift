@@ -146,6 +146,7 @@ struct QuarantineCommand: AsyncParsableCommand {
                 let store = try await PostCommand.store(selection.options)
                 let meant = container.flatMap { ContainerNumber(ContainerNumber.plain($0)) }
                 let found = try await selection.find(store).filter { $0.settled == nil }
+                let before = try await store.quarantined(limit: 1).first?.batch ?? 0
                 var asked: [QuarantinedLine] = []
                 for line in found {
                     guard line.isWhole else {
@@ -173,11 +174,17 @@ struct QuarantineCommand: AsyncParsableCommand {
                 if seconds > 0, !left.isEmpty {
                     throw Failure("\(left.count) lines wait for the daemon still")
                 }
-                // What is refused again lies there anew, under another name.
+                // What is refused again lies there anew, under another name, and in no stream.
                 let again = try await store.quarantined().filter { line in
-                    asked.contains {
-                        $0.bytes == line.bytes && $0.origin == line.origin && $0.name != line.name
-                    }
+                    line.batch > before
+                        && asked.contains {
+                            $0.origin.post == line.origin.post
+                                && ($0.bytes == line.bytes
+                                    || meant.map {
+                                        String(decoding: line.bytes, as: UTF8.self).contains(
+                                            "\($0)")
+                                    } == true)
+                        }
                 }
                 for line in again {
                     Console.error("refused again, now \(line.name): \(line.detail)")

@@ -168,6 +168,8 @@ struct SpoolSender {
     let quiet: Bool
 
     private(set) var rejected = 0
+    /// Lines that the server has, of which its verdict was lost with the link.
+    private(set) var unheard = 0
     private var lastProgress = LineSocket.now()
     private let started = LineSocket.now()
     private var savedAt = 0.0
@@ -230,7 +232,9 @@ struct SpoolSender {
         let seconds = max(LineSocket.now() - started, 0.001)
         let sent = spool.acknowledged - before
         Console.error(
-            "\(sent) lines acknowledged, \(rejected) rejected, \(Int(Double(sent) / seconds)) lines/s"
+            "\(sent) lines acknowledged, \(rejected) rejected, "
+                + (unheard > 0 ? "of \(unheard) of them that is not known, " : "")
+                + "\(Int(Double(sent) / seconds)) lines/s"
         )
     }
 
@@ -330,8 +334,15 @@ struct SpoolSender {
 
     /// The line after which sending begins. A server that knows less than it had acknowledged runs on
     /// a database that went back: it gets again whatever the spool still has.
-    private func resumeAt(_ resume: Int) throws -> Int {
+    private mutating func resumeAt(_ resume: Int) throws -> Int {
         guard resume < spool.acknowledged else {
+            if resume > spool.acknowledged {
+                unheard += resume - spool.acknowledged
+                Console.error(
+                    "caravan: \(servers.current) has lines \(spool.acknowledged + 1) to \(resume), of which the link "
+                        + "broke before it said so; whether it refused one only its quarantine tells"
+                )
+            }
             try spool.acknowledge(resume)
             return resume
         }

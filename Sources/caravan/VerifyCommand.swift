@@ -122,6 +122,13 @@ struct VerifyCommand: AsyncParsableCommand {
                     if let to, let last = links.last, last.lastSeq >= to { break }
                 }
                 try checker.finish()
+                if let batch, let last = try await store.link(before: head.seq + 1),
+                    last.lastSeq < min(to ?? head.seq, head.seq)
+                {
+                    throw Failure(
+                        "\(head.seq) lines were given out, and the chain ends with line \(last.lastSeq) (batch "
+                            + "\(batch)): its end was taken away")
+                }
                 print(checker.summary)
             }
         }

@@ -233,6 +233,48 @@ private func event(_ number: Int, _ place: String = "KZHOR") -> String {
         #expect(try cluster.rows("select token_hash from post") == hash)
     }
 
+    /// Whoever has it read its configuration anew is answered each time, by name where it is not good.
+    @Test func eachReloadIsAnswered() throws {
+        let cluster = try TestCluster()
+        let folder = ScratchFolder()
+        let file = folder.path + "/net"
+        func write(_ text: String) throws {
+            try text.write(toFile: file, atomically: true, encoding: .utf8)
+        }
+        let good = "include | shipped\n"
+        try write(good)
+        let log = folder.path + "/log"
+        let daemon = try DaemonProcess(
+            cluster: cluster, settings: ["network.file=\(file)", "log.level=notice"],
+            launcher: ["sh", "-c", "exec \"$0\" \"$@\" 2>\(log)"])
+        func said(_ words: String) -> Int {
+            let text = (try? String(contentsOfFile: log, encoding: .utf8)) ?? ""
+            return text.components(separatedBy: words).count - 1
+        }
+        func reload(_ words: String, _ count: Int) {
+            kill(daemon.pid, SIGHUP)
+            let deadline = LineSocket.now() + 30
+            while LineSocket.now() < deadline, said(words) < count { usleep(20_000) }
+            #expect(said(words) == count)
+        }
+        for count in 1...7 { reload("are read anew", count) }
+        // One that names nothing, and one that cannot be read, leave the old one in force.
+        for (count, text) in ["", "places | nonsense\n"].enumerated() {
+            try write(text)
+            reload("is not good; the old one stays", count + 1)
+            _ = try Shell.run(
+                [DaemonProcess.program("caravan"), "network", "check", file], status: 1)
+        }
+        // One that may be cut off is told of.
+        try write(good + "# and so o")
+        reload("may be cut off", 1)
+        _ = try Shell.run(
+            [DaemonProcess.program("caravan"), "network", "check", file], status: 1)
+        try write(good)
+        reload("are read anew", 9)
+        #expect(daemon.stop() == 0)
+    }
+
     /// A replay tells the verdict: what is refused again is no success.
     @Test func aReplayTellsWhatIsRefusedAgain() throws {
         let cluster = try TestCluster()

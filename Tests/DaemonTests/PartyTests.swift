@@ -60,6 +60,15 @@ import Wire
         try push(6)
         #expect(try caravan(["verify"] + database + proof).contains("lines 1 to 6"))
 
+        // The chain ends with the log.
+        _ = try cluster.rows(
+            "create table kept as select * from output_chain where last_seq = 6")
+        _ = try cluster.rows("delete from output_chain where last_seq = 6")
+        #expect(
+            try caravan(["verify"] + database, status: 1).contains("its end was taken away"))
+        _ = try cluster.rows("insert into output_chain select * from kept")
+        #expect(try caravan(["verify"] + database).contains("lines 1 to 6"))
+
         // One byte of a line, a line left out, a line that was never said.
         for (what, changed) in [
             (

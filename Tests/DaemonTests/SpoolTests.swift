@@ -247,7 +247,7 @@ private func caravan(_ words: [String], status: Int32 = 0, input: String? = nil)
         let shown = try caravan(["quarantine", "show", rubbish] + database)
         #expect(FlatObject(shown)?.text("text") == "rubbish")
         // Nothing has changed, so it is refused again, as a new entry of the same post.
-        _ = try caravan(["quarantine", "replay", forbidden] + database)
+        _ = try caravan(["quarantine", "replay", forbidden] + database, status: 1)
         #expect(try cluster.rows("select count(*) from event") == ["0"])
         let again = try caravan(["quarantine", "list", "--code", "forbidden"] + database)
         #expect(FlatObject(again)?.text("post") == "GATE")
@@ -265,7 +265,15 @@ private func caravan(_ words: [String], status: Int32 = 0, input: String? = nil)
         #expect(FlatObject(roster)?.integer("forbidden") ?? 0 > 0)
         #expect(FlatObject(roster)?.text("state") == "enrolled")
         _ = try caravan(["post", "revoke", "GATE"] + database)
-        #expect(FlatObject(try caravan(["post", "list"] + database))?.text("state") == "revoked")
+        let revoked = FlatObject(try caravan(["post", "list"] + database))
+        #expect(revoked?.text("state") == "revoked" && revoked?.text("proof") == nil)
+        // A post that shows a certificate is none that shows a token.
+        _ = try caravan(["post", "enrol", "YARD", "--place", "KZHOR", "--certificate"] + database)
+        _ = try caravan(["post", "token", "YARD"] + database, status: 1)
+        // Another token does not let it in again.
+        _ = try caravan(["post", "token", "GATE"] + database, status: 1)
+        #expect(
+            try cluster.rows("select revoked_at is null from post order by post") == ["f", "t"])
         #expect(daemon.stop() == 0)
     }
 

@@ -82,8 +82,22 @@ func plan(_ number: Int) -> String {
         #expect(try #require(try await first.next()).contains("\"code\":\"fenced\""))
         try second.send(event(2) + event(4))
         var refusal = try #require(try await second.next())
-        if refusal.contains("ack") { refusal = try #require(try await second.next()) }
+        #expect(refusal.contains("\"ack\""))
+        refusal = try #require(try await second.next())
         #expect(refusal.contains("\"code\":\"gap\",\"expected\":3"))
+    }
+
+    /// Whatever ends a connection, what it said before has its answer.
+    @Test func whatWasSaidIsAnsweredBeforeAnError() async throws {
+        let server = try await TestServer()
+        let socket = try server.feed()
+        try socket.send(
+            event(1) + "rubbish\n" + "{\"hello\":\"caravan/1\",\"post\":\"P\",\"stream\":\"s\"}\n")
+        var heard: [String] = []
+        while let line = try await socket.next() { heard.append(line) }
+        #expect(heard.contains { $0.hasPrefix("{\"reject\":2,") }, "\(heard)")
+        #expect(heard.contains("{\"ack\":2}"), "\(heard)")
+        #expect(heard.last?.contains("\"code\":\"protocol\"") == true, "\(heard)")
     }
 
     @Test func aSilentConnectionIsToldWhyItEnds() async throws {

@@ -63,7 +63,8 @@ public struct WriterLoop<Store: LogStore> {
     var changes: [ConfigChange] = []
     private let figures: Figures
     private let inForce: PlanInForce?
-    private var countedAlertsAt = Instant.unset
+    /// When open alerts were counted, and up to which line of the output.
+    private var countedAlerts = (at: Instant.unset, seq: 0)
     /// Lines of the batch to come, by when they arrived.
     private var arrivals: [(lines: Int, at: NIODeadline)] = []
     private let book: PostRegistry?
@@ -173,11 +174,10 @@ public struct WriterLoop<Store: LogStore> {
         counts.stored -= base.stored
         counts.duplicate -= base.duplicate
         counts.quarantined -= base.quarantined
-        // Looks at every container: the less often, the more there are.
-        let interval = Double(10 + engine.liveContainers / 20_000)
         let isTimeForAlerts =
-            countedAlertsAt == .unset || now.minutes(since: countedAlertsAt) * 60 >= interval
-        if isTimeForAlerts { countedAlertsAt = now }
+            countedAlerts.at == .unset
+            || now.minutes(since: countedAlerts.at) * 60 >= alertsInterval
+        if isTimeForAlerts { countedAlerts = (now, engine.seq) }
         figures.report(
             WriterReport(
                 counts: counts, refused: refused, warned: warned, batch: engine.batch,
@@ -186,6 +186,9 @@ public struct WriterLoop<Store: LogStore> {
                 scores: engine.intervals, places: engine.placeScores, steps: engine.stepScores),
             alerts: isTimeForAlerts ? engine.alertCounts : nil)
     }
+
+    /// Counting them looks at every container: the less often, the more there are. Seconds.
+    private var alertsInterval: Double { Double(10 + engine.liveContainers / 20_000) }
 
     // MARK: Waiting
 
@@ -199,6 +202,7 @@ public struct WriterLoop<Store: LogStore> {
         if engine.dirtyCount > 0, checkpointing == nil { seconds = min(seconds, 1) }
         // What changed since the last figures is told soon, also when nothing more comes.
         if engine.counts != reported { seconds = min(seconds, 2) }
+        if engine.seq != countedAlerts.seq { seconds = min(seconds, alertsInterval) }
         let inbox = inbox
         let alarm = Task {
             try? await Task.sleep(for: .seconds(seconds))
