@@ -414,10 +414,13 @@ public struct Composer: Sendable {
             for j in 0..<Curve.count { starts[j] = points[j] }
         }
         let planned = Float(Composer.planned(step, now))
-        let late = Float(max(0, step.plannedMinutes))
+        let late = Float(
+            step.kind == .transit ? StepValue.transitMinutes(step) : max(0, step.plannedMinutes))
+        let least = Float(StepValue.leastMinutes(step))
         let isMoved = isMoved
         let shifts = shifts
-        let isTimetabled = step.kind == .departure || StepValue.isTimed(step)
+        let isTimetabled =
+            step.kind == .departure || StepValue.isTimed(step) || StepValue.isDated(step)
         let pace = pools.pace(id, lead: lead)
         let place = { (points: UnsafeMutableBufferPointer<Float>, curve: UnsafePointer<Float>) in
             if isMoved {
@@ -430,7 +433,7 @@ public struct Composer: Sendable {
             } else if planned == planned, isTimetabled {
                 for j in 0..<Curve.count {
                     let start = points[j]
-                    let base = start <= planned ? planned : start + late
+                    let base = start <= planned ? max(planned, start + least) : start + late
                     points[j] = max(base + curve[j], start)
                 }
             } else {

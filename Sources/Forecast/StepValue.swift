@@ -15,10 +15,11 @@ public enum StepValue {
             guard isTimed(step), planned == planned, start <= planned else { return start }
             return planned
         case .transit:
-            guard isTimed(step), planned == planned, start <= planned else {
+            // A stated arrival counts, whenever it left.
+            guard isDated(step), planned == planned, start <= planned else {
                 return start + transitMinutes(step)
             }
-            return planned
+            return max(planned, start + leastMinutes(step))
         case .departure:
             guard planned == planned else { return start }
             if start <= planned { return planned }
@@ -41,12 +42,27 @@ public enum StepValue {
             && step.priorMinutesP50 != step.priorMinutesP50
     }
 
+    /// An arrival of which the plan says when it is, and not when it left.
+    @inlinable public static func isDated(_ step: Milestone) -> Bool {
+        step.kind == .transit && step.planned != .unset
+            && step.plannedMinutes != step.plannedMinutes
+    }
+
+    /// However soon a dated arrival is, so long it takes from where it comes, as far as the network knows: who leaves
+    /// late is late.
+    @inlinable public static func leastMinutes(_ step: Milestone) -> Double {
+        isDated(step) && step.priorMinutesP50 == step.priorMinutesP50
+            ? leastShare * step.priorMinutesP50 : 0
+    }
+
+    @usableFromInline static let leastShare = 0.8
+
     /// What steps of one kind have in common they have in proportion: a border that takes twice the two days
     /// that it is thought to take tells of one that is thought to take two hours. Minutes that a step's values
     /// are divided by; 0: neither plan nor network says how long it takes, or only that it hardly stays, it waits
     /// for a timetable, or it is at sea, where ships and ports are late by days, however long they should take.
     static func scaleMinutes(_ step: Milestone) -> Double {
-        if step.mode == .sea || step.mode == .barge { return 0 }
+        if isAtSea(step) { return 0 }
         if step.kind == .departure, step.planned != .unset { return 0 }
         let minutes = isTimed(step) ? 0 : transitMinutes(step)
         return minutes >= (step.kind == .transit ? 1 : leastScale) ? minutes + leastScale : 0
@@ -83,13 +99,16 @@ public enum StepValue {
         case .transit:
             if planned == planned {
                 let low = max(planned, 5)
+                if isAtSea(step) {
+                    return voyage(low, p50 == p50 ? step.priorMinutesP90 / p50 : plannedRatio(step))
+                }
                 let ratio = p50 == p50 ? max(step.priorMinutesP90 / p50, 1.1) : plannedRatio(step)
                 return .logNormal(p50: low, p90: low * ratio + 15, shift: -low)
             }
             if p50 == p50 { return .logNormal(p50: p50, p90: step.priorMinutesP90, shift: -p50) }
             if isTimed(step) {
                 // Ships are late by days.
-                return step.mode == .sea || step.mode == .barge
+                return isAtSea(step)
                     ? .logNormal(p50: 1_440, p90: 5_760, shift: -1_440)
                     : .logNormal(p50: 120, p90: 480, shift: -120)
             }
@@ -113,6 +132,20 @@ public enum StepValue {
         default: 1.25
         }
     }
+
+    private static func isAtSea(_ step: Milestone) -> Bool {
+        step.mode == .sea || step.mode == .barge
+    }
+
+    /// A ship may be late by half of its voyage, and never is it early by more than a part of that: so many planned
+    /// minutes. `ratio`: what the network says of it, P90 by P50.
+    private static func voyage(_ planned: Double, _ ratio: Double) -> Curve {
+        let early = min(planned, max(1_440, planned * earlyShare))
+        let late = planned * (max(ratio, 1.1) - 1) + 15
+        return .logNormal(p50: early, p90: early + late, shift: -early)
+    }
+
+    private static let earlyShare = 0.3
 
     private static func stay(_ planned: Double) -> Curve {
         .logNormal(p50: max(planned, 5), p90: max(planned, 5) * 2 + 30)

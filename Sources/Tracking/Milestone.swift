@@ -223,8 +223,13 @@ public struct ChainBuilder: Sendable {
         _ symbols: inout Symbols
     ) -> Milestone {
         let place = symbol(stated.place, &symbols)
-        let kind = Milestone.kind(
-            from: last.map { ($0.place, $0.code) }, to: (place, stated.event))
+        // What arrives first has come from somewhere, whether or not the plan says from where.
+        let isArrival = last == nil && (stated.event == .arri || stated.event == .disc)
+        let origin = isArrival ? plan.origin.map { symbol($0, &symbols) } ?? place : place
+        let kind =
+            isArrival
+            ? .transit
+            : Milestone.kind(from: last.map { ($0.place, $0.code) }, to: (place, stated.event))
         let began = last.map(\.planned) ?? plan.start ?? .unset
         var minutes = Double.nan
         if began != .unset, let time = stated.time { minutes = time.minutes(since: began) }
@@ -232,8 +237,9 @@ public struct ChainBuilder: Sendable {
         let prior = priorMinutes(kind, from: last?.place ?? place, to: place, plan.mode, symbols)
         return Milestone(
             place: place, code: stated.event, planned: stated.time ?? .unset, kind: kind,
-            fromPlace: last?.place ?? place, fromCode: last?.code ?? .stuf, mode: plan.mode,
-            plannedMinutes: minutes, priorMinutesP50: prior.0, priorMinutesP90: prior.1)
+            fromPlace: last?.place ?? origin, fromCode: last?.code ?? (isArrival ? .depa : .stuf),
+            mode: plan.mode, plannedMinutes: minutes, priorMinutesP50: prior.0,
+            priorMinutesP90: prior.1)
     }
 
     /// What the network knows of a direct leg, for a plan that brings its own milestones.

@@ -52,24 +52,34 @@ public struct StatedVersion: Sendable, Equatable {
         return found
     }
 
-    /// The first milestones of an earlier version of which this states only those that are still ahead:
-    /// they are behind the box, and not another plan.
-    public func dropped(from earlier: [StatedMilestone]) -> [StatedMilestone] {
-        guard let first = milestones.first,
-            let begin = earlier.firstIndex(where: { $0.names(first) }), begin > 0
-        else { return [] }
-        let gone = Array(earlier[..<begin])
+    /// The first milestones of an earlier version of which this states only those that are still ahead, some of
+    /// them elsewhere perhaps: they are behind the box, and not another plan. `origin`: where the plan begins.
+    public func dropped(from earlier: [StatedMilestone], origin: String?) -> [StatedMilestone] {
+        guard let first = milestones.first else { return [] }
+        let begin = earlier.firstIndex { $0.names(first) }
         let latest = first.time == .unset ? at : min(at, first.time)
-        guard gone.allSatisfy({ $0.time == .unset || $0.time <= latest }) else { return [] }
-        // The rest of it, in its order.
-        var from = begin
+        let gone = earlier[..<(begin ?? earlier.count)].prefix {
+            $0.time == .unset || $0.time <= latest
+        }
+        if let begin, isRest(of: earlier[begin...]) { return Array(gone) }
+        guard gone.contains(where: { $0.time != .unset }) else { return [] }
+        // Another plan begins somewhere: this one arrives, or began where the earlier one did.
+        guard first.event == .arri || first.event == .disc || origin == earlier.first?.place,
+            !milestones.contains(where: { milestone in gone.contains { $0.names(milestone) } })
+        else { return [] }
+        return Array(gone)
+    }
+
+    /// Whether it states nothing else, in this order.
+    private func isRest(of earlier: ArraySlice<StatedMilestone>) -> Bool {
+        var from = earlier.startIndex
         for milestone in milestones {
             guard let found = earlier[from...].firstIndex(where: { $0.names(milestone) }) else {
-                return []
+                return false
             }
             from = found + 1
         }
-        return gone
+        return true
     }
 }
 

@@ -18,7 +18,7 @@ extension Engine {
         var before: SharedChain?
         for version in reading.versions + [StatedVersion(plan, at: statedAt)] {
             let isCut = isChain && before.map { !$0.isRouted && $0.graph == nil } ?? false
-            let kept = isCut ? version.dropped(from: whole) : []
+            let kept = isCut ? version.dropped(from: whole, origin: plan.origin) : []
             if kept.isEmpty { start = version.start }
             whole = kept + version.milestones
             guard var milestones = version.milestones(of: plan) else { continue }

@@ -188,14 +188,41 @@ final class Shipment: Sendable {
         plan.containers.count * milestones
     }
 
-    private var firstPlanned: Instant { plan.milestones.first?.time ?? .unset }
+    /// When it begins by its first milestone; `.unset`: that has no time, or is an arrival, before which it has
+    /// been under way.
+    private var firstPlanned: Instant {
+        guard graph == nil, let first = chain.first else {
+            return plan.milestones.first?.time ?? .unset
+        }
+        return first.code == .arri || first.code == .disc ? .unset : first.planned
+    }
 
     /// From when on events without a shipment belong to this one.
     var anchor: Instant {
         // One that should have ended before it was stated is of then.
-        plan.start ?? plan.milestones.first?.time
-            ?? placed(plan.updated ?? received)
+        if let start = plan.start { return start }
+        if firstPlanned != .unset { return firstPlanned }
+        guard let first = plan.milestones.first?.time else {
+            return placed(plan.updated ?? received)
+        }
+        // It names what comes later alone, and was on its way when that was said, or before.
+        return max(min(first, placed(firstStatedAt)), earliest)
     }
+
+    /// When it begins at the soonest where it states an arrival alone, by how long the way there may take; `.unset`:
+    /// it states more, or less.
+    private var earliest: Instant {
+        guard graph == nil, plan.start == nil, firstPlanned == .unset,
+            let at = chain.firstIndex(where: { $0.planned != .unset })
+        else { return .unset }
+        let steps = chain[...at].map(\.priorMinutesP90)
+        let isKnown = at > 0 && steps.allSatisfy { !$0.isNaN }
+        return chain[at].planned.advanced(
+            minutes: isKnown ? -1.1 * steps.reduce(1_440, +) : Shipment.longestMinutes)
+    }
+
+    /// What nobody knows takes two months at the most.
+    private static let longestMinutes = -60.0 * 1_440
 
     /// Where the promise was passed when it was stated, the promise; one of half a year before is a slip of the pen.
     private func placed(_ statedAt: Instant) -> Instant {
@@ -230,7 +257,8 @@ final class Shipment: Sendable {
 
     func view(_ symbol: UInt32, for container: ContainerNumber) -> PlanView {
         var view = PlanView(
-            shipment: symbol, anchor: anchor, ends: ends, begins: plan.start ?? firstPlanned,
+            shipment: symbol, anchor: anchor, ends: ends,
+            begins: plan.start ?? (firstPlanned == .unset ? earliest : firstPlanned),
             way: made.way, chain: graph == nil ? nil : masked[container] ?? common,
             isChain: graph == nil, statedAt: plan.updated ?? received, lead: lead)
         view.firstStatedAt = firstStatedAt
