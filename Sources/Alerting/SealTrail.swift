@@ -8,23 +8,31 @@ public struct SealTrail: Sendable, Equatable {
     public private(set) var before: (time: Instant, place: UInt32)?
     /// Somebody told of a removal or a new seal.
     public private(set) var isExplained = false
+    /// It has seals again that it had before: one of two had not been read.
+    public private(set) var isBack = false
 
     /// `events`: the evidence of one journey, in order of time.
     public init(_ events: some Sequence<EventRecord>) {
         var last: EventRecord?
+        var known: [UInt32] = []
         for event in events {
             if event.code == .rmvd || event.code == .rsea {
-                isExplained = true
+                (isExplained, isBack) = (true, false)
                 changedAt = nil
+                known = []
                 // Of a removal the next seals are new ones, of a new seal its own.
                 last = event.code == .rsea && event.seals != 0 ? event : nil
+                if let last { known = [last.seals] }
                 continue
             }
             guard event.seals != 0 else { continue }
             if let last, last.seals != event.seals {
-                changedAt = (event.time, event.place)
+                isBack = known.contains(event.seals)
+                changedAt = isBack ? nil : (event.time, event.place)
                 before = (last.time, last.place)
             }
+            // What nobody has explained does not become its own.
+            if changedAt == nil { known.append(event.seals) }
             last = event
         }
         if changedAt != nil { isExplained = false }
@@ -47,6 +55,6 @@ public struct SealTrail: Sendable, Equatable {
 
     public static func == (a: SealTrail, b: SealTrail) -> Bool {
         a.changedAt?.time == b.changedAt?.time && a.changedAt?.place == b.changedAt?.place
-            && a.isExplained == b.isExplained
+            && a.isExplained == b.isExplained && a.isBack == b.isBack
     }
 }

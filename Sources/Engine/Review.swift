@@ -139,6 +139,8 @@ extension Engine {
         let expected = found.of
         note(found.heard, of: own?.words ?? journey.progress.words, &journey)
         let outlook = outlook(journey, shipment, found, seenFrom, held, context)
+        // What lies on the way is no other way.
+        if outlook.turn == nil { journey.publication.publishedWay = journey.way.signature }
         setTimers(&journey, shipment, outlook, context, clock)
         noteClosed(outlook, context, &draft)
         if expected.isBeyondAll, !held {
@@ -191,7 +193,7 @@ extension Engine {
             isHistory: isHistory(journey, shipment, held: held, context.now), context, &draft)
     }
 
-    private func outlook(
+    private mutating func outlook(
         _ journey: Journey, _ shipment: Shipment, _ found: Expected, _ seenFrom: Instant,
         _ held: Bool, _ context: ReviewContext
     ) -> Outlook {
@@ -213,14 +215,19 @@ extension Engine {
         (outlook.others, outlook.shares) = (found.others, found.shares)
         outlook.detourMinutes = found.detourMinutes
         (outlook.ownWay, outlook.otherMeans) = (journey.way, found.otherMeans)
-        outlook.told = Set(found.heard.map(\.statement.milestone))
+        for heard in found.heard {
+            outlook.told[heard.statement.milestone] = heard.statement.time.advanced(
+                minutes: Double(heard.p50))
+        }
         outlook.isHistory = isHistory(journey, shipment, held: held, context.now)
         outlook.calibrated = calibrated
         outlook.graph = shipment.graph
         outlook.isFirst = journey.publication.p50 == .unset
         outlook.reason = journey.publication.owedFor
         if outlook.isFirst { outlook.blamed = expected.next }
-        if journey.way.signature != journey.publication.publishedWay {
+        if journey.way.signature != journey.publication.publishedWay,
+            outlook.isFirst || !isOnPlannedWay(journey, shipment)
+        {
             let furthest = max(0, journey.progress.furthest)
             outlook.turn = journey.way.isPlans ? furthest : min(journey.way.turn, furthest)
         }

@@ -37,7 +37,7 @@ struct Outlook {
     /// What moved the forecast of which a word is owed.
     var reason = Journey.Publication.Reason.events
     /// Milestones of which others say something.
-    var told: Set<Int> = []
+    var told: [Int: Instant] = [:]
     /// Its own way, other ways that the box may take, and how likely its own is, then each of them.
     var ownWay = Way.none
     var others: [OtherWay] = []

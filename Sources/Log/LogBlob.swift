@@ -42,8 +42,11 @@ public enum Meaning: UInt8, Sendable, Comparable, CaseIterable {
     /// What a plan names lies on its way, also off the network's quickest; what lasts is to blame, a box that is
     /// stripped is done, and another end or promise is said.
     case named = 15
+    /// An arrival counts when it is stated, whenever the box left; what is sent again may be what is ahead alone, and
+    /// what lies on the way between two milestones of a plan, a paper, a fetched box leads nowhere else.
+    case dated = 16
 
-    public static let current = Meaning.named
+    public static let current = Meaning.dated
 
     public static func < (a: Meaning, b: Meaning) -> Bool { a.rawValue < b.rawValue }
 }

@@ -4,6 +4,8 @@ public struct Geography: Sendable {
     private struct Spot: Sendable {
         /// Index in the network; -1: it does not know the place; -2: nobody has looked.
         var place: Int32 = -2
+        /// Of one that the network does not know: no code of a port or a town, but somebody's name for it.
+        var isName = false
         /// 0: none.
         var area: Int32 = 0
         /// On a sphere of radius 1; all 0 where nobody knows.
@@ -48,11 +50,24 @@ public struct Geography: Sendable {
         while spots.count <= Int(symbol) { spots.append(Spot()) }
         guard let at = network.place(id) else {
             spots[Int(symbol)].place = -1
+            spots[Int(symbol)].isName = !Geography.isCode(id)
             return
         }
         var spot = Spot(place: Int32(at), area: Int32(network.area(of: at)))
         if let point = network.point(of: at) { (spot.x, spot.y, spot.z) = point }
         spots[Int(symbol)] = spot
+    }
+
+    /// Whether a place that the network does not know goes by a name, rather than by a UN/LOCODE.
+    public func isName(_ symbol: UInt32) -> Bool {
+        Int(symbol) < spots.count && spots[Int(symbol)].isName
+    }
+
+    private static func isCode(_ id: String) -> Bool {
+        id.utf8.count == 5
+            && id.utf8.allSatisfy {
+                (0x41...0x5A).contains($0) || (0x30...0x39).contains($0)
+            }
     }
 
     /// Symbols that will stand for other texts.

@@ -66,6 +66,7 @@ struct JourneyWalk: ~Copyable {
         if lastStay.isBehind(event, way, book.geography) { return note(read, .over) }
         var spot = spot(event.place)
         if isEarly(read, spot) { return note(read, .early) }
+        if try isUnloadedHere(read, event, spot) { spot = .on(seat.place) }
         if returns(read, event, spot) || isOff(event, spot) {
             guard try turn(after: progress.furthest, at: event.place) else {
                 stand(read, event, seat.place)
@@ -74,7 +75,8 @@ struct JourneyWalk: ~Copyable {
             spot = self.spot(event.place)
         }
         switch spot {
-        case .on(let place) where !Evidence.isSign(event.code) && !isNear(place):
+        case .on(let place)
+        where !Evidence.isSign(event.code) && (!isNear(place) || isTooSoon(read, place)):
             papers.append((read, event, place))
             note(read, .paper)
         case .on(let place): try reach(place, read, event)
@@ -137,6 +139,21 @@ struct JourneyWalk: ~Copyable {
         if case .on(let place) = spot { return place != way.milestones.first?.place }
         return true
     }
+
+    /// Where it has arrived and not left it is unloaded, by whatever name the terminal goes.
+    private func isUnloadedHere(
+        _ read: ReadEvent, _ event: EventRecord, _ spot: Spot
+    ) throws(MissingFact) -> Bool {
+        guard case .off = spot, event.code == .disc, seat.place != 0, progress.lastCode == .arri,
+            read.time.minutes(since: progress.lastTime) < JourneyWalk.unloadedMinutes
+        else { return false }
+        let geography = book.geography
+        for place in [event.place, seat.place] where !geography.knows(place) { throw .place(place) }
+        return geography.place(seat.place) != nil && geography.isName(event.place)
+    }
+
+    /// What has arrived is unloaded within this.
+    private static let unloadedMinutes = 2.0 * 1_440
 
     private func isOff(_ event: EventRecord, _ spot: Spot) -> Bool {
         guard case .off = spot, Evidence.isSign(event.code) else { return false }
@@ -202,6 +219,29 @@ struct JourneyWalk: ~Copyable {
         return next < chain.count && chain[next].place == place
     }
 
+    /// Whether a box can hardly have come to a place already: much of the leg to it is still ahead.
+    private func isTooSoon(_ read: ReadEvent, _ place: UInt32) -> Bool {
+        let chain = way.milestones
+        guard place != seat.place,
+            let arrival = chain[(progress.furthest + 1)...].first(where: { $0.place == place }),
+            arrival.kind == .transit
+        else { return false }
+        let stated = arrival.plannedMinutes
+        let minutes = stated.isNaN ? arrival.priorMinutesP50 : stated
+        // Over a border it is soon.
+        if minutes < JourneyWalk.soonMinutes { return false }
+        if progress.lastTime != .unset, !minutes.isNaN {
+            let behind = read.time.minutes(since: progress.lastTime)
+            return behind < minutes * (1 - JourneyWalk.aheadShare)
+        }
+        guard arrival.planned != .unset else { return false }
+        let ahead = arrival.planned.minutes(since: read.time)
+        return ahead > max(1_440, minutes.isNaN ? 0 : minutes * JourneyWalk.aheadShare)
+    }
+
+    private static let soonMinutes = 1_440.0
+    private static let aheadShare = 0.15
+
     /// What was stamped before the box came counts from its coming.
     private mutating func applyPapers(_ place: UInt32, _ read: ReadEvent) {
         for (index, paper) in papers.enumerated().reversed() where paper.place == place {
@@ -223,7 +263,9 @@ struct JourneyWalk: ~Copyable {
         var at = next(event, place, isStill: isStill)
         if let at {
             fill(at, read, event)
-        } else if isTakenAway(event, isStill: isStill) || isLoadedAgain(event) {
+        } else if isTakenAway(event, isStill: isStill) || isLoadedAgain(event)
+            || isFetched(event, place)
+        {
             at = nil
         } else if let kin = ahead(event, place, isStill: isStill)
             ?? open(event, place, through: progress.furthest)
@@ -358,6 +400,26 @@ struct JourneyWalk: ~Copyable {
         guard ahead.first?.code == .depa, progress.furthest >= 0,
             way.milestones[progress.furthest].code == .load
         else { return false }
+        return isByRailOrWater(ahead)
+    }
+
+    /// Nothing has been heard of it, and it goes out by the gate where its plan has it leave by train, ship or plane:
+    /// it is fetched empty, to be brought back full.
+    private func isFetched(_ event: EventRecord, _ place: UInt32) -> Bool {
+        guard event.code == .gtot, progress.furthest < 0,
+            event.mode == .unknown || event.mode == .road,
+            way.milestones.first?.place == place, way.milestones.last?.place != place
+        else { return false }
+        let stay = way.milestones.prefix { $0.place == place }
+        guard !stay.contains(where: { $0.code == .gtot }), isByRailOrWater(way.milestones[...])
+        else { return false }
+        // About when it is to leave by train, that may be what is meant.
+        let planned = stay.last?.planned ?? .unset
+        if planned != .unset { return planned.minutes(since: event.time) > 1_440 }
+        return way.milestones.first { $0.kind == .transit }?.mode == .sea
+    }
+
+    private func isByRailOrWater(_ ahead: ArraySlice<Milestone>) -> Bool {
         let mode = ahead.first { $0.kind == .transit }?.mode ?? .unknown
         return mode != .road && mode != .unknown
     }

@@ -164,15 +164,22 @@ struct EventAssignment {
         return current
     }
 
+    /// So long before its trip begins a box is brought to where that does.
+    private static let broughtMinutes = 7.0 * 1_440
+
     /// Whether a report by another name can be one of the trip at hand: at a place ahead. Where nothing else
     /// has been heard of the trip it begins with leaving: what comes to its first place may be bringing
     /// what another booking is about.
     private func fits(_ event: EventRecord) -> Bool {
         members(current).contains { plan in
             guard stands[plan] < 0 else { return match(plan, event, from: stands[plan]) > 0 }
-            guard event.time >= plans[plan].anchor else { return false }
             let isFirst = event.place == plans[plan].chain.first?.place
             let leaves = [.gtin, .load, .depa].contains(event.code)
+            let ahead = plans[plan].anchor.minutes(since: event.time)
+            let most =
+                !isFirst || !leaves
+                ? 0 : event.code == .gtin ? EventAssignment.broughtMinutes : 1_440
+            guard ahead <= most else { return false }
             return (!isFirst || leaves) && match(plan, event, from: 0) > 0
         }
     }

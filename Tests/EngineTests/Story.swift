@@ -49,6 +49,9 @@ struct Story {
     private(set) var engine: Engine
     private var now = Story.start
     private var said: [FlatObject] = []
+    /// All lines that were ever said.
+    private(set) var lines: [FlatObject] = []
+    var count: Int { lines.count }
     private var open: [String: (type: String, rev: Int)] = [:]
     private var ids: [String: String] = [:]
     private var serial = 0
@@ -122,6 +125,7 @@ struct Story {
     private mutating func hear(_ effects: Effects) {
         let lines = (effects.commit?.outputs ?? []).compactMap { FlatObject($0.bytes) }
         said += lines
+        self.lines += lines
         for line in lines where line.text("kind") == "eta" { check(line) }
         for line in lines {
             guard let id = line.text("alert"), let type = line.text("type") else { continue }

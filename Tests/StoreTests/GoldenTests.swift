@@ -38,6 +38,7 @@ import Wire
         Golden(schema: 8, meaning: .patient, name: "-patient"),
         Golden(schema: 8, meaning: .retractable, name: "-retractable"),
         Golden(schema: 8, meaning: .named, name: "-named"),
+        Golden(schema: 8, meaning: .dated, name: "-dated"),
     ]
 
     /// Under a sanitizer the oldest and the newest: what is looked for there is not what they hold.

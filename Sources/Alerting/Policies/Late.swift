@@ -16,6 +16,8 @@ public enum LatePolicy {
         /// What made it late was corrected, or the plan was changed.
         public var isCorrected: Bool
         public var isPlanChanged: Bool
+        /// Nothing has come since, and something should have: that it may be nearer than was thought is a guess.
+        public var isOnlySilent = false
 
         public init(
             now: Instant, promised: Instant, delayMinutes: Double, probability: Double,
@@ -49,7 +51,7 @@ public enum LatePolicy {
         let isLow =
             facts.probability <= rules.clearProbability
             || (facts.delayMinutes <= low && facts.probability < 0.5)
-        guard isLow else { return .undecided(condition) }
+        guard isLow, !facts.isOnlySilent else { return .undecided(condition) }
         if facts.isPlanChanged { return .over(.cleared, condition) }
         if facts.isCorrected { return .over(.withdrawn, condition) }
         return .ceases(condition)

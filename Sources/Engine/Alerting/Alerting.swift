@@ -16,12 +16,13 @@ extension Engine {
         else {
             return endLate(&journey, "its plan promises nothing any more", outlook, context, &draft)
         }
-        let facts = LatePolicy.Facts(
+        var facts = LatePolicy.Facts(
             now: context.now, promised: promised, delayMinutes: delay, probability: probability,
             margin: forecasting.intervals.tallies[outlook.horizon].margin,
             horizon: outlook.horizon, isComplete: outlook.isComplete,
             isCorrected: context.touch?.corrected == true,
             isPlanChanged: context.touch?.planChanged == true)
+        facts.isOnlySilent = isOnlySilent(journey, context)
         let moment = Moment(
             now: context.now, holdUntil: journey.publication.holdUntil,
             isEvidence: context.touch?.eventID != nil || context.touch?.newest ?? .unset != .unset)
@@ -29,6 +30,11 @@ extension Engine {
             $0.type == .late && $0.phase != .closed
         }
         let isOpen = known.map { journey.publication.alerts[$0].phase != .pending } ?? false
+        if facts.isOnlySilent, let known, isOpen,
+            delay < Double(journey.publication.alerts[known].toldMinutes)
+        {
+            return
+        }
         let finding = LatePolicy.find(facts, rules, isOpen: isOpen)
         // What a post that is silent would tell is not known: silence alone proves nothing then.
         if context.touch == nil, finding.begins, let next = outlook.expected.next, !isOpen,
@@ -44,6 +50,14 @@ extension Engine {
         look(&journey, at, finding, moment, outlook, context, &draft) { engine, state in
             engine.lateText(state, journey: facts, outlook, context)
         }
+    }
+
+    /// Nothing has come, and somebody is told that something should have.
+    func isOnlySilent(_ journey: Journey, _ context: ReviewContext) -> Bool {
+        context.touch == nil
+            && journey.publication.alerts.contains {
+                $0.type.isSilence && $0.phase != .closed && $0.phase != .pending
+            }
     }
 
     /// There is no promise any more that could be broken, or nobody who could say so.

@@ -18,7 +18,7 @@ extension Engine {
         let seen = journey.progress.furthest
         let isOff =
             journey.way.turn >= 0 && seen >= 0 && journey.way.isExtra(seen)
-            && shipment.map { !$0.plan.isWayAssumed } ?? false
+            && shipment.map { !$0.plan.isWayAssumed && !isOnPlannedWay(journey, $0) } ?? false
         let isMarked = journey.progress.contradiction != nil || isOff || isOpen
         let isSealed = context.touch != nil && history.events.contains { $0.seals != 0 }
         guard isMarked || isSealed else { return }
@@ -35,6 +35,30 @@ extension Engine {
         judgeOffRoute(&journey, isOff: isOff, flapping(.offRoute), context, &draft)
         judgeImpossible(&journey, flapping(.impossible), context, &draft)
         judgeSeal(&journey, history, facts, context, &draft)
+    }
+
+    /// Whether a box that stands where its plan names nothing is where that begins, or comes by on the way between
+    /// two milestones of the plan.
+    mutating func isOnPlannedWay(_ journey: Journey, _ shipment: Shipment) -> Bool {
+        let (way, own, seen) = (journey.way, shipment.made.way, journey.progress.furthest)
+        guard shipment.graph == nil, seen >= 0, way.isExtra(seen),
+            ![.disc, .drop, .gtot, .strp, .pick].contains(journey.progress.lastCode),
+            let next = way.planned.dropFirst(seen + 1).first(where: { $0 >= 0 }).map({ Int($0) }),
+            next < own.milestones.count
+        else { return false }
+        let (here, goal) = (way.milestones[seen].place, own.milestones[next].place)
+        let mode = shipment.plan.mode
+        let origin = shipment.plan.origin.map { ways.builder.symbol($0, &register.symbols) }
+        if here == origin, way.furthestPlanned(through: seen) < 0 { return true }
+        guard
+            let before = own.milestones[..<next].last(where: { $0.place != goal })?.place ?? origin,
+            ways.isBetween(here, before, goal, mode)
+        else { return false }
+        // Nor does it come back.
+        guard let was = way.milestones[..<seen].last(where: { $0.place != here })?.place else {
+            return true
+        }
+        return ways.leadsOn(from: was, here, to: goal, mode)
     }
 
     private mutating func judgeOffRoute(
@@ -113,7 +137,8 @@ extension Engine {
             AlertKey(.seal, milestone: 0, place: $0.place, code: .rsea, occurrence: 1)
         }
         let finding = ReportPolicies.seal(
-            isUnexplained: trail.changedAt != nil, isExplained: trail.isExplained, facts)
+            isUnexplained: trail.changedAt != nil, isExplained: trail.isExplained || trail.isBack,
+            facts)
         decide(&journey, .seal, key, finding, context, &draft) { engine, episode, state in
             let box = "\(context.container)"
             let place = engine.placeName(episode.place)
@@ -125,6 +150,7 @@ extension Engine {
             case .withdrawn:
                 return "\(box): the report of its seals at \(place) was corrected or taken back"
             case .cleared:
+                if trail.isBack { return "\(box) has the seals again that it had before" }
                 return trail.isExplained
                     ? "\(box): its new seal was told of"
                     : "\(box) has arrived; its seals are to be looked at there"

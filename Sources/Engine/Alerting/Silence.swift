@@ -27,6 +27,10 @@ extension Engine {
         guard journey.publication.overdueAt <= context.now else { return }
         journey.publication.overdueAt = .never
         if context.isOverdueTold { return }
+        if mayWait(journey, shipment, outlook, next) {
+            journey.publication.overdueAt = context.now.advanced(minutes: 1_440)
+            return
+        }
         let silence = silence(journey, shipment, outlook, context, clock, next, &draft)
         guard let expected = silence.expected else {
             journey.publication.overdueAt = silence.lookAt
@@ -44,6 +48,15 @@ extension Engine {
             isHeldByCustoms(journey, outlook.chain[next])
             ? .customsHold : isStuck(journey, shipment, next, clock) ? .stuck : .overdue
         raise(type, expected, next, &journey, outlook, context, clock, &draft)
+    }
+
+    /// Nobody has said when it leaves, and its promise is kept if it leaves now.
+    private func mayWait(
+        _ journey: Journey, _ shipment: Shipment, _ outlook: Outlook, _ next: Int
+    ) -> Bool {
+        journey.progress.eventCount == 0 && shipment.plan.start == nil && shipment.graph == nil
+            && outlook.chain[next].planned == .unset && outlook.delayMinutes ?? 0 < 0
+            && outlook.lateProbability ?? 1 < rules.clearProbability
     }
 
     /// `expected`: when the delivery was, before the silence.
@@ -103,7 +116,7 @@ extension Engine {
 
     /// The last that was heard is that customs look at it, and what is waited for is that it may go on.
     private func isHeldByCustoms(_ journey: Journey, _ next: Milestone) -> Bool {
-        journey.progress.lastCode == .cusi && next.kind == .dwell
+        journey.progress.lastCode == .cusi && next.kind != .transit
             && next.place == journey.progress.lastPlace
     }
 

@@ -209,8 +209,10 @@ struct Ways: Sendable {
     }
 
     private static func again(_ milestone: Milestone) -> Milestone {
-        let minutes = milestone.plannedMinutes
         let isKnown = milestone.priorMinutesP50 == milestone.priorMinutesP50
+        var minutes = milestone.plannedMinutes
+        // Of a stay that nobody has planned that long.
+        if minutes.isNaN, milestone.kind != .transit { minutes = Ways.stayMinutes }
         var again = milestone.reached(
             from: milestone.fromPlace, milestone.fromCode,
             priorMinutesP50: isKnown ? milestone.priorMinutesP50 : minutes,
@@ -435,6 +437,8 @@ struct Ways: Sendable {
     /// share of the straight way.
     private static let strayHours = 2.0
     private static let strayShare = 0.2
+    private static let betweenShare = 1.05
+    private static let stayMinutes = 2.0 * 1_440
 
     /// By how many hours it is longer to come to the last of some places by the others than straight on;
     /// nil where no way leads there.
@@ -450,6 +454,29 @@ struct Ways: Sendable {
             at = goal
         }
         return sum - straight
+    }
+
+    /// Whether a place lies between two others, as the ways through the network go.
+    mutating func isBetween(
+        _ here: UInt32, _ before: UInt32, _ after: UInt32, _ mode: TransportMode
+    ) -> Bool {
+        let places = [before, here, after].map { book.geography.place($0) }
+        guard let before = places[0], let here = places[1], let after = places[2],
+            let straight = route([before, after], mode),
+            let through = route([before, here, after], mode)
+        else { return false }
+        return through.hoursP50 <= straight.hoursP50 * Ways.betweenShare + Ways.strayHours
+    }
+
+    /// Whether a box is no further from its goal than it was.
+    mutating func leadsOn(
+        from before: UInt32, _ here: UInt32, to goal: UInt32, _ mode: TransportMode
+    ) -> Bool {
+        let places = [before, here, goal].map { book.geography.place($0) }
+        guard let before = places[0], let here = places[1], let goal = places[2],
+            let was = hours(before, goal, mode), let left = hours(here, goal, mode)
+        else { return true }
+        return left <= was + Ways.strayHours
     }
 
     /// Whether a leg leads to where a box could have gone sooner, or as soon, from the place before.

@@ -49,7 +49,7 @@ extension Engine {
         let way = outlook.ownWay
         if let next = outlook.expected.next, step > next,
             step < way.ids.count, !forecasting.pools.isSeen(way.ids[step]),
-            !outlook.told.contains(step),
+            outlook.told[step] == nil,
             !closureBook.isShut(
                 outlook.chain[step], of: outlook.chain, after: next - 1, at: outlook.seenFrom)
         {
@@ -196,7 +196,7 @@ extension Engine {
             kind = .closure
         } else if context.touch?.corrected == true {
             kind = .correction
-        } else if isByWord(outlook, context) && outlook.told.contains(at) {
+        } else if isByWord(outlook, context), outlook.isMoved(at, by: minutes) {
             kind = .estimate
         } else if at > next {
             kind = .congestion
@@ -217,6 +217,14 @@ extension Engine {
 }
 
 extension Outlook {
+    /// Whether what others say of a milestone counts beside so many minutes: what it would be without that is known.
+    /// Where one word takes the place of another it may be most of the change, and itself be little.
+    fileprivate func isMoved(_ at: Int, by minutes: Int) -> Bool {
+        guard let without = told[at], at < means.count, !means[at].isNaN else { return false }
+        let moved = seenFrom.advanced(minutes: Double(means[at])).minutes(since: without)
+        return abs(moved) * 5 >= abs(Double(minutes))
+    }
+
     /// The steps from the plan's beginning to its end; where ways join, along the one that takes
     /// longest.
     var way: [Int] {

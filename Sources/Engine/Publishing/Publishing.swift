@@ -21,8 +21,14 @@ extension Engine {
             || late != journey.publication.lateVerdict
             || !outlook.isComplete && (hasOtherTerms(journey, context) || outlook.reason == .terms)
             || stage != journey.publication.furthest && (outlook.isComplete || outlook.partial)
-            || hasMoved(outlook, from: journey.publication, isStage: isStage(outlook, journey))
-        guard isNews else {
+            || hasMoved(
+                outlook, from: journey.publication, isStage: isStage(outlook, journey),
+                isNews: context.touch != nil)
+        // Silence that should have been broken is no good news.
+        let isGuess =
+            !first && p50 < journey.publication.p50 && context.now < journey.publication.p10
+            && isOnlySilent(journey, context)
+        guard isNews, !isGuess else {
             journey.publication.owedFor = .events
             return
         }
@@ -121,11 +127,14 @@ extension Engine {
     /// Whether the picture has moved against its own uncertainty: by so much that whoever holds on to what
     /// was said loses by it.
     private func hasMoved(
-        _ outlook: Outlook, from said: Journey.Publication, isStage: Bool
+        _ outlook: Outlook, from said: Journey.Publication, isStage: Bool, isNews: Bool
     ) -> Bool {
         let moved = abs(outlook.p50.minutes(since: said.p50))
         let remaining = max(0, outlook.p50.minutes(since: outlook.seenFrom))
-        let least = max(rules.publishMinutes, rules.publishShare * remaining)
+        // Where it is known to minutes, those count.
+        let width = outlook.p90.minutes(since: outlook.p10)
+        let floor = isNews ? min(rules.publishMinutes, max(5, width / 8)) : rules.publishMinutes
+        let least = max(floor, rules.publishShare * remaining)
         guard let calibrated = outlook.calibrated, !rules.publishEvery else { return moved > least }
         if rules.publishMilestones, outlook.expected.next ?? 0 > said.furthest + 1 { return true }
         let edges = max(
