@@ -36,7 +36,7 @@ struct Outlook {
     var means: [Float] = []
     /// What moved the forecast of which a word is owed.
     var reason = Journey.Publication.Reason.events
-    /// Milestones of which others say something.
+    /// For milestones of which others say something when they would be expected without that.
     var told: [Int: Instant] = [:]
     /// Its own way, other ways that the box may take, and how likely its own is, then each of them.
     var ownWay = Way.none
