@@ -334,8 +334,7 @@ struct CarriersWordsTests {
     }
 
     @Test func aTerminalGoesByItsOwnName() {
-        var story = Story("")
-        story.tell(
+        tell(
             """
             plan DEPA CNXIA 2.5, ARRI DEDUI 19, GTOT DEDUI 21 by RAIL promised 22
             2.5 DEPA CNXIA
@@ -346,7 +345,6 @@ struct CarriersWordsTests {
             27 GTOT DEDUI
             expect arrived 7200
             """)
-        #expect(story.failures.isEmpty, "\(story.failures)")
     }
 
     @Test func customsHoldWhereATimetableWaits() {
