@@ -63,7 +63,13 @@ struct Parameter {
     static func list(_ texts: [String?]) -> Parameter {
         let quoted = texts.map { text in
             guard let text else { return "NULL" }
-            return "\"" + text.map { "\"\\".contains($0) ? "\\\($0)" : String($0) }.joined() + "\""
+            // By bytes: with a mark that follows, a quote is another character.
+            var quoted: [UInt8] = [0x22]
+            for byte in text.utf8 {
+                if byte == 0x22 || byte == 0x5C { quoted.append(0x5C) }
+                quoted.append(byte)
+            }
+            return String(decoding: quoted + [0x22], as: UTF8.self)
         }
         return .text("{" + quoted.joined(separator: ",") + "}")
     }
@@ -129,8 +135,10 @@ struct Connection: ~Copyable {
             PQfinish(found)
             throw StoreFailure(.unavailable, "connecting to PostgreSQL", cause)
         }
+        let watch = QueryDeadline.shared.begin(PQsocket(found), seconds: deadlineSeconds)
         let settings = QueryResult(
             raw: PQexec(found, Connection.serverSettings(idleSeconds: idleSeconds)))
+        QueryDeadline.shared.end(watch)
         guard settings.status == PGRES_COMMAND_OK else {
             let cause = Connection.words(PQerrorMessage(found))
             PQfinish(found)

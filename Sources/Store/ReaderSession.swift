@@ -522,6 +522,9 @@ actor ReaderSession {
         }
     }
 
+    /// Rounds of forgetting in one go: millions of rows.
+    private static let tidyRounds = 500
+
     func tidyPartitions(keepDays: Int) throws(StoreFailure) -> Int {
         try with { (connection) throws(StoreFailure) in
             try connection.run("set lock_timeout = '1s'", "dropping old partitions")
@@ -530,15 +533,21 @@ actor ReaderSession {
                 "select drop_partitions($1::int8::int4)", [.integer(keepDays)],
                 "dropping old partitions")
             try fence.commit(connection, "dropping old partitions")
+            // Some thousands at a time, so that nobody waits for long; what is too much for once is gone on with.
+            for _ in 0..<ReaderSession.tidyRounds {
+                try fence.begin(connection, "forgetting old rows")
+                let gone = try connection.query(
+                    "select tidy_rows($1::int8::int4)::int8, tidy_chain()::int8",
+                    [.integer(keepDays)], "forgetting old rows")
+                try fence.commit(connection, "forgetting old rows")
+                if gone.integer(0, 0) == 0, gone.integer(0, 1) == 0 { break }
+            }
+            // Of a day with many rows it takes minutes; no writer waits for it.
+            try connection.run("set statement_timeout = 0", "indexing closed partitions")
             try fence.begin(connection, "indexing closed partitions")
             _ = try connection.query(
                 "select index_closed_partitions()", [], "indexing closed partitions")
             try fence.commit(connection, "indexing closed partitions")
-            try fence.begin(connection, "forgetting old rows")
-            _ = try connection.query(
-                "select tidy_rows($1::int8::int4), tidy_chain()", [.integer(keepDays)],
-                "forgetting old rows")
-            try fence.commit(connection, "forgetting old rows")
             return Int(dropped.integer(0, 0))
         }
     }

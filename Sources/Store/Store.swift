@@ -43,6 +43,8 @@ public final class PostgresLog: LogStore {
     /// What the writer waits for must not wait behind snapshots and history.
     private let loader: ReaderSession
     private let reader: ReaderSession
+    /// What takes its time; no snapshot waits behind that.
+    private let housekeeper: ReaderSession
     let keeper: AdminSession
 
     public init(_ options: StoreOptions) {
@@ -51,6 +53,7 @@ public final class PostgresLog: LogStore {
         side = ReaderSession(options, fence)
         loader = ReaderSession(options, fence, deadlineSeconds: 12)
         reader = ReaderSession(options, fence)
+        housekeeper = ReaderSession(options, fence, deadlineSeconds: 3_600)
         keeper = AdminSession(options, fence)
     }
 
@@ -111,7 +114,7 @@ public final class PostgresLog: LogStore {
     /// Drops partitions past retention and indexes closed ones; rows of other tables that are past
     /// it go too.
     public func tidyPartitions(keepDays: Int) async throws(StoreFailure) -> Int {
-        try await side.tidyPartitions(keepDays: keepDays)
+        try await housekeeper.tidyPartitions(keepDays: keepDays)
     }
 
     /// The last batch in the log.

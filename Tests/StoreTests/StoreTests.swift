@@ -212,6 +212,63 @@ private func traffic(_ seed: UInt64) -> FeedChunk {
         #expect(try await log.tidyPartitions(keepDays: 400) == 2)
     }
 
+    /// More than goes in one round, in one go.
+    @Test func whatIsPastItsTimeGoesHoweverMuchItIs() async throws {
+        let cluster = try TestCluster()
+        let log = PostgresLog(StoreOptions(conninfo: cluster.conninfo, clock: wallNow))
+        let columns = try cluster.rows(
+            "select string_agg(column_name || ' ' || data_type, ',') from information_schema.columns "
+                + "where table_name = 'quarantine' and is_nullable = 'NO' and column_default is null"
+        )
+        _ = try cluster.rows(
+            "insert into quarantine (batch, item, received_at, \(try required(columns[0]).names)) "
+                + "select 1, n, now() - interval '500 days', \(try required(columns[0]).values) "
+                + "from generate_series(1, 25000) n")
+        _ = try await log.tidyPartitions(keepDays: 400)
+        #expect(try cluster.rows("select count(*) from quarantine") == ["0"])
+    }
+
+    /// The columns of a table that must be given, but for its key, and something for each.
+    private func required(_ columns: String) throws -> (names: String, values: String) {
+        let given = columns.split(separator: ",").map { $0.split(separator: " ", maxSplits: 1) }
+            .filter { !["batch", "item", "received_at"].contains($0[0]) }
+        let values = given.map { column in
+            switch column[1] {
+            case "bytea": "''::bytea"
+            case "text": "''"
+            case "boolean": "false"
+            default: "0"
+            }
+        }
+        return (
+            given.map { String($0[0]) }.joined(separator: ", "), values.joined(separator: ", ")
+        )
+    }
+
+    /// To Swift a quote with an accent is another character; to PostgreSQL it is a quote.
+    @Test func namesWithQuotesAndMarksAreForgottenAsTheyAre() async throws {
+        let cluster = try TestCluster()
+        let log = PostgresLog(StoreOptions(conninfo: cluster.conninfo, clock: wallNow))
+        var engine = try await Recovery.run(log).engine
+        let names = ["A\\\"\u{301}, B", "\\\\\u{301}C", "{D}\u{302}", "\\\\\\\"\u{308}"]
+        for (step, retract) in ["", ",\"retract\":true"].enumerated() {
+            for (at, name) in names.enumerated() {
+                let now = start.advanced(minutes: Double(step * 60 + at))
+                let plan =
+                    "{\"plan\":\"\(name)\",\"containers\":[\"QZTU0000700\"],\"from\":\"CNXIA\","
+                    + "\"to\":\"KZALA\",\"updated\":\"\(TimeText.string(now))\"\(retract)}"
+                let effects = engine.step([chunk([plan])], now: now)
+                #expect(effects.counts.stored == 1, "\(effects.replies)")
+                try await log.commit(try #require(effects.commit))
+            }
+            try await log.checkpoint(
+                engine.cut(now: start.advanced(minutes: Double(step * 60 + 9))))
+        }
+        let again = try await Recovery.run(log)
+        #expect(again.replayed == 0)
+        #expect(again.engine.canonicalState() == engine.canonicalState())
+    }
+
     @Test func rowsInTheDefaultPartitionMoveToTheirDay() async throws {
         let cluster = try TestCluster()
         _ = try cluster.rows(
