@@ -108,7 +108,8 @@ actor Writer {
         options.remember(KnownLog(log: log, batch: batch, seq: seq))
     }
 
-    /// Raises the epoch, and looks whether this is the log that was written the last time, as far as
+    /// Raises the epoch by a number of its own: on two sides of a split two daemons raise the same one, and
+    /// neither may take what the other wrote for its own. Then looks whether this is the log that was written the last time, as far as
     /// it was.
     private func claim(_ connection: borrowing Connection) throws(StoreFailure) -> LogHead {
         let operation = "taking over the log"
@@ -118,7 +119,7 @@ actor Writer {
         try connection.run("BEGIN", operation)
         let raised = try connection.query(
             """
-            update head set epoch = epoch + 1
+            update head set epoch = epoch + 1 + (random() * 1000000)::bigint
                 returning epoch, batch, seq, log::text, system_identifier, went_back_at
             """, [], operation)
         var head = LogHead(
@@ -233,8 +234,9 @@ actor Writer {
         let fresh = try Connection(
             options.conninfo, deadlineSeconds: Writer.deadlineSeconds,
             idleSeconds: Writer.idleSeconds)
-        let head = try fresh.query("select epoch, batch, seq from head", [], "reading the head")
-        guard Int(head.integer(0, 0)) == epoch else {
+        let head = try fresh.query(
+            "select epoch, batch, seq, log::text from head", [], "reading the head")
+        guard Int(head.integer(0, 0)) == epoch, head.text(0, 3) == log else {
             throw StoreFailure(
                 .fenced, "writing batch \(commit.batch)",
                 "another daemon has taken the log over (epoch \(head.integer(0, 0)), ours "

@@ -83,6 +83,34 @@ private func goBack(_ cluster: TestCluster, to batch: Int) throws {
         #expect(try cluster.rows("select batch from head") == ["6"])
     }
 
+    /// A standby was promoted that had not heard of the writer's claim, and somebody else claims it there: what it
+    /// has written since is not what the first one waits for.
+    @Test func twoSidesOfASplitNeverTakeEachOtherForThemselves() async throws {
+        let cluster = try TestCluster()
+        let log = open(cluster)
+        var engine = try await Recovery.run(log).engine
+        try await write(2, &engine, log)
+        let step = engine.step([chunk([event(99)])], now: start.advanced(minutes: 99))
+        // The other side's log, in the same epoch, further than the commit at hand.
+        _ = try cluster.rows("update head set log = gen_random_uuid(), batch = batch + 3")
+        _ = try cluster.rows(
+            "select pg_terminate_backend(pid) from pg_stat_activity "
+                + "where application_name = 'caravand'")
+        var failure: StoreFailure?
+        for _ in 0..<3 where failure?.kind != .fenced {
+            do {
+                try await log.commit(try #require(step.commit))
+                Issue.record("taken for written")
+            } catch { failure = error as? StoreFailure }
+        }
+        #expect(failure?.kind == .fenced)
+        #expect(try cluster.rows("select count(*) from event where id = 'e99'") == ["0"])
+        // Nor do they draw the same epoch.
+        var epochs: [Int] = []
+        for _ in 0..<3 { epochs.append(try await open(cluster).takeOver().epoch) }
+        #expect(epochs == epochs.sorted() && epochs[1] - epochs[0] != epochs[2] - epochs[1])
+    }
+
     @Test func aCheckpointThatIsAheadAlreadyIsRepaired() async throws {
         let cluster = try TestCluster()
         let notices = Notices()

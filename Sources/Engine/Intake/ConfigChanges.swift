@@ -32,7 +32,7 @@ extension Engine {
     }
 
     mutating func install(_ network: Network, _ bytes: [UInt8]) {
-        for slot in register.slots.values { forgetLessons(slot) }
+        for slot in register.slots.values.sorted() { forgetLessons(slot) }
         self.network = network
         networkBytes = bytes
         intake.spellings = [:]

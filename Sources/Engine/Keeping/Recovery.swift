@@ -59,6 +59,11 @@ public enum Recovery {
                     "batch \(engine.batch + 1) is missing; the head is \(head.batch)")
             }
             for logged in page {
+                guard logged.batch == engine.batch + 1 else {
+                    throw StoreFailure(
+                        .fatal, "replaying the log",
+                        "batch \(engine.batch + 1) is missing; the next is \(logged.batch)")
+                }
                 do {
                     let inputs = try engine.inputs(of: logged)
                     // A shipment's boxes may rest, and be named by one that rests.
