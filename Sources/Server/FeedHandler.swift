@@ -301,6 +301,10 @@ final class FeedHandler: ChannelDuplexHandler {
             case .reject where !hasEntered && HelloCheck.isTail(bytes):
                 // Not kept, either.
                 return refuse("this is the feed; the tail is at another address", .protocol)
+            case .reject where !hasEntered && HelloCheck.isWeb(bytes):
+                // A page of anybody's may make a browser send this to its own machine: nothing that follows
+                // counts, and nothing of it is kept.
+                return refuse("this is no web server", .protocol)
             case .reject(let reject) where !hasEntered && HelloCheck.isMeant(bytes):
                 // Not kept: it may hold a token.
                 return refuse("this hello cannot be read: \(reject.detail)", .protocol)
@@ -542,6 +546,13 @@ final class FeedHandler: ChannelDuplexHandler {
 
 /// Tells a hello that cannot be read from a line that cannot.
 enum HelloCheck {
+    /// The first line of an HTTP request: `POST / HTTP/1.1`.
+    static func isWeb(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+        guard bytes.count > 10, bytes[0] >= 0x41, bytes[0] <= 0x5A else { return false }
+        let words = String(decoding: bytes.suffix(12), as: UTF8.self).split(separator: " ")
+        return words.last?.hasPrefix("HTTP/") == true
+    }
+
     /// A consumer's request, at the wrong address.
     static func isTail(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
         guard bytes.count < 4_096, let object = FlatObject(Array(bytes)) else { return false }

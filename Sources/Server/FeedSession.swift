@@ -224,11 +224,12 @@ extension FeedHandler {
             stated = stated ?? (lastSeq ?? 0) + 1
             if let number = stated { access.unreadable.note(bytes, number, in: origin) }
         }
-        guard let seq = stated, seq <= Hello.largestSeq else {
+        guard let seq = stated, (1...Hello.largestSeq).contains(seq) else {
             refuse(
-                stated == nil
-                    ? "in a session every line carries seq"
-                    : "seq is at most \(Hello.largestSeq)", .protocol)
+                stated.map {
+                    $0 < 1
+                        ? "seq counts from 1, and is \($0)" : "seq is at most \(Hello.largestSeq)"
+                } ?? "in a session every line carries seq", .protocol)
             return nil
         }
         if !unplaced.isEmpty { placeUnreadable(before: seq) }

@@ -88,11 +88,26 @@ final class TailHandler: ChannelDuplexHandler {
         let bound = bound(context)
         // Whoever may read without a word need not say one; others have as long as a feed's first line.
         startTimer = context.eventLoop.scheduleTask(
-            in: .seconds(access.allowsAnonymous ? 1 : 10)
+            in: .seconds(access.allowsAnonymous ? 1 : TailHandler.requestSeconds)
         ) {
-            bound.value.accept([])
+            bound.value.startByItself()
         }
         context.fireChannelActive()
+    }
+
+    /// The time in which a request that has begun must be complete.
+    private static let requestSeconds: Int64 = 10
+
+    /// Nobody has asked for anything in particular; of who has begun to, it is waited for.
+    private func startByItself() {
+        guard request == nil, let context else { return }
+        guard framer.isMidLine else { return accept([]) }
+        let bound = bound(context)
+        startTimer = context.eventLoop.scheduleTask(in: .seconds(TailHandler.requestSeconds)) {
+            bound.value.refuse(
+                "the request was not complete \(TailHandler.requestSeconds) s after it began", .idle
+            )
+        }
     }
 
     func channelInactive(context: ChannelHandlerContext) {
@@ -154,9 +169,19 @@ final class TailHandler: ChannelDuplexHandler {
 
     private func receive(_ line: [UInt8]) {
         if request == nil { return accept(line) }
-        guard let name = cursorName, let object = FlatObject(line),
-            let seq = object.integer("ack"), seq >= 0, seq <= hub.last
-        else { return }
+        let object = FlatObject(line)
+        if object?.has("tail") == true {
+            // Who goes on with what comes by itself does not get what it asked for.
+            return refuse(
+                "the request came after the first second, when everything from now on had begun; "
+                    + "connect again, and send it at once", .protocol)
+        }
+        guard let name = cursorName, let object, object.has("ack") else { return }
+        guard let seq = object.integer("ack"), seq >= 0, seq <= hub.last else {
+            return refuse(
+                "ack is the number of a line that was sent, at most \(hub.last) now", .protocol)
+        }
+        guard seq > confirmed else { return }
         confirmed = max(confirmed, seq)
         if !isConfirming { confirm(name) }
     }

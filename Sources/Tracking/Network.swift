@@ -190,6 +190,9 @@ public struct Network: Sendable, Equatable {
     private var dwellIndex: [Int: [Int]]
     /// Ids, aliases and names as `PlaceSpelling.key` spells them; -1 where two places are spelled so.
     private var spelled: [String: Int]
+    /// Those of one place each, with their letters; and how many bytes the longest has.
+    private var spellings: [Spelled] = []
+    private var longestSpelling = 0
 
     public init(
         name: String = "empty", places: [Place] = [], legs: [Leg] = [], dwells: [Dwell] = [],
@@ -233,6 +236,10 @@ public struct Network: Sendable, Equatable {
         spelled.merge(codes) { _, code in code }
         // As it stands an id is never in doubt.
         for (code, position) in index { spelled[code] = position }
+        spellings = spelled.filter { $0.value >= 0 }.sorted { $0.key < $1.key }.map {
+            Spelled(spelling: $0.key, position: $0.value, letters: Network.letters($0.key))
+        }
+        longestSpelling = spellings.reduce(0) { max($0, $1.spelling.utf8.count) }
     }
 
     /// The number of a place's area, from 1; 0: it has none.
@@ -291,9 +298,14 @@ public struct Network: Sendable, Equatable {
         let key = PlaceSpelling.key(text)
         let plain = LookAlike.latin(key)
         if plain != key, let meant = spelled[plain], meant >= 0 { return [places[meant].id] }
-        guard key.utf8.count >= 4 else { return [] }
+        guard key.utf8.count >= 4, key.utf8.count <= longestSpelling + Network.mostSlips else {
+            return []
+        }
+        let letters = Network.letters(key)
         var found: [(distance: Int, id: String)] = []
-        for (spelling, position) in spelled where position >= 0 {
+        for spelled in spellings
+        where (letters & ~spelled.letters).nonzeroBitCount <= Network.mostSlips {
+            let (spelling, position) = (spelled.spelling, spelled.position)
             // A slip in a short code; two in a long name.
             let most = min(key.utf8.count, spelling.utf8.count) >= 9 ? 2 : 1
             // A part of a name, such as that of the town.
@@ -311,6 +323,20 @@ public struct Network: Sendable, Equatable {
         var ids: [String] = []
         for (_, id) in found where !ids.contains(id) { ids.append(id) }
         return Array(ids.prefix(3))
+    }
+
+    private struct Spelled: Equatable {
+        let spelling: String
+        let position: Int
+        let letters: UInt64
+    }
+
+    /// No slip brings in more than one letter that a spelling has not.
+    private static let mostSlips = 2
+
+    /// Which letters stand in a text, each a bit.
+    private static func letters(_ text: String) -> UInt64 {
+        text.utf8.reduce(0) { $0 | 1 << UInt64($1 & 63) }
     }
 
     /// A part of a name with a slip in it: the town's is what a name begins with.

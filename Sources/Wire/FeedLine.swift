@@ -283,8 +283,12 @@ struct Fields {
             if let name { return try set(name, value) }
         }
         try others.insert(key, in: bytes)
+        guard unknownKeys.count < Fields.mostUnknown else { return }
         unknownKeys.append(String(JSONText.decode(bytes, key).prefix(Fields.longestKey)))
     }
+
+    /// Unknown keys of one object that are told to its sender.
+    static let mostUnknown = 8
 
     /// Characters of an unknown key that are told to its sender.
     static let longestKey = 40

@@ -107,11 +107,13 @@ public struct FlatObject: Sendable {
             guard UTF8Check.firstFlaw(buffer) == nil else { return false }
             var scanner = JSONScanner(buffer)
             do {
+                var isTwice = false
                 try scanner.object { (key, value) throws(LineReject) in
-                    slots[JSONText.decode(buffer, key)] = value
+                    let known = slots.updateValue(value, forKey: JSONText.decode(buffer, key))
+                    if known != nil { isTwice = true }
                 }
                 try scanner.finish()
-                return true
+                return !isTwice
             } catch { return false }
         }
         guard good else { return nil }

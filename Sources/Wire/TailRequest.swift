@@ -41,7 +41,8 @@ public struct TailRequest: Sendable, Equatable {
         var request = TailRequest()
         if line.allSatisfy({ $0 == 0x20 || $0 == 0x0D }) { return request }
         guard let object = FlatObject(line) else {
-            throw LineReject(.json, detail: "the request is one JSON object on one line")
+            throw LineReject(
+                .json, detail: "the request is one JSON object on one line, with each key once")
         }
         guard let version = object.text("tail") else {
             throw LineReject(.missing, field: "tail", detail: "say {\"tail\":\"caravan/1\"}")
@@ -55,7 +56,7 @@ public struct TailRequest: Sendable, Equatable {
                 .type, field: String(unknown.prefix(40)),
                 detail: "\(unknown.prefix(40)) is no key of a request"
                     + (near.map { "; is \($0) meant?" } ?? "")
-                    + " Allowed are \(keys.joined(separator: ", "))",
+                    + ". Allowed are \(keys.joined(separator: ", "))",
                 suggest: near.map { [$0] } ?? [])
         }
         if object.has("after") { request.after = try after(object) }
@@ -111,6 +112,12 @@ public struct TailRequest: Sendable, Equatable {
             guard let texts = object.texts(key) else {
                 throw LineReject(.type, field: key, detail: "\(key) is a list of strings")
             }
+            // Who watches nothing just now wants nothing, and not everything.
+            guard !texts.isEmpty else {
+                throw LineReject(
+                    .type, field: key,
+                    detail: "\(key) is empty, so no line would ever come: leave it away for all")
+            }
             return Set(texts)
         }
         func words(_ key: String, of allowed: [String]) throws(LineReject) -> Set<String> {
@@ -163,6 +170,14 @@ public struct TailRequest: Sendable, Equatable {
                     .type, field: "severity", detail: "severity is info, warning or critical")
             }
             filter.severity = severity
+        }
+        // What only alerts have, asked of what is none.
+        if !filter.kinds.isEmpty, !filter.kinds.contains("alert"),
+            let key = ["types", "severity", "posts"].first(where: object.has)
+        {
+            throw LineReject(
+                .type, field: key,
+                detail: "\(key) is asked of alerts, and kinds has none: leave one of them away")
         }
         return filter
     }

@@ -372,6 +372,17 @@ import Wire
         #expect(request.filter.severity == .warning)
         #expect(request.name == "tower-1")
         #expect(try TailRequest.parse([]).filter.isOpen)
+        // What asks for nothing, or for what cannot be, or twice.
+        for wrong in [
+            #"{"tail":"caravan/1","places":[]}"#, #"{"tail":"caravan/1","kinds":[]}"#,
+            #"{"tail":"caravan/1","kinds":["eta"],"types":["late"]}"#,
+            #"{"tail":"caravan/1","kinds":["eta","score"],"severity":"warning"}"#,
+            #"{"tail":"caravan/1","after":1,"after":"now"}"#,
+        ] {
+            #expect(throws: LineReject.self, "\(wrong)") {
+                try TailRequest.parse(Array(wrong.utf8))
+            }
+        }
         #expect(throws: LineReject.self) {
             try TailRequest.parse(Array(#"{"tail":"caravan/2"}"#.utf8))
         }
@@ -531,5 +542,21 @@ import Wire
             return
         }
         #expect(plan.milestones.first?.minutes == nil)
+    }
+}
+
+/// What one line may cost.
+struct LineCostTests {
+    @Test func fewOfManyUnknownKeysAreTold() {
+        let keys = (0..<5_000).map { "\"k\($0)\":1" }.joined(separator: ",")
+        let line =
+            "{\"container\":\"MSKU0308961\",\"event\":\"GTIN\",\"place\":\"KZHOR\","
+            + "\"time\":\"2026-01-01T00:00:00Z\",\(keys)}"
+        guard case .event(let event) = FeedParser().parse(line) else {
+            Issue.record("not read")
+            return
+        }
+        #expect(event.unknownKeys == (0..<8).map { "k\($0)" })
+        #expect(event.flags.contains(.keyUnknown))
     }
 }

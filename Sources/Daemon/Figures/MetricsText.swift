@@ -8,6 +8,9 @@ import Tracking
 /// The figures of one daemon in Prometheus' text form. Labels are bounded: states, outcomes and codes
 /// are closed lists, places are those of the network, consumers the hundred that lag most.
 struct MetricsText {
+    /// Places of one kind of score: those with the most forecasts.
+    private static let placesShown = 100
+
     let figures: Figures.State
     let state: DaemonState
     /// It writes the log; a standby does not.
@@ -127,8 +130,18 @@ struct MetricsText {
                 ? "\(Int(IntervalCalibrator.horizons[index]))" : "beyond"
             rows.append((["horizon_minutes": upTo], tally))
         }
-        for (place, tally) in report.places { rows.append((["delivery": place], tally)) }
-        for (place, tally) in report.steps { rows.append((["step": place], tally)) }
+        // Whoever sends can name places; those that say most are shown.
+        func most(
+            _ places: [(place: String, tally: IntervalCalibrator.Tally)]
+        ) -> [(place: String, tally: IntervalCalibrator.Tally)] {
+            places.count <= MetricsText.placesShown
+                ? places
+                : Array(
+                    places.sorted { ($1.tally.count, $0.place) < ($0.tally.count, $1.place) }
+                        .prefix(MetricsText.placesShown))
+        }
+        for (place, tally) in most(report.places) { rows.append((["delivery": place], tally)) }
+        for (place, tally) in most(report.steps) { rows.append((["step": place], tally)) }
         let measures: [(String, String, (IntervalCalibrator.Tally) -> String)] = [
             ("caravan_forecast_judged", "Forecasts that were judged.", { "\($0.count)" }),
             (

@@ -119,13 +119,16 @@ extension Engine {
         _ reply: inout SourceReply, _ draft: inout Draft, _ note: () -> LineNote
     ) {
         draft.warned[code, default: 0] += 1
-        guard !chunk.isLogged,
+        // Words cost time, and a connection hears no more of them than that.
+        guard !chunk.isLogged, reply.warnings.count < Engine.warningsTold,
             draft.told.insert(Told(source: chunk.source, code: code, assumed: assumed)).inserted
         else { return }
         var note = note()
         note.assumed = assumed
         reply.warnings.append(LineWarning(line: line, note: note))
     }
+
+    private static let warningsTold = 100
 
     mutating func tellAssumptions(
         _ read: ReadLine, _ line: Int, _ chunk: FeedChunk, _ reply: inout SourceReply,
