@@ -66,3 +66,22 @@ extension Expectation {
         return Curve(values: points.values.map { $0 + shift })
     }
 }
+
+extension Composer {
+    /// No milestone of a chain is expected after the next.
+    static func order(_ means: inout [Float], from first: Int) {
+        for at in means.indices.dropLast().reversed() where at >= first {
+            means[at] = min(means[at], means[at + 1])
+        }
+    }
+
+    /// No milestone of a chain comes after the next.
+    public static func order(_ timeline: inout [[Instant]?]) {
+        for at in timeline.indices.dropLast().reversed() {
+            guard let next = timeline[at + 1], let own = timeline[at],
+                next.count == own.count, own.count > 1
+            else { continue }
+            timeline[at] = zip(own, next).map { min($0, $1) }
+        }
+    }
+}

@@ -15,6 +15,8 @@ public struct Composer: Sendable {
 
     /// The timetable of the step at hand moved, by so many minutes at each point.
     private var isMoved = false
+    /// It may have, or not: so at every other point.
+    private var isUndecided = false
     private var shifts = [Float](repeating: 0, count: Curve.count)
     /// When the step at hand is planned to begin, in minutes from `now`; NaN: nobody says.
     private var entry = Float.nan
@@ -121,7 +123,7 @@ public struct Composer: Sendable {
         }
         let began = progress.furthest >= 0 ? progress.reached[progress.furthest] : start
         isBeyondAll = false
-        isMoved = false
+        (isMoved, isUndecided) = (false, false)
         entry = first > 0 ? Float(Composer.planned(steps.milestones[first - 1], now)) : .nan
         guard
             let reviewAt = begin(
@@ -184,23 +186,6 @@ public struct Composer: Sendable {
         // what lies on one way alone is not behind the end of all.
         Composer.order(&found)
         return found
-    }
-
-    /// No milestone of a chain is expected after the next.
-    private static func order(_ means: inout [Float], from first: Int) {
-        for at in means.indices.dropLast().reversed() where at >= first {
-            means[at] = min(means[at], means[at + 1])
-        }
-    }
-
-    /// No milestone of a chain comes after the next.
-    public static func order(_ timeline: inout [[Instant]?]) {
-        for at in timeline.indices.dropLast().reversed() {
-            guard let next = timeline[at + 1], let own = timeline[at],
-                next.count == own.count, own.count > 1
-            else { continue }
-            timeline[at] = zip(own, next).map { min($0, $1) }
-        }
     }
 
     /// As for a chain, where milestones wait for several before them: each happens when the last of
@@ -340,7 +325,26 @@ public struct Composer: Sendable {
                 part.step, pools.id(part.step), closures, share: Float(part.share), began: began,
                 now, &pools)
         }
-        return begin(step, id, closures, share: 1, began: began, now, &pools)
+        guard isUndecided else {
+            return begin(step, id, closures, share: 1, began: began, now, &pools)
+        }
+        // Kept or moved: the longer it has not happened by one of them, the likelier the other.
+        isUndecided = false
+        let wasBeyond = isBeyondAll
+        guard let at = begin(step, id, closures, share: 1, began: began, now, &pools) else {
+            return nil
+        }
+        mixer.clear()
+        mixer.add(Curve(sorting: points), wait.share)
+        shifts[0] = shifts[1]
+        guard begin(step, id, closures, share: 1, began: began, now, &pools) != nil else {
+            return nil
+        }
+        mixer.add(Curve(sorting: points), wait.share)
+        isBeyondAll = wasBeyond
+        let mixed = mixer.mixed()
+        for j in 0..<Curve.count { points[j] = mixed.points[j] }
+        return at
     }
 
     /// `share`: of the step, what was still unknown when its plan was made.
@@ -481,25 +485,34 @@ public struct Composer: Sendable {
         _ steps: borrowing Steps, _ graph: JoinGraph, _ index: Int, _ now: Instant,
         _ pools: borrowing Pools
     ) -> (Milestone, StepID) {
-        isMoved = false
+        (isMoved, isUndecided) = (false, false)
         let begins = graph.before[index].reduce(Instant.unset) {
             max($0, steps.milestones[$1].planned)
         }
         entry = begins == .unset ? .nan : Float(begins.minutes(since: now))
         let (step, id) = (steps.milestones[index], steps.ids[index])
-        guard graph.legs[index] >= 0, let moved = pools.likelier(id) else { return (step, id) }
+        guard graph.legs[index] >= 0 else { return (step, id) }
+        let moved: StepID?
+        switch pools.timetable(id) {
+        case .kept: return (step, id)
+        case .moved(let other): moved = other
+        case .undecided: moved = nil
+        }
         let first = graph.before[graph.legs[index]]
         let planned = first.reduce(Instant.unset) { max($0, steps.milestones[$1].planned) }
         guard planned != .unset else { return (step, id) }
         isMoved = true
+        isUndecided = moved == nil
         // Late by what is stated it may be in time by what became of that.
         entry = .nan
         let stated = Float(planned.minutes(since: now))
-        for j in 0..<Curve.count {
+        // Of an undecided one every other point stays as it is.
+        if isUndecided { for j in 0..<Curve.count { shifts[j] = 0 } }
+        for j in stride(from: isUndecided ? 1 : 0, to: Curve.count, by: isUndecided ? 2 : 1) {
             shifts[j] =
                 first.reduce(-Float.infinity) { max($0, rows[$1 * Curve.count + j]) } - stated
         }
-        return (step, moved)
+        return (step, moved ?? id)
     }
 
     @inline(__always)

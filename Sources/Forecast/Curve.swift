@@ -64,12 +64,17 @@ public struct Curve: Sendable {
     }
 
     /// A log-normal with these quantiles, moved by `shift` minutes.
-    public static func logNormal(p50: Double, p90: Double, shift: Double = 0) -> Curve {
+    /// `below`: so many times as wide below the middle as above it.
+    public static func logNormal(
+        p50: Double, p90: Double, shift: Double = 0, below: Double = 1
+    ) -> Curve {
         let low = max(p50, 0.01)
         let sigma = PortableMath.ln(max(p90, low * 1.02) / low) / 1.2815515655446004
         let mu = PortableMath.ln(low)
         return Curve(
-            values: normalPoints.map { Float(PortableMath.exp(mu + sigma * $0) + shift) })
+            values: normalPoints.map {
+                Float(PortableMath.exp(mu + sigma * ($0 < 0 ? below : 1) * $0) + shift)
+            })
     }
 
     /// The 64 points of a sample, sorted already; needs at least one value.

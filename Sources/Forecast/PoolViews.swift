@@ -37,13 +37,24 @@ extension Pools {
     private static let judgedFrom = 10
     private static let sideWeight = 20.0
 
-    /// The same, where departures there have kept less to what was stated than to that: by how far they
-    /// lay from the middle of their like, at the place and, as long as little is known of it, anywhere.
-    func likelier(_ id: StepID) -> StepID? {
-        guard !without.contains(.timetables), let moved = moved(id),
-            let stated = distance(id, at: 1), let other = distance(moved, at: 1)
-        else { return nil }
-        return other < stated ? moved : nil
+    /// How the stated time of a departure is to be taken.
+    enum Timetable {
+        /// Whoever comes early waits for it.
+        case kept
+        /// With its leg, of which the step tells what it deviates by then.
+        case moved(StepID)
+        /// One or the other: too few were seen.
+        case undecided
+    }
+
+    /// How departures there have kept to what was stated, and how to that moved: by how far they lay from
+    /// the middle of their like, at the place and, as long as little is known of it, anywhere.
+    func timetable(_ id: StepID) -> Timetable {
+        guard !without.contains(.timetables), let moved = moved(id) else { return .kept }
+        guard let stated = distance(id, at: 1), let other = distance(moved, at: 1) else {
+            return .undecided
+        }
+        return other < stated ? .moved(moved) : .kept
     }
 
     private func distance(_ id: StepID, at side: Int) -> Double? {

@@ -148,6 +148,6 @@ public enum StepValue {
     private static let earlyShare = 0.3
 
     private static func stay(_ planned: Double) -> Curve {
-        .logNormal(p50: max(planned, 5), p90: max(planned, 5) * 2 + 30)
+        .logNormal(p50: max(planned, 5), p90: max(planned, 5) * 2 + 30, below: 2)
     }
 }
