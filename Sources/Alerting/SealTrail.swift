@@ -44,7 +44,11 @@ public struct SealTrail: Sendable, Equatable {
         let earlier = events.filter { $0.isEvidence && $0.time <= first }
         guard let place = earlier.last?.place else { return first }
         for event in earlier.reversed() {
-            guard event.place == place else { break }
+            guard event.place == place else {
+                // Nobody gates a box in, and sends it there with other goods.
+                if event.code == .gtin || event.code == .stuf { return event.time }
+                break
+            }
             if event.code == .gtin || event.code == .stuf { return event.time }
             // It had come with other goods.
             let isOther = [.arri, .disc, .drop, .strp, .depa, .gtot].contains(event.code)

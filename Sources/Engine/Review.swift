@@ -70,7 +70,10 @@ extension Engine {
                         record.number, record.journeys[index].progress)
                 else { continue }
                 let way = record.journeys[index].way
-                if Pools.queues(way.milestones[at]) {
+                // Who leaves without a word does not wait there for ever.
+                if Pools.queues(way.milestones[at]),
+                    forecasting.habits.silentShare(way.milestones[at]) < Engine.mostlySilent
+                {
                     now = OpenStep(step: way.ids[at], since: since)
                 }
                 break
@@ -175,6 +178,30 @@ extension Engine {
             unknown: unknownSilence(journey, context.now, goal), &journey,
             promised: shipment.plan.promised, isHistory: false, context, &draft)
     }
+
+    /// It has come to the place where its way ends, and the last is not reported: that may be usual there, and what
+    /// passed on the way in silence is known as it is of one that has ended. Where the last comes after all that
+    /// counts as well.
+    mutating func learnSilentEnd(_ journey: Journey, _ next: Int, _ outlook: Outlook) {
+        guard next == outlook.chain.count - 1, isAtItsEnd(outlook) else { return }
+        let progress = journey.progress
+        for (at, milestone) in outlook.chain.enumerated() {
+            forecasting.habits.learn(
+                ReportingHabits.Key(place: milestone.place, code: milestone.code),
+                isReported: progress.reached[at] != .unset && !progress.implied.contains(at))
+        }
+        forecasting.intervalsDirty = true
+    }
+
+    /// Whether all that is awaited of a box that has come to its end is mostly not reported there.
+    func isEndUnheard(_ outlook: Outlook) -> Bool {
+        guard isAtItsEnd(outlook), let next = outlook.expected.next else { return false }
+        return outlook.chain[next...].allSatisfy {
+            forecasting.habits.silentShare($0) >= Engine.mostlySilent
+        }
+    }
+
+    private static let mostlySilent = 0.5
 
     /// Nothing can be said of its way any more.
     private mutating func expectNothing(

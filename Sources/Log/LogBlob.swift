@@ -45,8 +45,11 @@ public enum Meaning: UInt8, Sendable, Comparable, CaseIterable {
     /// An arrival counts when it is stated, whenever the box left; what is sent again may be what is ahead alone, and
     /// what lies on the way between two milestones of a plan, a paper, a fetched box leads nowhere else.
     case dated = 16
+    /// A plan that does not say when begins where its box comes to its first place; silence is to blame for what it
+    /// alone has moved, and lateness the step that stands out; timetables behind joins may move until it is known.
+    case blamed = 17
 
-    public static let current = Meaning.dated
+    public static let current = Meaning.blamed
 
     public static func < (a: Meaning, b: Meaning) -> Bool { a.rawValue < b.rawValue }
 }

@@ -119,7 +119,9 @@ public struct Backtest {
         case .plan(let plan):
             // One that says nothing of the time is of now, wherever it stands in the file.
             plan.updated ?? plan.start ?? plan.milestones.first?.time ?? now
-        case .closure(let closure): closure.updated ?? closure.from
+        // It is announced before it begins.
+        case .closure(let closure): closure.updated ?? min(closure.from, now)
+        case .acknowledgement, .silence: now
         default: nil
         }
     }

@@ -239,19 +239,47 @@ public enum JourneyFold {
         _ owned: some Sequence<ReadEvent>
     ) throws(MissingFact) -> (progress: Journey.Progress, way: Way) {
         guard plan.isChain else { return (joined(events, plan, owned), plan.way) }
+        let before = try earlier(events, plan, book.geography, owned)
         var walk = JourneyWalk(plan, book)
         var last: ReadEvent?
-        for read in owned {
+        for read in owned.dropFirst(before) {
             guard book.geography.knows(events[read.index].place) else {
                 throw .place(events[read.index].place)
             }
             if let last, !Evidence.follows(last, read, events, plan, book.geography) {
-                return try contradicted(events, plan, book, Array(owned))
+                return try contradicted(events, plan, book, Array(owned.dropFirst(before)))
             }
             try walk.step(read, events[read.index])
             if Evidence.isSign(events[read.index].code) { last = read }
         }
         return walk.finished()
+    }
+
+    /// How many reports are of a trip before: a plan that does not say when it begins begins where the box comes to
+    /// its first place, if before that it was further on, as on the way out of what is sent back.
+    private static func earlier(
+        _ events: [EventRecord], _ plan: PlanView, _ geography: Geography,
+        _ owned: some Sequence<ReadEvent>
+    ) throws(MissingFact) -> Int {
+        guard plan.begins == .unset, let first = plan.chain.first, first.kind != .transit else {
+            return 0
+        }
+        var last: ReadEvent?
+        var isBeyond = false
+        for (at, read) in owned.enumerated() {
+            let event = events[read.index]
+            guard Evidence.isSign(event.code), event.shipment != plan.shipment else { continue }
+            guard geography.knows(event.place) else { throw .place(event.place) }
+            if geography.areOne(event.place, first.place) {
+                // What cannot have come from there contradicts it.
+                guard isBeyond, let last, Evidence.follows(last, read, events, plan, geography)
+                else { return 0 }
+                return at
+            }
+            last = read
+            isBeyond = isBeyond || plan.chain.contains { $0.place == event.place }
+        }
+        return 0
     }
 
     /// As above, where not all that was reported can be.
@@ -307,8 +335,11 @@ public enum JourneyFold {
     private static func roles(
         _ events: [EventRecord], _ plan: PlanView, _ book: WayBook, _ owned: [ReadEvent]
     ) throws(MissingFact) -> [Int: ReportRole] {
+        let before = try earlier(events, plan, book.geography, owned)
         var walk = JourneyWalk(plan, book)
         walk.roles = [:]
+        for read in owned.prefix(before) { walk.roles?[read.index] = .early }
+        let owned = Array(owned.dropFirst(before))
         for (read, counts) in zip(owned, Evidence.longest(owned, events, plan, book.geography)) {
             if counts {
                 try walk.step(read, events[read.index])

@@ -17,6 +17,8 @@ public struct Cause: Sendable, Equatable {
     public var kind: Kind
     /// SMDG delay code that a post gave.
     public var reason: String?
+    /// The box has it behind it; that shows in words alone.
+    public var isOver = false
 
     public init(place: String, minutes: Int, kind: Kind, reason: String? = nil) {
         self.place = place

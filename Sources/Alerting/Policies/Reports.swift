@@ -45,6 +45,7 @@ public enum ReportPolicies {
     public static func seal(isUnexplained: Bool, isExplained: Bool, _ journey: Journey) -> Finding {
         if journey.isComplete { return .over(.cleared, nil) }
         if isUnexplained { return .holds(Condition(severity: .critical)) }
+        if journey.isFlapping { return .ceases(Condition(severity: .critical)) }
         return .over(isExplained ? .cleared : .withdrawn, nil)
     }
 }

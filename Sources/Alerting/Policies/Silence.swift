@@ -34,6 +34,8 @@ public enum SilencePolicy {
         case reached
         /// The way leads elsewhere now.
         case bypassed
+        /// It was heard of meanwhile, where it had been: what is waited for may take its time anew.
+        case heard
         /// Customs have let it go.
         case released
         /// What it would come after did not happen.
@@ -42,14 +44,20 @@ public enum SilencePolicy {
         case othersLeft
     }
 
-    /// `known`: the level that was told; silence makes nothing better.
-    public static func find(_ facts: Facts, _ rules: AlertRules, known: Severity?) -> Finding {
+    /// Where it is less likely than this that the promise is broken nobody has to act on silence.
+    public static let safeProbability = 0.05
+
+    /// `known`: the level that was told; silence makes nothing better. `isSafe`: the promise will be kept all
+    /// the same.
+    public static func find(
+        _ facts: Facts, _ rules: AlertRules, known: Severity?, isSafe: Bool = false
+    ) -> Finding {
         switch facts {
         case .waiting(let shift, _):
-            let level = rules.severity(delayMinutes: shift) ?? .info
+            let level = isSafe ? .info : rules.severity(delayMinutes: shift) ?? .info
             return .holds(
                 Condition(severity: max(level, known ?? level), delayMinutes: max(0, shift)))
-        case .reached, .bypassed, .released, .othersLeft: return .over(.cleared, nil)
+        case .reached, .bypassed, .heard, .released, .othersLeft: return .over(.cleared, nil)
         case .undone: return .over(.withdrawn, nil)
         }
     }

@@ -21,11 +21,11 @@ extension Engine {
 
     func lateText(
         _ state: AlertState, journey facts: LatePolicy.Facts, _ outlook: Outlook,
-        _ context: ReviewContext
+        _ cause: Cause?, _ context: ReviewContext
     ) -> String {
         let box = "\(context.container)"
         switch state {
-        case .raised, .updated, .acknowledged: return likelyText(outlook, context)
+        case .raised, .updated, .acknowledged: return likelyText(outlook, cause, context)
         case .withdrawn: return "\(box): the report that made it late was corrected"
         case .cleared:
             if facts.isComplete {
@@ -62,7 +62,9 @@ extension Engine {
         outlook.promised.map { from < $0 } ?? true
     }
 
-    private func likelyText(_ outlook: Outlook, _ context: ReviewContext) -> String {
+    private func likelyText(
+        _ outlook: Outlook, _ cause: Cause?, _ context: ReviewContext
+    ) -> String {
         let delay = outlook.delayMinutes ?? 0
         let verb = isAtItsEnd(outlook) ? "leave" : "reach"
         var text =
@@ -70,11 +72,12 @@ extension Engine {
             + "\(spoken(delay)) late"
         if outlook.isFirst {
             text += firstReason(outlook, delay, context)
-        } else if let cause = causes(outlook, context, minutes: Int(delay)).first {
+        } else if let cause {
             let place = register.symbols.known(cause.place).map { placeName($0) } ?? cause.place
+            let was = cause.isOver ? "was " : ""
             switch cause.kind {
-            case .dwell, .departure: text += ": held at \(place)"
-            case .transit: text += ": slow on the way to \(place)"
+            case .dwell, .departure: text += ": \(was)held at \(place)"
+            case .transit: text += ": \(was)slow on the way to \(place)"
             case .closure:
                 text +=
                     shutAhead(outlook).map { words(of: $0, context.now) } ?? ": \(place) is closed"
@@ -90,7 +93,7 @@ extension Engine {
     }
 
     /// It has come to the place where its way ends, and what is left of it is done there.
-    private func isAtItsEnd(_ outlook: Outlook) -> Bool {
+    func isAtItsEnd(_ outlook: Outlook) -> Bool {
         guard let next = outlook.expected.next, next > 0, let last = outlook.chain.last else {
             return false
         }
@@ -119,6 +122,9 @@ extension Engine {
                 "\(box) stands at \(place), while others that came later have left: see its alert "
                 + "“stuck”"
         case .bypassed: return "\(box) goes another way: \(place) does not lie on it"
+        case .heard:
+            return
+                "\(box) was reported at \(placeName(progress.lastPlace)); for “\(what)” it is waited anew"
         case .released: return "\(box) was released by customs at \(place)"
         case .undone:
             return context.touch?.corrected == true
@@ -320,7 +326,8 @@ extension Engine {
             return isShutStill
                 ? "this closure of \(place) has ended, by what was announced, and another goes on; \(count) "
                     + "had to wait for it"
-                : "\(place) is open again, by what was announced; \(count) had to wait for it"
+                : "\(place) is open again, by what was announced; \(count) "
+                    + (incident.count == 1 ? "waits" : "wait") + " for it now"
         case .takenBack: return "\(place): the closure was taken back"
         case .forgotten: return "\(place): nothing was heard of its closure for long"
         }

@@ -16,6 +16,8 @@ extension Engine {
         else {
             return endLate(&journey, "its plan promises nothing any more", outlook, context, &draft)
         }
+        // It may have left long ago.
+        if context.touch == nil, isEndUnheard(outlook) { return }
         var facts = LatePolicy.Facts(
             now: context.now, promised: promised, delayMinutes: delay, probability: probability,
             margin: forecasting.intervals.tallies[outlook.horizon].margin,
@@ -47,8 +49,10 @@ extension Engine {
         else {
             return
         }
-        look(&journey, at, finding, moment, outlook, context, &draft) { engine, state in
-            engine.lateText(state, journey: facts, outlook, context)
+        let causes = lateCauses(outlook, journey, context, minutes: Int(delay))
+        look(&journey, at, finding, moment, outlook, because: causes, context, &draft) {
+            engine, state in
+            engine.lateText(state, journey: facts, outlook, causes.first, context)
         }
     }
 
@@ -93,13 +97,13 @@ extension Engine {
     /// Shows an episode what was found, and says what comes of it.
     mutating func look(
         _ journey: inout Journey, _ at: Int, _ finding: Finding, _ moment: Moment,
-        _ outlook: Outlook?, _ context: ReviewContext, _ draft: inout Draft,
-        words: (Engine, AlertState) -> String
+        _ outlook: Outlook?, because causes: [Cause]? = nil, _ context: ReviewContext,
+        _ draft: inout Draft, words: (Engine, AlertState) -> String
     ) {
         let state = AlertMachine(rules).advance(&journey.publication.alerts[at], finding, moment)
         if state == .raised {
             joinConvoy(&journey, at, context)
-            noteParent(&journey, at, outlook, context, draft)
+            noteParent(&journey, at, outlook, causes ?? [], context, draft)
             noteFlapping(&journey, at, context.now)
         } else if state != nil, let convoy = journey.publication.alerts[at].convoy,
             let count = alertBook.count(of: convoy.id)
@@ -112,7 +116,9 @@ extension Engine {
                 alertBook.dissolve(convoy.id)
                 alertsDirty = true
             }
-            return say(journey, episode, state, words(self, state), outlook, context, &draft)
+            return say(
+                journey, episode, state, words(self, state), outlook, because: causes, context,
+                &draft)
         }
         if episode.phase == .closed, episode.rev == 0, !episode.isShadow {
             journey.publication.alerts.remove(at: at)
@@ -158,7 +164,8 @@ extension Engine {
 
     mutating func say(
         _ journey: Journey, _ episode: AlertEpisode, _ state: AlertState, _ text: String,
-        _ outlook: Outlook?, _ context: ReviewContext, _ draft: inout Draft,
+        _ outlook: Outlook?, because causes: [Cause]? = nil, _ context: ReviewContext,
+        _ draft: inout Draft,
         besides: (inout AlertEvent) -> Void = { _ in }
     ) {
         let place = register.symbols[episode.place]
@@ -166,7 +173,9 @@ extension Engine {
             state == .raised || state == .updated
             ? outlook.flatMap {
                 // What its way usually takes is no one step's fault.
-                $0.isFirst ? nil : causes($0, context, minutes: Int(episode.delayMinutes))
+                $0.isFirst
+                    ? nil
+                    : causes ?? self.causes($0, context, minutes: Int(episode.delayMinutes))
             } ?? [] : []
         var line = AlertEvent(
             time: context.now, alert: identity(of: episode, journey, context.container),
@@ -198,12 +207,11 @@ extension Engine {
 
     /// What a closure delays names it, from its raise to its end.
     private func noteParent(
-        _ journey: inout Journey, _ at: Int, _ outlook: Outlook?, _ context: ReviewContext,
-        _ draft: Draft
+        _ journey: inout Journey, _ at: Int, _ outlook: Outlook?, _ causes: [Cause],
+        _ context: ReviewContext, _ draft: Draft
     ) {
         guard journey.publication.alerts[at].type == .late, let outlook else { return }
-        let minutes = Int(journey.publication.alerts[at].delayMinutes)
-        let causes = outlook.isFirst ? [] : causes(outlook, context, minutes: minutes)
+        let causes = outlook.isFirst ? [] : causes
         journey.publication.alerts[at].parent =
             closureIncident(causes, outlook, context.container, draft) ?? ""
     }
@@ -225,7 +233,7 @@ extension Engine {
         _ journey: inout Journey, _ at: Int, _ context: ReviewContext
     ) {
         let episode = journey.publication.alerts[at]
-        // What customs or seals are about is one box.
+        // What cannot be is said of one box.
         guard episode.type.isOfTrains else { return }
         // Boxes that nobody has seen yet are no train, but for those of one shipment.
         let isSeen = journey.progress.lastTime != .unset

@@ -7,7 +7,7 @@ extension Engine {
     /// Notes which closures a journey will have to wait for, as it is expected now.
     func noteClosed(_ outlook: Outlook, _ context: ReviewContext, _ draft: inout Draft) {
         if outlook.held { return }
-        for window in closuresAhead(outlook) where window.until > context.now {
+        for window in closuresAhead(outlook, isNotice: true) where window.until > context.now {
             draft.delayed[closureBook.windowIDs[window.index], default: []]
                 .insert(context.container)
         }

@@ -34,7 +34,7 @@ extension Engine {
         }
         judgeOffRoute(&journey, isOff: isOff, flapping(.offRoute), context, &draft)
         judgeImpossible(&journey, flapping(.impossible), context, &draft)
-        judgeSeal(&journey, history, facts, context, &draft)
+        judgeSeal(&journey, history, flapping(.seal), context, &draft)
     }
 
     /// Whether a box that stands where its plan names nothing is where that begins, or comes by on the way between

@@ -16,6 +16,7 @@ extension Engine {
             switch facts {
             case .waiting: journey.publication.overdueAt = .never
             case .othersLeft: stuckSince = episode.expected
+            case .heard: journey.publication.overdueAt = context.now
             case .reached, .bypassed, .released, .undone: break
             }
             tell(facts, at, &journey, outlook, context, &draft)
@@ -68,11 +69,17 @@ extension Engine {
             shiftMinutes: outlook.p50.minutes(since: expected),
             silentMinutes: silentMinutes(journey, context.now, clock))
         let key = AlertKey(type, next, of: outlook.chain)
-        let finding = SilencePolicy.find(facts, rules, known: nil)
+        let finding = SilencePolicy.find(facts, rules, known: nil, isSafe: isSafe(outlook, type))
         let moment = Moment(now: context.now)
         guard let at = begin(key, finding, since: clock, &journey, moment) else { return }
         journey.publication.alerts[at].expected = expected
         tell(facts, at, &journey, outlook, context, &draft)
+    }
+
+    /// Whatever the silence means, what was promised will be kept; of what customs hold nobody knows.
+    private func isSafe(_ outlook: Outlook, _ type: AlertType) -> Bool {
+        type != .customsHold
+            && outlook.lateProbability.map { $0 < SilencePolicy.safeProbability } ?? false
     }
 
     private mutating func tell(
@@ -83,12 +90,13 @@ extension Engine {
         let progress = journey.progress
         let known = episode.phase == .pending ? nil : episode.severity
         look(
-            &journey, at, SilencePolicy.find(facts, rules, known: known),
+            &journey, at,
+            SilencePolicy.find(facts, rules, known: known, isSafe: isSafe(outlook, episode.type)),
             Moment(now: context.now), outlook, context, &draft
         ) { engine, _ in engine.silenceText(facts, episode, progress, outlook, context) }
     }
 
-    private func silenceFacts(
+    private mutating func silenceFacts(
         _ episode: AlertEpisode, _ journey: Journey, _ shipment: Shipment, _ outlook: Outlook,
         _ context: ReviewContext, _ clock: Instant
     ) -> SilencePolicy.Facts {
@@ -100,12 +108,41 @@ extension Engine {
             if episode.type == .overdue, isStuck(journey, shipment, waited, clock) {
                 return .othersLeft
             }
-            let expected = episode.expected == .unset ? outlook.p50 : episode.expected
+            guard let spoken = beforeSilence(journey, shipment, outlook, context.now, clock) else {
+                let expected = episode.expected == .unset ? outlook.p50 : episode.expected
+                return .waiting(
+                    shiftMinutes: outlook.p50.minutes(since: expected), silentMinutes: silent)
+            }
+            let isHeard = context.touch?.newest == journey.progress.lastTime
+            if episode.type == .overdue, isHeard, context.now < spoken.limit { return .heard }
+            // What else has moved the delivery meanwhile, a closure or another plan, is no matter of silence.
+            let expected = spoken.expected
             return .waiting(
                 shiftMinutes: outlook.p50.minutes(since: expected), silentMinutes: silent)
         }
         if episode.at == AlertEpisode.nowhere { return .bypassed }
         return waited <= journey.progress.furthest ? .reached : .undone
+    }
+
+    /// What would be expected had the next report come in its time: when the delivery, and until when nobody would
+    /// wonder; nil where ways join, and where nothing is known.
+    private mutating func beforeSilence(
+        _ journey: Journey, _ shipment: Shipment, _ outlook: Outlook, _ now: Instant,
+        _ clock: Instant
+    ) -> (expected: Instant, limit: Instant)? {
+        guard shipment.graph == nil, let next = outlook.expected.next,
+            let before = forecasting.composer.expect(
+                steps(
+                    journey.way, journey.progress, now: clock, until: now, isAllReported: true),
+                journey.progress, start: shipment.startedAt, now: clock, &forecasting.pools)
+        else { return nil }
+        let quantiles = forecasting.intervals.next(
+            before, place: outlook.chain[next].place, now: clock)
+        let isLast = next == outlook.chain.count - 1
+        return (
+            forecasting.intervals.calibrated(before, now: clock, isLastStep: isLast).quantile(0.5),
+            SilencePolicy.limit(began: clock, usual: quantiles.p50, longest: quantiles.p99)
+        )
     }
 
     /// Since the last report, which may have come before its plan did.
@@ -145,6 +182,8 @@ extension Engine {
             forecasting.pools.later(way.ids[next], than: clock.advanced(minutes: 30)))
     }
 
+    private static let leastAgainMinutes = 60.0
+
     /// Whether silence has become worth an alert: then when the delivery was expected before it; else
     /// when to look again.
     private mutating func silence(
@@ -178,10 +217,19 @@ extension Engine {
             let limit = customsLimit(outlook, clock, next) ?? quantiles.p90
             return context.now >= limit ? (expected, .never) : (nil, limit)
         }
+        // The first time that anybody would wonder; it is looked at again an hour later at the soonest.
+        let beyond = context.now.minutes(since: limit)
+        if beyond >= 0, beyond < Engine.leastAgainMinutes { learnSilentEnd(journey, next, outlook) }
+        var again = context.now.advanced(
+            minutes: max(Engine.leastAgainMinutes, context.now.minutes(since: clock) / 4))
+        if beyond < 0 { again = min(again, limit) }
+        // What is told sooner is not looked at then.
+        func told(_ isTold: Bool) -> (expected: Instant?, lookAt: Instant) {
+            if isTold, beyond < 0 { learnSilentEnd(journey, next, outlook) }
+            return isTold ? (expected, .never) : (nil, again)
+        }
         let isCritical = outlook.p50.minutes(since: expected) >= rules.levelMinutes[2]
         guard context.now >= limit || isCritical else { return (nil, limit) }
-        let again = context.now.advanced(
-            minutes: max(60, context.now.minutes(since: clock) / 4))
         let share = usualShare(journey, shipment, outlook, context.now, clock, next)
         guard share <= SilencePolicy.surprise || isCritical && share <= 0.05 else {
             return (nil, again)
@@ -189,7 +237,7 @@ extension Engine {
         let bar = SilencePolicy.realShare + forecasting.intervals.silenceMargin(place)
         let moved = moved(journey, shipment, outlook, context.now)?.probability(
             after: expected.advanced(minutes: rules.levelMinutes[0]))
-        return (moved ?? 1) >= bar ? (expected, .never) : (nil, again)
+        return told((moved ?? 1) >= bar)
     }
 
     /// What is expected of a box that is still before its next milestone: that it may have been passed
@@ -231,6 +279,8 @@ extension Engine {
             else { break }
             share += unheard * (1 - silent) * expected.probability(after: now)
             unheard *= silent
+            // Of what has come to its end nothing more would be heard.
+            if at == outlook.chain.count - 1 { share += unheard }
             if unheard < SilencePolicy.surprise / 4 { break }
         }
         if share > SilencePolicy.surprise { return share }
@@ -315,7 +365,7 @@ extension AlertType {
 
     /// What befalls a train befalls each of its boxes.
     var isOfTrains: Bool {
-        self == .late || self == .overdue || self == .stuck || self == .offRoute
+        isSilence || self == .late || self == .offRoute || self == .seal
     }
 
     /// Without a plan there is none.

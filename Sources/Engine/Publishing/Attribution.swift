@@ -131,6 +131,44 @@ extension Engine {
         return [own]
     }
 
+    /// Why a journey is late: of its steps the one that has lasted, or is expected to last, longest beyond what is
+    /// usual. One that nobody has begun is to blame only for what others say of it, or a closure.
+    mutating func lateCauses(
+        _ outlook: Outlook, _ journey: Journey, _ context: ReviewContext, minutes: Int
+    ) -> [Cause] {
+        let known = causes(outlook, context, minutes: minutes)
+        guard minutes > 0, outlook.graph == nil, !outlook.isFirst, let next = outlook.expected.next,
+            let single = known.first, ![.closure, .route, .plan, .correction].contains(single.kind)
+        else { return known }
+        let way = outlook.ownWay
+        guard way.milestones.count == outlook.chain.count, way.ids.count == outlook.chain.count
+        else { return known }
+        var worst: (at: Int, excess: Double)?
+        var began = -Double.infinity
+        for at in outlook.chain.indices where !outlook.means[at].isNaN {
+            let ends = Double(outlook.means[at])
+            defer { began = ends }
+            guard began > -.infinity, at <= next || outlook.told[at] != nil else { continue }
+            let step = outlook.chain[at]
+            let start = outlook.seenFrom.advanced(minutes: began)
+            guard let usual = forecasting.pools.curve(step)?.quantile(0.5) else { continue }
+            let excess =
+                StepValue.observed(
+                    step, start: start, end: outlook.seenFrom.advanced(minutes: ends)) - usual
+            if excess > worst?.excess ?? 0 { worst = (at, excess) }
+        }
+        // Where nothing stands out its whole way does.
+        guard let worst, worst.excess * 4 >= Double(minutes) else { return [] }
+        var found = cause(worst.at, minutes, outlook, context)
+        if worst.at >= next, outlook.isMoved(worst.at, by: Int(worst.excess)) {
+            found = Cause(
+                place: register.symbols[outlook.chain[worst.at].place], minutes: minutes,
+                kind: .estimate, reason: nil)
+        }
+        found.isOver = worst.at < next
+        return [found]
+    }
+
     /// The milestones of the likeliest way, and when they are expected.
     func likely(_ outlook: Outlook) -> (chain: [Milestone], means: [Float]) {
         guard let most = likeliest(outlook.shares, outlook.others, outlook.ownWay),
@@ -142,8 +180,9 @@ extension Engine {
     /// A closure that the box will meet, by when it is expected where; nil: none is known.
     func shutAhead(_ outlook: Outlook) -> ClosureWindow? { closuresAhead(outlook).first }
 
-    /// All of them, in the order in which it comes to them.
-    func closuresAhead(_ outlook: Outlook) -> [ClosureWindow] {
+    /// All of them, in the order in which it comes to them. `isNotice`: of what has no end nobody knows that it will
+    /// be over by then.
+    func closuresAhead(_ outlook: Outlook, isNotice: Bool = false) -> [ClosureWindow] {
         guard let next = outlook.expected.next, !closureBook.windows.isEmpty else { return [] }
         let (chain, means) = likely(outlook)
         guard means.count == chain.count else { return [] }
@@ -155,7 +194,8 @@ extension Engine {
             let began = at > next && !means[at - 1].isNaN ? means[at - 1] : 0
             let begins = outlook.seenFrom.advanced(minutes: Double(began))
             found += windows.filter {
-                $0.holds(chain[at]) && $0.from <= ends && $0.until > begins
+                $0.holds(chain[at]) && $0.from <= ends
+                    && ($0.until > begins || isNotice && $0.isOpenEnded)
             }
         }
         return found

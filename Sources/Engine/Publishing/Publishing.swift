@@ -24,10 +24,11 @@ extension Engine {
             || hasMoved(
                 outlook, from: journey.publication, isStage: isStage(outlook, journey),
                 isNews: context.touch != nil)
-        // Silence that should have been broken is no good news.
+        // Silence that should have been broken is no good news; nor is it any where nobody reports the end.
         let isGuess =
             !first && p50 < journey.publication.p50 && context.now < journey.publication.p10
             && isOnlySilent(journey, context)
+            || !first && context.touch == nil && isEndUnheard(outlook)
         guard isNews, !isGuess else {
             journey.publication.owedFor = .events
             return
