@@ -98,7 +98,9 @@ struct ConsumerCommand: AsyncParsableCommand {
                     posts: list(posts, known?.posts))
                 let posts = try await store.roster().map(\.name)
                 for post in enrolled.posts where !posts.contains(post) {
-                    Console.error("caravan: no post \(Printable.text(post)) is enrolled")
+                    Console.error(
+                        "caravan: no post \(Printable.text(post)) is enrolled yet; it may read of it all the same"
+                    )
                 }
                 try await store.enrol(enrolled, keepsToken: keeps)
                 let rights = ConsumerCommand.rights(

@@ -75,7 +75,11 @@ struct Tail: AsyncParsableCommand {
                 + "delays, the closure's."))
     var convoyLeads = false
 
-    @Option(name: .long, help: "A name: the daemon remembers how far it has read.")
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "A name: the daemon remembers how far it has read. What was written to a pipe counts, also "
+                + "where whoever reads that ends before it has."))
     var name: String?
 
     @Option(name: .long, help: "Stop after this many lines.")
