@@ -70,10 +70,7 @@ extension Engine {
                         record.number, record.journeys[index].progress)
                 else { continue }
                 let way = record.journeys[index].way
-                // Who leaves without a word does not wait there for ever.
-                if Pools.queues(way.milestones[at]),
-                    forecasting.habits.silentShare(way.milestones[at]) < Engine.mostlySilent
-                {
+                if Pools.queues(way.milestones[at]) {
                     now = OpenStep(step: way.ids[at], since: since)
                 }
                 break
@@ -182,15 +179,20 @@ extension Engine {
     /// It has come to the place where its way ends, and the last is not reported: that may be usual there, and what
     /// passed on the way in silence is known as it is of one that has ended. Where the last comes after all that
     /// counts as well.
-    mutating func learnSilentEnd(_ journey: Journey, _ next: Int, _ outlook: Outlook) {
-        guard next == outlook.chain.count - 1, isAtItsEnd(outlook) else { return }
+    mutating func learnSilentEnd(
+        _ journey: Journey, _ next: Int, _ outlook: Outlook, _ context: ReviewContext
+    ) {
+        // By time alone: what is said again meanwhile counts no box twice.
+        guard context.touch == nil, next == outlook.chain.count - 1, isAtItsEnd(outlook) else {
+            return
+        }
         let progress = journey.progress
         for (at, milestone) in outlook.chain.enumerated() {
             forecasting.habits.learn(
                 ReportingHabits.Key(place: milestone.place, code: milestone.code),
                 isReported: progress.reached[at] != .unset && !progress.implied.contains(at))
         }
-        forecasting.intervalsDirty = true
+        alertsDirty = true
     }
 
     /// Whether all that is awaited of a box that has come to its end is mostly not reported there.

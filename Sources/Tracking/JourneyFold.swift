@@ -264,18 +264,27 @@ public enum JourneyFold {
         guard plan.begins == .unset, let first = plan.chain.first, first.kind != .transit else {
             return 0
         }
+        // Where the way comes back there, or what was before was all of it, the box has come back.
+        let away = plan.chain.drop { geography.areOne($0.place, first.place) }
+        if away.isEmpty || away.contains(where: { geography.areOne($0.place, first.place) }) {
+            return 0
+        }
+        let end = plan.chain[plan.chain.count - 1].place
         var last: ReadEvent?
         var isBeyond = false
         for (at, read) in owned.enumerated() {
             let event = events[read.index]
-            guard Evidence.isSign(event.code), event.shipment != plan.shipment else { continue }
             guard geography.knows(event.place) else { throw .place(event.place) }
+            // What names the plan is no other trip.
+            if event.shipment == plan.shipment { return 0 }
+            guard Evidence.isSign(event.code) else { continue }
             if geography.areOne(event.place, first.place) {
                 // What cannot have come from there contradicts it.
                 guard isBeyond, let last, Evidence.follows(last, read, events, plan, geography)
                 else { return 0 }
                 return at
             }
+            if geography.areOne(event.place, end) { return 0 }
             last = read
             isBeyond = isBeyond || plan.chain.contains { $0.place == event.place }
         }

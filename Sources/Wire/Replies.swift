@@ -101,7 +101,8 @@ public struct FlatObject: Sendable {
 
     public init?(_ line: String) { self.init(Array(line.utf8)) }
 
-    public init?(_ bytes: [UInt8]) {
+    /// `isStrict`: an object that has a key twice is none; else the last of them counts.
+    public init?(_ bytes: [UInt8], isStrict: Bool = false) {
         var slots: [String: JSONSlot] = [:]
         let good = bytes.withUnsafeBufferPointer { buffer -> Bool in
             guard UTF8Check.firstFlaw(buffer) == nil else { return false }
@@ -113,7 +114,7 @@ public struct FlatObject: Sendable {
                     if known != nil { isTwice = true }
                 }
                 try scanner.finish()
-                return !isTwice
+                return !(isStrict && isTwice)
             } catch { return false }
         }
         guard good else { return nil }

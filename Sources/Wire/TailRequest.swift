@@ -40,7 +40,7 @@ public struct TailRequest: Sendable, Equatable {
     ) throws(LineReject) -> TailRequest {
         var request = TailRequest()
         if line.allSatisfy({ $0 == 0x20 || $0 == 0x0D }) { return request }
-        guard let object = FlatObject(line) else {
+        guard let object = FlatObject(line, isStrict: true) else {
             throw LineReject(
                 .json, detail: "the request is one JSON object on one line, with each key once")
         }

@@ -33,6 +33,10 @@ extension Engine {
                 return "\(box) reached \(placeName(outlook)) "
                     + (delay.rounded() > 0 ? "\(spoken(delay)) late" : "in time")
             }
+            if context.touch == nil, isEndUnheard(outlook) {
+                return
+                    "\(box) has come to \(placeName(outlook)), where it is mostly not reported that boxes leave"
+            }
             if facts.isPlanChanged { return "\(box): the plan was changed" }
             return "\(box) is expected at \(placeName(outlook)) in time again"
         }

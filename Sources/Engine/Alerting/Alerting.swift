@@ -16,8 +16,6 @@ extension Engine {
         else {
             return endLate(&journey, "its plan promises nothing any more", outlook, context, &draft)
         }
-        // It may have left long ago.
-        if context.touch == nil, isEndUnheard(outlook) { return }
         var facts = LatePolicy.Facts(
             now: context.now, promised: promised, delayMinutes: delay, probability: probability,
             margin: forecasting.intervals.tallies[outlook.horizon].margin,
@@ -37,7 +35,12 @@ extension Engine {
         {
             return
         }
-        let finding = LatePolicy.find(facts, rules, isOpen: isOpen)
+        var finding = LatePolicy.find(facts, rules, isOpen: isOpen)
+        // It may have left long ago: that nobody said so proves nothing.
+        if context.touch == nil, isEndUnheard(outlook) {
+            if known == nil { return }
+            finding = .over(.cleared, nil)
+        }
         // What a post that is silent would tell is not known: silence alone proves nothing then.
         if context.touch == nil, finding.begins, let next = outlook.expected.next, !isOpen,
             let silent = silentPost(of: outlook.chain[next])

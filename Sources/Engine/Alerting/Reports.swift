@@ -184,6 +184,11 @@ extension Engine {
                 show(at, finding, &self)
                 continue
             }
+            if type == .seal, journey.publication.alerts[at].phase == .clearing,
+                !journey.publication.alerts[at].isAbout(key)
+            {
+                show(at, .ceases(Condition(severity: .critical)), &self)
+            }
             if type != .seal, !journey.publication.alerts[at].isAbout(key) {
                 show(at, .over(isCorrected ? .withdrawn : .cleared, nil), &self)
             }

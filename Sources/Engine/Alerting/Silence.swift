@@ -9,6 +9,7 @@ extension Engine {
         _ context: ReviewContext, _ clock: Instant, _ draft: inout Draft
     ) {
         var stuckSince: Instant?
+        var isHeard = false
         for at in journey.publication.alerts.indices {
             let episode = journey.publication.alerts[at]
             guard episode.type.isSilence, episode.phase != .closed else { continue }
@@ -16,12 +17,12 @@ extension Engine {
             switch facts {
             case .waiting: journey.publication.overdueAt = .never
             case .othersLeft: stuckSince = episode.expected
-            case .heard: journey.publication.overdueAt = context.now
-            case .reached, .bypassed, .released, .undone: break
+            case .heard, .reached, .bypassed, .released, .undone: break
             }
+            if case .heard = facts { isHeard = true }
             tell(facts, at, &journey, outlook, context, &draft)
         }
-        guard let next = outlook.expected.next, !outlook.held else { return }
+        guard let next = outlook.expected.next, !outlook.held, !isHeard else { return }
         if let stuckSince {
             return raise(.stuck, stuckSince, next, &journey, outlook, context, clock, &draft)
         }
@@ -219,13 +220,15 @@ extension Engine {
         }
         // The first time that anybody would wonder; it is looked at again an hour later at the soonest.
         let beyond = context.now.minutes(since: limit)
-        if beyond >= 0, beyond < Engine.leastAgainMinutes { learnSilentEnd(journey, next, outlook) }
+        if beyond >= 0, beyond < Engine.leastAgainMinutes {
+            learnSilentEnd(journey, next, outlook, context)
+        }
         var again = context.now.advanced(
             minutes: max(Engine.leastAgainMinutes, context.now.minutes(since: clock) / 4))
         if beyond < 0 { again = min(again, limit) }
         // What is told sooner is not looked at then.
         func told(_ isTold: Bool) -> (expected: Instant?, lookAt: Instant) {
-            if isTold, beyond < 0 { learnSilentEnd(journey, next, outlook) }
+            if isTold, beyond < 0 { learnSilentEnd(journey, next, outlook, context) }
             return isTold ? (expected, .never) : (nil, again)
         }
         let isCritical = outlook.p50.minutes(since: expected) >= rules.levelMinutes[2]
@@ -279,8 +282,8 @@ extension Engine {
             else { break }
             share += unheard * (1 - silent) * expected.probability(after: now)
             unheard *= silent
-            // Of what has come to its end nothing more would be heard.
-            if at == outlook.chain.count - 1 { share += unheard }
+            // Of what has come to its end nothing more would be heard; on the way there silence is news.
+            if at == outlook.chain.count - 1, isAtItsEnd(outlook) { share += unheard }
             if unheard < SilencePolicy.surprise / 4 { break }
         }
         if share > SilencePolicy.surprise { return share }

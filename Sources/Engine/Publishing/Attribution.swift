@@ -146,7 +146,8 @@ extension Engine {
         var worst: (at: Int, excess: Double)?
         var began = -Double.infinity
         for at in outlook.chain.indices where !outlook.means[at].isNaN {
-            let ends = Double(outlook.means[at])
+            // What may have been passed unheard is waited for until it is known.
+            let ends = at == next ? max(Double(outlook.means[at]), 0) : Double(outlook.means[at])
             defer { began = ends }
             guard began > -.infinity, at <= next || outlook.told[at] != nil else { continue }
             let step = outlook.chain[at]
@@ -158,6 +159,11 @@ extension Engine {
             if excess > worst?.excess ?? 0 { worst = (at, excess) }
         }
         // Where nothing stands out its whole way does.
+        // What somebody is told to be waited for is what it waits for.
+        let isSilent = journey.publication.alerts.contains {
+            $0.type.isSilence && $0.phase != .closed && $0.phase != .pending && Int($0.at) == next
+        }
+        if isSilent { return [cause(next, minutes, outlook, context)] }
         guard let worst, worst.excess * 4 >= Double(minutes) else { return [] }
         var found = cause(worst.at, minutes, outlook, context)
         if worst.at >= next, outlook.isMoved(worst.at, by: Int(worst.excess)) {

@@ -11,6 +11,7 @@ extension Engine {
         _ journey: inout Journey, _ outlook: Outlook, _ context: ReviewContext, _ draft: inout Draft
     ) {
         // What was said last is not copied: most of the time there is nothing to say.
+        let isOwed = journey.publication.owedAt <= context.now
         journey.publication.owedAt = .never
         let stage = outlook.partial ? journey.progress.eventCount : journey.progress.furthest
         let p50 = outlook.p50
@@ -28,7 +29,7 @@ extension Engine {
         let isGuess =
             !first && p50 < journey.publication.p50 && context.now < journey.publication.p10
             && isOnlySilent(journey, context)
-            || !first && context.touch == nil && isEndUnheard(outlook)
+            || !first && !isOwed && context.touch == nil && isEndUnheard(outlook)
         guard isNews, !isGuess else {
             journey.publication.owedFor = .events
             return
