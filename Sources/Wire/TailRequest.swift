@@ -112,12 +112,6 @@ public struct TailRequest: Sendable, Equatable {
             guard let texts = object.texts(key) else {
                 throw LineReject(.type, field: key, detail: "\(key) is a list of strings")
             }
-            // Who watches nothing just now wants nothing, and not everything.
-            guard !texts.isEmpty else {
-                throw LineReject(
-                    .type, field: key,
-                    detail: "\(key) is empty, so no line would ever come: leave it away for all")
-            }
             return Set(texts)
         }
         func words(_ key: String, of allowed: [String]) throws(LineReject) -> Set<String> {
@@ -170,14 +164,6 @@ public struct TailRequest: Sendable, Equatable {
                     .type, field: "severity", detail: "severity is info, warning or critical")
             }
             filter.severity = severity
-        }
-        // What only alerts have, asked of what is none.
-        if !filter.kinds.isEmpty, !filter.kinds.contains("alert"),
-            let key = ["types", "severity", "posts"].first(where: object.has)
-        {
-            throw LineReject(
-                .type, field: key,
-                detail: "\(key) is asked of alerts, and kinds has none: leave one of them away")
         }
         return filter
     }

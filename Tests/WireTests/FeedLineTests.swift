@@ -372,16 +372,9 @@ import Wire
         #expect(request.filter.severity == .warning)
         #expect(request.name == "tower-1")
         #expect(try TailRequest.parse([]).filter.isOpen)
-        // What asks for nothing, or for what cannot be, or twice.
-        for wrong in [
-            #"{"tail":"caravan/1","places":[]}"#, #"{"tail":"caravan/1","kinds":[]}"#,
-            #"{"tail":"caravan/1","kinds":["eta"],"types":["late"]}"#,
-            #"{"tail":"caravan/1","kinds":["eta","score"],"severity":"warning"}"#,
-            #"{"tail":"caravan/1","after":1,"after":"now"}"#,
-        ] {
-            #expect(throws: LineReject.self, "\(wrong)") {
-                try TailRequest.parse(Array(wrong.utf8))
-            }
+        // A key that is said twice would count as one of both says.
+        #expect(throws: LineReject.self) {
+            try TailRequest.parse(Array(#"{"tail":"caravan/1","after":1,"after":"now"}"#.utf8))
         }
         #expect(throws: LineReject.self) {
             try TailRequest.parse(Array(#"{"tail":"caravan/2"}"#.utf8))
