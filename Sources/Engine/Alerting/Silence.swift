@@ -125,13 +125,17 @@ extension Engine {
         return waited <= journey.progress.furthest ? .reached : .undone
     }
 
-    /// What would be expected had the next report come in its time: when the delivery, and until when nobody would
-    /// wonder; nil where ways join, and where nothing is known.
+    /// What would be expected had the next report come in its time: when the delivery, until when nobody would
+    /// wonder, and when nine in ten have come; nil where ways join, and where nothing is known.
     private mutating func beforeSilence(
         _ journey: Journey, _ shipment: Shipment, _ outlook: Outlook, _ now: Instant,
         _ clock: Instant
-    ) -> (expected: Instant, limit: Instant)? {
-        guard shipment.graph == nil, let next = outlook.expected.next,
+    ) -> (expected: Instant, limit: Instant, p90: Instant)? {
+        guard shipment.graph == nil, let next = outlook.expected.next else { return nil }
+        // Boxes that are held must not make it usual to be held.
+        forecasting.composer.ignoresPace = isHeldByCustoms(journey, outlook.chain[next])
+        defer { forecasting.composer.ignoresPace = false }
+        guard
             let before = forecasting.composer.expect(
                 steps(
                     journey.way, journey.progress, now: clock, until: now, isAllReported: true),
@@ -142,7 +146,8 @@ extension Engine {
         let isLast = next == outlook.chain.count - 1
         return (
             forecasting.intervals.calibrated(before, now: clock, isLastStep: isLast).quantile(0.5),
-            SilencePolicy.limit(began: clock, usual: quantiles.p50, longest: quantiles.p99)
+            SilencePolicy.limit(began: clock, usual: quantiles.p50, longest: quantiles.p99),
+            quantiles.p90
         )
     }
 
@@ -194,28 +199,14 @@ extension Engine {
         // Where ways join it was looked at with its limit, and against what was said.
         guard shipment.graph == nil else { return (journey.publication.p50, .never) }
         let isCustoms = isHeldByCustoms(journey, outlook.chain[next])
-        // Boxes that are held must not make it usual to be held.
-        forecasting.composer.ignoresPace = isCustoms
-        defer { forecasting.composer.ignoresPace = false }
         guard
-            let before = forecasting.composer.expect(
-                steps(
-                    journey.way, journey.progress, now: clock, until: context.now,
-                    isAllReported: true),
-                journey.progress,
-                start: shipment.startedAt, now: clock,
-                &forecasting.pools)
+            let (expected, limit, p90) = beforeSilence(
+                journey, shipment, outlook, context.now, clock)
         else { return (nil, .never) }
         let place = outlook.chain[next].place
-        let quantiles = forecasting.intervals.next(before, place: place, now: clock)
-        let isLast = next == outlook.chain.count - 1
-        let expected = forecasting.intervals.calibrated(before, now: clock, isLastStep: isLast)
-            .quantile(0.5)
-        let limit = SilencePolicy.limit(
-            began: clock, usual: quantiles.p50, longest: quantiles.p99)
         // That customs take longer than nine times in ten is enough to ask them.
         if isCustoms {
-            let limit = customsLimit(outlook, clock, next) ?? quantiles.p90
+            let limit = customsLimit(outlook, clock, next) ?? p90
             return context.now >= limit ? (expected, .never) : (nil, limit)
         }
         // The first time that anybody would wonder; it is looked at again an hour later at the soonest.

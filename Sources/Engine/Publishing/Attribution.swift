@@ -143,6 +143,11 @@ extension Engine {
         let way = outlook.ownWay
         guard way.milestones.count == outlook.chain.count, way.ids.count == outlook.chain.count
         else { return known }
+        // What somebody is told to be waited for is what it waits for.
+        let isSilent = journey.publication.alerts.contains {
+            $0.type.isSilence && $0.phase != .closed && $0.phase != .pending && Int($0.at) == next
+        }
+        if isSilent { return [cause(next, minutes, outlook, context)] }
         var worst: (at: Int, excess: Double)?
         var began = -Double.infinity
         for at in outlook.chain.indices where !outlook.means[at].isNaN {
@@ -159,11 +164,6 @@ extension Engine {
             if excess > worst?.excess ?? 0 { worst = (at, excess) }
         }
         // Where nothing stands out its whole way does.
-        // What somebody is told to be waited for is what it waits for.
-        let isSilent = journey.publication.alerts.contains {
-            $0.type.isSilence && $0.phase != .closed && $0.phase != .pending && Int($0.at) == next
-        }
-        if isSilent { return [cause(next, minutes, outlook, context)] }
         guard let worst, worst.excess * 4 >= Double(minutes) else { return [] }
         var found = cause(worst.at, minutes, outlook, context)
         if worst.at >= next, outlook.isMoved(worst.at, by: Int(worst.excess)) {
