@@ -17,7 +17,6 @@ public struct Engine: Sendable {
     public internal(set) var batch = 0
     /// The last output number given out.
     public internal(set) var seq = 0
-    public internal(set) var counts = LineCounts()
 
     public let parser: FeedParser
 
@@ -135,7 +134,6 @@ public struct Engine: Sendable {
         effects.counts = draft.counts
         effects.refused = draft.refused
         effects.warned = draft.warned
-        counts += draft.counts
         let writes =
             draft.blob.count > 0 || draft.timersFired || !draft.quarantined.isEmpty
             || !draft.marks.isEmpty

@@ -19,6 +19,7 @@ extension Engine {
             let shipment = register.plan(of: record.journeys[index], record.plans)
             var journey = Journey(shipment: 0, ordinal: 0)
             swap(&journey, &record.journeys[index])
+            context.isUnloaded = journey.progress.lastCode == .disc
             if let shipment {
                 context.strippedAt = stripped(journey, shipment, record.history)
                 attend(&journey, shipment, &context, &draft)
@@ -31,7 +32,8 @@ extension Engine {
                     &journey, "nothing was heard of it for a year, and it is no longer waited for",
                     context, &draft)
             } else {
-                judgeReports(&journey, record.history, shipment, context, &draft)
+                judgeReports(
+                    &journey, of: record.journeys, record.history, shipment, context, &draft)
                 giveUpLater(&journey, shipment)
             }
             journey.publication.lookLater(than: draft.now)

@@ -10,6 +10,8 @@ struct ReviewContext {
     var isOneOfSeveral = false
     /// Where the box was stripped, short of where its plan ends.
     var strippedAt: UInt32?
+    /// It is off what had brought it: whatever comes next, it is not on its way there.
+    var isUnloaded = false
     /// Another plan of the same trip has said that a report is overdue.
     var isOverdueTold = false
 

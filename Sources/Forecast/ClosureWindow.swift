@@ -28,7 +28,11 @@ public struct ClosureWindow: Sendable, Equatable {
 
     /// Whether a step waits for this: it stays at the place, or leaves it; or comes to it where nobody stays.
     @inlinable public func holds(_ step: Milestone) -> Bool {
-        guard mode == .unknown || mode == step.mode || step.mode == .unknown else { return false }
+        // Out by the gate nothing goes by ship.
+        let isByGate = step.code == .gtot && (mode == .sea || mode == .barge)
+        guard mode == .unknown || mode == step.mode || step.mode == .unknown, !isByGate else {
+            return false
+        }
         return step.kind == .transit
             ? isPassed && step.place == place : step.fromPlace == place || step.place == place
     }

@@ -78,6 +78,14 @@ public struct ByteDecoder: Sendable {
         ByteDecoder(bytes, try blobRange())
     }
 
+    /// One that counts something, or is an index.
+    public mutating func number() throws(CodingFlaw) -> Int {
+        guard let number = Int(exactly: try unsigned()) else {
+            throw CodingFlaw("a number that is too large")
+        }
+        return number
+    }
+
     public mutating func unsigned() throws(CodingFlaw) -> UInt64 {
         var value: UInt64 = 0
         var shift: UInt64 = 0

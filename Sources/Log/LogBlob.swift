@@ -48,8 +48,11 @@ public enum Meaning: UInt8, Sendable, Comparable, CaseIterable {
     /// A plan that does not say when begins where its box comes to its first place; silence is to blame for what it
     /// alone has moved, and lateness the step that stands out; timetables behind joins may move until it is known.
     case blamed = 17
+    /// Ships and trains depart without what was unloaded from them; a trip is over where the next begins; two plans
+    /// that begin together are of one trip; what lies between places that nobody knows is compared all the same.
+    case aboard = 18
 
-    public static let current = Meaning.blamed
+    public static let current = Meaning.aboard
 
     public static func < (a: Meaning, b: Meaning) -> Bool { a.rawValue < b.rawValue }
 }
@@ -151,7 +154,7 @@ public enum LogBlob {
             guard let kind = LogEntry.Kind(rawValue: try decoder.byte()) else {
                 throw CodingFlaw("an entry of unknown kind")
             }
-            let origin = Int(try decoder.unsigned())
+            let origin = try decoder.number()
             guard origin < origins.count else { throw CodingFlaw("an origin beyond the list") }
             entries.append(
                 LogEntry(kind: kind, origin: origins[origin], bytes: try decoder.blob()))

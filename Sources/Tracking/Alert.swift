@@ -111,6 +111,13 @@ public struct AlertKey: Sendable, Equatable {
         self.occurrence = occurrence
     }
 
+    /// What an episode is about.
+    public init(of episode: AlertEpisode) {
+        self.init(
+            episode.type, milestone: episode.milestone, place: episode.place, code: episode.code,
+            occurrence: episode.occurrence)
+    }
+
     /// An alert about a milestone of a way.
     public init(_ type: AlertType, _ at: Int, of chain: [Milestone]) {
         let milestone = chain[at]

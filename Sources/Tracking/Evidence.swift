@@ -13,6 +13,13 @@ enum Evidence {
         }
     }
 
+    /// Whether a report tells where in the world the box is: of a place that nobody knows it does not, and what lies
+    /// before and behind it has to go together all the same.
+    @inline(__always)
+    static func isPlaced(_ event: EventRecord, _ geography: Geography) -> Bool {
+        isSign(event.code) && geography.place(event.place) != nil
+    }
+
     /// Whether a box can be where one report has it after having been where another has it.
     @inline(__always)
     static func follows(
@@ -55,8 +62,8 @@ enum Evidence {
     static func longest(
         _ reads: [ReadEvent], _ events: [EventRecord], _ plan: PlanView, _ geography: Geography
     ) -> [Bool] {
-        let signs = reads.indices.filter { isSign(events[reads[$0].index].code) }
-        var isIn = reads.map { !isSign(events[$0.index].code) }
+        let signs = reads.indices.filter { isPlaced(events[reads[$0].index], geography) }
+        var isIn = reads.map { !isPlaced(events[$0.index], geography) }
         let first = max(0, signs.count - window)
         func follow(_ a: Int, _ b: Int) -> Bool {
             follows(reads[signs[a]], reads[signs[b]], events, plan, geography)

@@ -25,7 +25,7 @@ public struct Instant: Hashable, Comparable, Sendable {
         return Instant(microseconds: microseconds &+ Int64(minutes * 60_000_000))
     }
 
-    /// Minutes from `earlier` to this instant.
+    /// Minutes from `earlier` to this instant; of `.unset` and `.never` nothing that means anything.
     @inlinable public func minutes(since earlier: Instant) -> Double {
         Double(microseconds &- earlier.microseconds) / 60_000_000
     }

@@ -15,6 +15,8 @@ public struct PlanView: Sendable {
     public var isChain: Bool
     /// No other plan names the container.
     public var isOnly = false
+    /// Plans that name the container, this one among them.
+    public var companions = 1
     /// When its times were said.
     public var statedAt: Instant
     /// What begins it may have happened so long before its anchor (microseconds).
@@ -192,10 +194,12 @@ public enum JourneyFold {
         func add(_ plan: PlanView, trip: Int, _ events: [ReadEvent]) throws(MissingFact) {
             var plan = plan
             plan.after = trips.after[trip]
+            plan.companions = plans.count
             var journey = Journey(shipment: plan.shipment, ordinal: 0)
             journey.trip = plans[trip].shipment
             (journey.progress, journey.way) = try heard(
-                history, plan, book, progress(history.events, plan, book, events))
+                history, plan, book,
+                progress(history.events, plan, book, events, endedBy: assignment.ended[trip]))
             journeys.append(journey)
         }
         for owner in owners {
@@ -236,7 +240,7 @@ public enum JourneyFold {
     /// Which milestones the events that belong to a plan have reached, and on which way.
     static func progress(
         _ events: [EventRecord], _ plan: PlanView, _ book: WayBook,
-        _ owned: some Sequence<ReadEvent>
+        _ owned: some Sequence<ReadEvent>, endedBy: ReadEvent? = nil
     ) throws(MissingFact) -> (progress: Journey.Progress, way: Way) {
         guard plan.isChain else { return (joined(events, plan, owned), plan.way) }
         let before = try earlier(events, plan, book.geography, owned)
@@ -247,11 +251,13 @@ public enum JourneyFold {
                 throw .place(events[read.index].place)
             }
             if let last, !Evidence.follows(last, read, events, plan, book.geography) {
-                return try contradicted(events, plan, book, Array(owned.dropFirst(before)))
+                return try contradicted(
+                    events, plan, book, Array(owned.dropFirst(before)), endedBy: endedBy)
             }
             try walk.step(read, events[read.index])
-            if Evidence.isSign(events[read.index].code) { last = read }
+            if Evidence.isPlaced(events[read.index], book.geography) { last = read }
         }
+        if let endedBy { walk.end(endedBy) }
         return walk.finished()
     }
 
@@ -293,7 +299,8 @@ public enum JourneyFold {
 
     /// As above, where not all that was reported can be.
     private static func contradicted(
-        _ events: [EventRecord], _ plan: PlanView, _ book: WayBook, _ owned: [ReadEvent]
+        _ events: [EventRecord], _ plan: PlanView, _ book: WayBook, _ owned: [ReadEvent],
+        endedBy: ReadEvent?
     ) throws(MissingFact) -> (progress: Journey.Progress, way: Way) {
         for read in owned where !book.geography.knows(events[read.index].place) {
             throw .place(events[read.index].place)
@@ -303,6 +310,7 @@ public enum JourneyFold {
         for (read, counts) in zip(owned, isEvidence) where counts {
             try walk.step(read, events[read.index])
         }
+        if let endedBy { walk.end(endedBy) }
         var found = walk.finished()
         if let at = isEvidence.lastIndex(of: false) {
             let read = owned[at]
@@ -331,7 +339,8 @@ public enum JourneyFold {
             }
         }
         var found: [Int: ReportRole] = [:]
-        for (at, plan) in ordered.enumerated() where plan.isChain {
+        for (at, var plan) in ordered.enumerated() where plan.isChain {
+            plan.companions = ordered.count
             let reads = owned[UInt64(ordered[trips.of[at]].shipment) << 32] ?? []
             for (index, role) in try roles(history.events, plan, book, reads) {
                 if case .milestone = found[index] { continue }

@@ -24,7 +24,7 @@ struct JourneyWalk: ~Copyable {
     /// What each report was taken for, by its index; kept only for those who ask.
     var roles: [Int: ReportRole]?
     /// Where the box stands: the place that was reported, and that of the way which it counts as.
-    private var seat = Seat()
+    private(set) var seat = Seat()
     /// Milestones that were reached in other words than theirs; their own word counts before that.
     private var softly: [Int] = []
     private var lastStay = LastStay()
@@ -33,14 +33,19 @@ struct JourneyWalk: ~Copyable {
 
     /// How often the way was left.
     private var turns = 0
-    /// A box leaves its way so often at the most: each time makes the way longer, and what is looked up
-    /// for it is read again from the beginning.
+    /// A box leaves its way so often at the most, where it has one plan; several share that, down to
+    /// `leastTurns` each: each time makes the way longer, and what is looked up for it is read again from the
+    /// beginning.
     static let mostTurns = 256
+    static let leastTurns = 4
 
-    private struct Seat {
+    struct Seat {
         var reported: UInt32 = 0
         var place: UInt32 = 0
         var hasLeft = false
+        /// When it was unloaded there, and the hash of what had brought it; unset, 0: nobody has said so.
+        var unloaded = Instant.unset
+        var vehicle: UInt32 = 0
     }
 
     private enum Spot {
@@ -195,7 +200,9 @@ struct JourneyWalk: ~Copyable {
     /// Takes the way that leads on from a place where the way does not lead; false: there is no other.
     private mutating func turn(after: Int, at place: UInt32) throws(MissingFact) -> Bool {
         // A plan that names no place to go to has no way that could be left.
-        guard turns < JourneyWalk.mostTurns, !way.milestones.isEmpty else { return false }
+        guard turns < max(JourneyWalk.leastTurns, JourneyWalk.mostTurns / plan.companions),
+            !way.milestones.isEmpty
+        else { return false }
         let detour = Detour(way: way, after: after, place: place)
         guard let next = book.way(detour) else {
             throw .detour(detour, shipment: plan.shipment)
@@ -260,27 +267,33 @@ struct JourneyWalk: ~Copyable {
         _ place: UInt32, _ read: ReadEvent, _ event: EventRecord
     ) throws(MissingFact) {
         let isStill = place == seat.place && !seat.hasLeft
+        let hadBegun = progress.furthest >= 0
+        let isCarriers = departsWithoutIt(event, place, isStill: isStill)
+        // The ship leaves: the box is where it was.
+        if isCarriers, isStill { return note(read, .stay) }
+        if let missed = loadedAfterAll(read, event, place) { takeBack(from: missed) }
         var at = next(event, place, isStill: isStill)
         if let at {
             fill(at, read, event)
         } else if isTakenAway(event, isStill: isStill) || isLoadedAgain(event)
-            || isFetched(event, place)
+            || isFetched(event, place) || isShunted(event, place, isStill: isStill)
         {
             at = nil
-        } else if let kin = ahead(event, place, isStill: isStill)
-            ?? open(event, place, through: progress.furthest)
+        } else if !isCarriers,
+            let kin = ahead(event, place, isStill: isStill)
+                ?? open(event, place, through: progress.furthest)
         {
             at = kin
             fill(kin, read, event, isSoft: true)
         } else {
-            at = try imply(place, read, event, isStill: isStill)
+            at = try imply(place, read, event, isStill: isStill, hasLeft: !isCarriers)
         }
-        stand(read, event, place)
+        stand(read, event, place, hasLeft: event.code.isDeparture && !isCarriers)
         note(read, at.map { .milestone($0) } ?? .stay)
         if !papers.isEmpty { applyPapers(place, read) }
         lastStay.note(
             event, place, at, isSoft: at.map(softly.contains) ?? true, way.milestones,
-            furthest: progress.furthest)
+            furthest: progress.furthest, hadBegun: hadBegun)
     }
 
     /// The milestone that an event names: the next one ahead, of the stay that the box is in or comes to
@@ -359,7 +372,7 @@ struct JourneyWalk: ~Copyable {
 
     /// Any sign of the box at a place says that it got there, one that it left that all is done there.
     private mutating func imply(
-        _ place: UInt32, _ read: ReadEvent, _ event: EventRecord, isStill: Bool
+        _ place: UInt32, _ read: ReadEvent, _ event: EventRecord, isStill: Bool, hasLeft: Bool
     ) throws(MissingFact) -> Int? {
         var first = progress.furthest + 1
         if !isStill {
@@ -377,7 +390,7 @@ struct JourneyWalk: ~Copyable {
                 at = first
             }
         }
-        if event.code == .depa || event.code == .gtot || event.code.endsStay && isStill {
+        if event.code == .depa && hasLeft || event.code == .gtot || event.code.endsStay && isStill {
             var last = first
             while last + 1 < way.milestones.count, way.milestones[last + 1].place == place {
                 last += 1
@@ -445,8 +458,43 @@ struct JourneyWalk: ~Copyable {
         if isSoft { softly.append(at) }
     }
 
-    private mutating func stand(_ read: ReadEvent, _ event: EventRecord, _ place: UInt32) {
-        seat = Seat(reported: event.place, place: place, hasLeft: event.code.isDeparture)
+    /// What was taken for its having left a stay was not: it is still in it.
+    private mutating func takeBack(from first: Int) {
+        for at in first...progress.furthest {
+            progress.reached[at] = .unset
+            softly.removeAll { $0 == at }
+            progress.implied.removeAll { $0 == at }
+            progress.vague.removeAll { $0 == at }
+        }
+        progress.furthest = first - 1
+        seat.hasLeft = false
+    }
+
+    /// The box has begun another trip: it was done with the stay in which this way ends, whatever was
+    /// not reported of that.
+    mutating func end(_ read: ReadEvent) {
+        let last = way.milestones.count - 1
+        guard last >= 0, progress.furthest < last,
+            progress.furthest >= way.milestones.endingStay
+        else { return }
+        progress.reached[last] = read.time
+        progress.furthest = last
+        progress.implied.append(last)
+        progress.vague.append(last)
+    }
+
+    private mutating func stand(
+        _ read: ReadEvent, _ event: EventRecord, _ place: UInt32, hasLeft: Bool? = nil
+    ) {
+        let before = seat
+        seat = Seat(
+            reported: event.place, place: place, hasLeft: hasLeft ?? event.code.isDeparture)
+        if before.place == place {
+            (seat.unloaded, seat.vehicle) = (before.unloaded, before.vehicle)
+        }
+        if event.code == .load { seat.unloaded = .unset }
+        if event.code == .disc { seat.unloaded = read.time }
+        if event.vehicle != 0, event.code.isArrival { seat.vehicle = event.vehicle }
         progress.lastTime = read.time
         progress.lastPlace = event.place
         progress.lastCode = event.code
@@ -486,16 +534,18 @@ private struct LastStay {
         return furthest >= begins - 1
     }
 
-    /// `at`: the milestone that the event has reached; `isSoft`: not by its own word.
+    /// `at`: the milestone that the event has reached; `isSoft`: not by its own word. `hadBegun`: it was not the
+    /// first.
     @inline(__always)
     mutating func note(
         _ event: EventRecord, _ place: UInt32, _ at: Int?, isSoft: Bool, _ chain: [Milestone],
-        furthest: Int
+        furthest: Int, hadBegun: Bool
     ) {
         guard let last = chain.last, place == last.place else { return }
-        if at == chain.count - 1, !isSoft {
+        let isEnd = at == chain.count - 1
+        if isEnd, !isSoft || event.code.endsStay {
             isOver = true
-        } else if isSoft, JourneyFold.isKin(last.code, event.code),
+        } else if isSoft, isEnd && hadBegun || JourneyFold.isKin(last.code, event.code),
             isLast(chain, last, furthest: furthest)
         {
             hasCome = true

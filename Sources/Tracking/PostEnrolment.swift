@@ -83,7 +83,7 @@ public struct Roster: Sendable, Equatable {
     }
 
     /// What tells two names apart: not case, spaces and letters that look alike.
-    private static func key(_ name: String) -> String {
+    public static func key(_ name: String) -> String {
         PlaceSpelling.key(LookAlike.latin(name.uppercased()))
     }
 

@@ -80,6 +80,8 @@ public struct PlannedMilestone: Sendable, Hashable {
     public var after: [String]?
     /// `time` came without an offset, and is read as UTC until the engine applies a zone.
     public var isCivil = false
+    /// `time` came as a day alone, and is about the middle of it.
+    public var isDay = false
 
     public init(
         place: String, event: EventCode, time: Instant? = nil, minutes: Int? = nil,
@@ -133,6 +135,7 @@ public struct ShipmentPlan: Sendable, Equatable {
         public static let updated = CivilFields(rawValue: 4)
         public static let from = CivilFields(rawValue: 8)
         public static let until = CivilFields(rawValue: 16)
+        public static let milestones = CivilFields(rawValue: 32)
     }
 
     public init(

@@ -3,8 +3,13 @@
 struct Trips {
     /// For each plan the first plan of its trip.
     let of: [Int]
+    /// For the first plan of each trip all of its plans.
+    let members: [[Int]]
     /// For each plan until when what happened was another trip.
     let after: [Instant]
+
+    /// Two who plan the beginning of one trip do so within this.
+    private static let togetherMinutes = 1_440.0
 
     /// Plans that one is compared with: those that begin next before it.
     private static let neighbours = 16
@@ -23,6 +28,9 @@ struct Trips {
             }
         }
         self.of = of
+        var members = Array(repeating: [Int](), count: plans.count)
+        for (plan, trip) in of.enumerated() { members[trip].append(plan) }
+        self.members = members
         // Where one of them was spoken of before, it was this trip.
         after = Trips.after(plans, of)
     }
@@ -55,6 +63,14 @@ struct Trips {
         let shorter = min(
             a.ends.minutes(since: a.anchor), b.ends.minutes(since: b.anchor))
         guard overlap >= 0, overlap * 2 >= shorter else { return false }
+        // No box begins two trips at one place at one time.
+        if a.begins != .unset, b.begins != .unset, let from = a.chain.first,
+            let same = b.chain.first,
+            from.place == same.place, from.place != Milestone.elsewhere,
+            abs(a.begins.minutes(since: b.begins)) <= Trips.togetherMinutes
+        {
+            return true
+        }
         var first: [UInt32: Int] = [:]
         for (index, milestone) in a.chain.enumerated()
         where milestone.place != Milestone.elsewhere && first[milestone.place] == nil {
@@ -75,6 +91,8 @@ struct EventAssignment {
     /// For each read event the journey that owns it: the plan's symbol above, or 0 and the ordinal of an
     /// unplanned one. Of a trip it stands for all of its plans.
     private(set) var owners: [UInt64] = []
+    /// By trip what the box was doing next when that was over though nobody had reported its end.
+    private(set) var ended: [Int: ReadEvent] = [:]
 
     private let plans: [PlanView]
     private let trips: Trips
@@ -122,11 +140,14 @@ struct EventAssignment {
                 }
                 let trip = trips.of[planned]
                 owners.append(UInt64(plans[trip].shipment) << 32)
+                if trip > current { end(current, read, event) }
                 advance(trip, event)
                 if trip >= current { current = trip }
                 continue
             }
+            let before = current
             takeOver(event)
+            if current != before { end(before, read, event) }
             let begins = event.code == .pick || event.code == .stuf && hasMoved
             if current >= 0, !(isOver(current) && (gap || begins)) {
                 owners.append(UInt64(plans[current].shipment) << 32)
@@ -140,6 +161,18 @@ struct EventAssignment {
             if event.code != .pick { hasMoved = true }
             owners.append(UInt64(ordinal))
         }
+    }
+
+    /// The box begins another trip where the one before was to end: it was done with that, though nobody said so.
+    private mutating func end(_ trip: Int, _ read: ReadEvent, _ event: EventRecord) {
+        guard trip >= 0, !isOver(trip),
+            members(trip).allSatisfy({ plan in
+                let chain = plans[plan].chain
+                return stands[plan] >= chain.endingStay && chain.last?.place == event.place
+            })
+        else { return }
+        ended[trip] = read
+        for plan in members(trip) { isDone[plan] = true }
     }
 
     /// A name that is new, long after the trip under way was to end.
@@ -184,15 +217,14 @@ struct EventAssignment {
         }
     }
 
-    private func members(_ trip: Int) -> [Int] {
-        trips.of.indices.filter { trips.of[$0] == trip }
-    }
+    private func members(_ trip: Int) -> [Int] { trips.members[trip] }
 
     private func isOver(_ trip: Int) -> Bool { members(trip).allSatisfy { isDone[$0] } }
 
     private mutating func advance(_ trip: Int, _ event: EventRecord) {
         for plan in members(trip) {
             let chain = plans[plan].chain
+            let hasBegun = stands[plan] >= 0
             if let at = chain.indices.first(where: {
                 $0 >= stands[plan] && chain[$0].place == event.place
             }) {
@@ -202,7 +234,13 @@ struct EventAssignment {
             let isAtEnd = stands[plan] >= chain.endingStay
             guard let last = own.last, last.place == event.place else { continue }
             let isItsWord = last.code == event.code || JourneyFold.isKin(last.code, event.code)
-            if isItsWord && (isAtEnd || own.count < chain.count) || event.code.endsStay && isAtEnd {
+            // From where its way ends it goes by road; what leaves by rail or water has brought it.
+            let isByRoad = event.mode == .unknown || event.mode == .road
+            let isGone =
+                hasBegun && (event.code == .gtot || event.code == .depa && isByRoad)
+            if isItsWord && (isAtEnd || own.count < chain.count)
+                || (event.code.endsStay || isGone) && isAtEnd
+            {
                 isDone[plan] = true
             }
         }

@@ -107,11 +107,9 @@ public struct WayBook: Sendable {
 
     private var milestoneCount = 0
 
-    /// Ways kept, and milestones in them all; beyond, the memory of them begins anew, but not before it
-    /// holds more than one journey can ask for (`JourneyWalk.mostTurns`).
+    /// Ways kept, and milestones in them all; beyond, the memory of them begins anew.
     private static let limit = 10_000
     private static let milestoneLimit = 1_000_000
-    private static let least = 4 * JourneyWalk.mostTurns
 
     public init() {}
 
@@ -120,22 +118,23 @@ public struct WayBook: Sendable {
     public func way(_ retiming: Retiming) -> Way? { retimings[retiming] }
 
     public mutating func note(_ detour: Detour, _ way: Way) {
-        makeRoom(for: way)
+        milestoneCount += way.milestones.count
         detours[detour] = way
     }
 
     public mutating func note(_ retiming: Retiming, _ way: Way) {
-        makeRoom(for: way)
+        milestoneCount += way.milestones.count
         retimings[retiming] = way
     }
 
-    private mutating func makeRoom(for way: Way) {
-        let count = detours.count + retimings.count
-        let isFull =
-            count >= WayBook.limit
-            || milestoneCount >= WayBook.milestoneLimit && count >= WayBook.least
-        if isFull { (detours, retimings, milestoneCount) = ([:], [:], 0) }
-        milestoneCount += way.milestones.count
+    /// Forgets all where it is full. Only before a history is read: while it is, what was looked up for it
+    /// has to stay known, or it would be looked up for ever.
+    public mutating func makeRoom() {
+        guard
+            detours.count + retimings.count >= WayBook.limit
+                || milestoneCount >= WayBook.milestoneLimit
+        else { return }
+        (detours, retimings, milestoneCount) = ([:], [:], 0)
     }
 
     /// The symbols of the places of the ways that are kept.

@@ -212,9 +212,6 @@ struct EventReader {
             throw LineReject(.missing, field: "from", detail: "from is missing")
         }
         let until = try fields.instant(.until, "until", day: .ends, .until, &civil, &days)
-        if let from, let until, until < from {
-            throw LineReject(.time, field: "until", detail: "until lies before from")
-        }
         let updated = try fields.instant(.updated, "updated", .updated, &civil, &days)
         var closure = Closure(
             id: id, place: fields.has(.place) ? try fields.place(fields.slot(.place), "place") : "",
@@ -327,6 +324,7 @@ struct PlanReader {
         plan.retract = retract
         plan.civil = civil
         plan.days = days
+        if plan.milestones.contains(where: \.isDay) { plan.days.insert(.milestones) }
         plan.unknownKeys = fields.unknownKeys(besides: PlanReader.keys) + inner
         plan.content = content(plan)
         let work = plan.containers.count.multipliedReportingOverflow(by: plan.estimatedMilestones)
@@ -417,7 +415,28 @@ struct PlanReader {
                 .type, field: "after", detail: "some milestones wait for each other in a ring")
         }
         unknown += others.sorted()
+        PlanReader.settleDays(&found)
         return found
+    }
+
+    /// A day alone is about its middle, and not before what comes before it on that day, or after what comes after.
+    private static func settleDays(_ milestones: inout [PlannedMilestone]) {
+        for at in milestones.indices where milestones[at].isDay {
+            guard let begins = milestones[at].time else { continue }
+            func isThen(_ time: Instant) -> Bool {
+                (0..<1_440).contains(time.minutes(since: begins))
+            }
+            var time = begins.advanced(minutes: 720)
+            if let next = milestones[(at + 1)...].first(where: { $0.time != nil }), !next.isDay,
+                let bound = next.time, isThen(bound)
+            {
+                time = min(time, bound)
+            }
+            if let bound = milestones[..<at].last(where: { $0.time != nil })?.time, isThen(bound) {
+                time = max(time, bound)
+            }
+            milestones[at].time = time
+        }
     }
 
     private func milestone(
@@ -448,11 +467,11 @@ struct PlanReader {
         let single = EventReader(inner)
         let event = try single.requiredCode()
         let time = try inner.time(.time, "time")
-        if time?.isDateOnly == true { throw inner.wantsTimeOfDay("time") }
         var planned = PlannedMilestone(
             place: try inner.place(inner.slot(.place), "place"), event: event,
             time: time?.instant, id: try inner.text(.id, "id"))
         planned.isCivil = time != nil && time?.offsetMinutes == nil
+        planned.isDay = time?.isDateOnly == true
         planned.minutes = try minutes(inner, of: planned)
         if inner.has(.container) {
             planned.container = try inner.container(inner.slot(.container), "container")

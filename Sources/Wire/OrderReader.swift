@@ -53,7 +53,7 @@ struct OrderReader {
             }
         }
         var found = AlertSilence(id: id, from: from ?? .unset, until: until ?? .unset)
-        if found.until < found.from {
+        if let from, let until, until < from {
             throw LineReject(.time, field: "until", detail: "until lies before from")
         }
         found.types = try list(.types, "types").map { (text) throws(LineReject) in

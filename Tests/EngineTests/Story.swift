@@ -29,6 +29,7 @@ import Wire
 ///     expect silent                                               no line since the last report
 ///     2 ARRI ZBB sealed A1,B2                                     a report that names seals
 ///     2 ARRI ZBB under B-7                                        and one that names a shipment
+///     2 DEPA ZBB by SEA on V1                                     and one that says by what
 ///     close CNLAZ 1 14                                            a place is closed from day 1 to 14
 ///     close CNLAZ 1 -                                             or until further notice
 ///     expect raised overdue                                       an alert line since the last report: its
@@ -215,12 +216,14 @@ struct Story {
                     + "]"
             } ?? ""
         let mode = words.firstIndex(of: "by").map { ",\"mode\":\"\(words[$0 + 1])\"" } ?? ""
+        let vehicle =
+            words.firstIndex(of: "on").map { ",\"vehicle\":\"\(words[$0 + 1])\"" } ?? ""
         let name =
             words.firstIndex(of: "under").map { ",\"shipment\":\"\(words[$0 + 1])\"" } ?? ""
         send(
             "{\"id\":\"\(id)\",\"container\":\"\(Story.box?.description ?? "")\",\"event\":"
                 + "\"\(words[1])\",\"place\":\"\(words[2])\",\"time\":"
-                + "\"\(TimeText.string(Story.at(words[0])))\"\(mode)\(seals)\(name)}")
+                + "\"\(TimeText.string(Story.at(words[0])))\"\(mode)\(vehicle)\(seals)\(name)}")
     }
 
     private mutating func retract(_ words: [String]) {

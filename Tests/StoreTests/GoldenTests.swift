@@ -40,6 +40,7 @@ import Wire
         Golden(schema: 8, meaning: .named, name: "-named"),
         Golden(schema: 8, meaning: .dated, name: "-dated"),
         Golden(schema: 8, meaning: .blamed, name: "-blamed"),
+        Golden(schema: 8, meaning: .aboard, name: "-aboard"),
     ]
 
     /// Under a sanitizer the oldest and the newest: what is looked for there is not what they hold.

@@ -58,6 +58,12 @@ extension Engine {
             return ": it was \(spoken(behind)) behind its plan at "
                 + placeName(outlook.chain[last].place)
         }
+        if let planned = outlook.chain.last?.planned, planned != .unset,
+            let promised = outlook.promised,
+            planned.minutes(since: promised) * 2 >= delay
+        {
+            return ": its own plan ends later than was promised"
+        }
         return ": its way usually takes longer than was promised"
     }
 
@@ -198,6 +204,10 @@ extension Engine {
         let progress = journey.progress
         switch episode.type {
         case .late:
+            // What was found last is not told yet.
+            if episode.delayMinutes <= 0 {
+                return "\(box) is expected at \(place) in time again; the alert is about to end"
+            }
             return "\(box) is likely to reach \(place) \(spoken(Double(episode.delayMinutes))) late"
         case .offRoute: return offRouteWords(box, place)
         case .impossible: return impossibleWords(box, place, after: placeName(progress.lastPlace))

@@ -20,7 +20,7 @@ extension Engine {
         if silentPosts[Engine.anybody] != nil { noteReturn(Engine.everybody, report, &draft) }
         report.isAfterSilence = silentPosts[key] != nil || silentPosts[Engine.anybody] != nil
         if reporters.count >= rules.maxClosures, reporters.slot(of: key) == nil,
-            draft.now.minutes(since: alertBook.sweptAt) >= 60
+            alertBook.sweptAt == .unset || draft.now.minutes(since: alertBook.sweptAt) >= 60
         {
             reporters.sweep(at: draft.now)
             alertBook.sweptAt = draft.now
@@ -386,7 +386,8 @@ extension Engine {
         // A correction ends it where it has just come: if it was the wrong one, its reports tell.
         let corrected = draft.corrected.contains(incident.post)
         let last = reporters.habit(reporter(of: incident))?.last ?? .unset
-        let isGone = draft.now.minutes(since: last) >= IncidentPolicies.giveUpMinutes
+        let isGone =
+            last == .unset || draft.now.minutes(since: last) >= IncidentPolicies.giveUpMinutes
         let facts: IncidentPolicies.ClockFacts =
             isOut
             ? .revoked

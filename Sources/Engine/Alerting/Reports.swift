@@ -8,8 +8,8 @@ extension Engine {
 
     /// Looks at a journey's reports because of news, or because what they say was held back.
     mutating func judgeReports(
-        _ journey: inout Journey, _ history: EventHistory, _ shipment: Shipment?,
-        _ context: ReviewContext, _ draft: inout Draft
+        _ journey: inout Journey, of all: [Journey], _ history: EventHistory,
+        _ shipment: Shipment?, _ context: ReviewContext, _ draft: inout Draft
     ) {
         let isOpen = journey.publication.alerts.contains {
             $0.phase != .closed && Engine.types.contains($0.type)
@@ -19,11 +19,12 @@ extension Engine {
         let isOff =
             journey.way.turn >= 0 && seen >= 0 && journey.way.isExtra(seen)
             && shipment.map { !$0.plan.isWayAssumed && !isOnPlannedWay(journey, $0) } ?? false
+            && !isWhereAnotherLeads(journey, all)
         let isMarked = journey.progress.contradiction != nil || isOff || isOpen
         let isSealed = context.touch != nil && history.events.contains { $0.seals != 0 }
         guard isMarked || isSealed else { return }
         let facts = ReportPolicies.Journey(
-            isComplete: journey.progress.isComplete,
+            isComplete: journey.progress.isComplete || context.strippedAt != nil,
             isCorrected: context.touch?.corrected == true || context.touch?.planChanged == true)
         func flapping(_ type: AlertType) -> ReportPolicies.Journey {
             var facts = facts
@@ -61,18 +62,36 @@ extension Engine {
         return ways.leadsOn(from: was, here, to: goal, mode)
     }
 
+    /// Whether another plan of the trip leads where this one does not: the master bill goes by ports of which the
+    /// house bill says nothing.
+    private func isWhereAnotherLeads(_ journey: Journey, _ all: [Journey]) -> Bool {
+        let here = journey.way.milestones[journey.progress.furthest].place
+        return all.contains { other in
+            other.trip == journey.trip && other.trip != 0 && other.shipment != journey.shipment
+                && register.shipments[other.shipment]?.made.way.milestones.contains {
+                    ways.book.geography.areOne($0.place, here)
+                } == true
+        }
+    }
+
     private mutating func judgeOffRoute(
         _ journey: inout Journey, isOff: Bool, _ facts: ReportPolicies.Journey,
         _ context: ReviewContext, _ draft: inout Draft
     ) {
         // Where it left the plan's way: what is named does not move with the box.
         let at = max(0, min(journey.way.turn, journey.way.milestones.count - 1))
-        let key: AlertKey? =
+        var key: AlertKey? =
             isOff && !journey.way.milestones.isEmpty
             ? AlertKey(
                 .offRoute, milestone: UInt32(at), place: journey.way.milestones[at].place,
                 code: journey.way.milestones[at].code, occurrence: 1) : nil
+        let standing = journey.publication.alerts.first {
+            $0.type == .offRoute && $0.phase != .closed && $0.rev > 0
+        }
+        // From one such place it has come to the next: it has not been back.
+        if key != nil, let standing, !facts.isCorrected { key = AlertKey(of: standing) }
         let last = journey.progress.lastPlace
+        let stripped = context.strippedAt
         decide(
             &journey, .offRoute, key, ReportPolicies.offRoute(isOff: isOff, facts), context, &draft
         ) { engine, episode, state in
@@ -84,6 +103,10 @@ extension Engine {
             case .withdrawn:
                 return "\(box): the report at \(place), or its plan, was corrected or taken back"
             case .cleared:
+                if let stripped {
+                    return
+                        "\(box) was stripped at \(engine.placeName(stripped)): its trip has ended there"
+                }
                 return facts.isComplete
                     ? "\(box) has arrived, by another way than its plan says"
                     : "\(box) is where its plan leads again: \(engine.placeName(last))"
@@ -136,6 +159,7 @@ extension Engine {
         let key = trail.changedAt.map {
             AlertKey(.seal, milestone: 0, place: $0.place, code: .rsea, occurrence: 1)
         }
+        let stripped = context.strippedAt
         let finding = ReportPolicies.seal(
             isUnexplained: trail.changedAt != nil, isExplained: trail.isExplained || trail.isBack,
             facts)
@@ -151,6 +175,9 @@ extension Engine {
                 return "\(box): the report of its seals at \(place) was corrected or taken back"
             case .cleared:
                 if trail.isBack { return "\(box) has the seals again that it had before" }
+                if let stripped, !trail.isExplained {
+                    return "\(box) was stripped at \(engine.placeName(stripped))"
+                }
                 return trail.isExplained
                     ? "\(box): its new seal was told of"
                     : "\(box) has arrived; its seals are to be looked at there"

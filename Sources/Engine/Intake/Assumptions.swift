@@ -348,15 +348,21 @@ extension Engine {
 
     /// A day that stands for a time of a plan or a closure.
     func tellDay(
-        _ field: String, ends: Bool, _ place: String, _ line: Int, _ chunk: FeedChunk,
+        _ field: String, _ part: PartOfDay, _ place: String, _ line: Int, _ chunk: FeedChunk,
         _ reply: inout SourceReply, _ draft: inout Draft
     ) {
         tell(.dateOnly, "\(field) \(place)", line, chunk, &reply, &draft) {
             LineNote(
                 .dateOnly, field: field, assumed: "",
-                detail: "\(field) is a day without a time: read as the "
-                    + (ends ? "end" : "beginning") + " of that day at \(name(place))")
+                detail:
+                    "\(field) is a day without a time: read as the \(part.rawValue) of that day at "
+                    + name(place))
         }
+    }
+
+    /// What a day alone is read as.
+    enum PartOfDay: String {
+        case beginning, middle, end
     }
 
     /// A plan that is not what is in force, and changes nothing.

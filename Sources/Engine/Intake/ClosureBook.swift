@@ -3,7 +3,9 @@ import Tracking
 
 /// The closures that are known, and the time windows that follow from them.
 struct ClosureBook: Sendable {
-    var closures: [String: StandingClosure] = [:]
+    private(set) var closures: [String: StandingClosure] = [:]
+    /// How many there are of each place.
+    private var counts: [String: Int] = [:]
     var windows: [ClosureWindow] = []
     /// Of each window the closure that it is of.
     var windowIDs: [String] = []
@@ -24,6 +26,19 @@ struct ClosureBook: Sendable {
         }
     }
 
+    func count(at place: String) -> Int { counts[place] ?? 0 }
+
+    mutating func put(_ standing: StandingClosure) {
+        remove(standing.closure.id)
+        closures[standing.closure.id] = standing
+        counts[standing.closure.place, default: 0] += 1
+    }
+
+    mutating func remove(_ id: String) {
+        guard let place = closures.removeValue(forKey: id)?.closure.place else { return }
+        counts[place] = (counts[place] ?? 1) > 1 ? (counts[place] ?? 1) - 1 : nil
+    }
+
     /// The closures that concern a way, in the order of all, seen from `now`. `after`: the milestone up to which it
     /// lies behind.
     func windows(
@@ -31,12 +46,15 @@ struct ClosureBook: Sendable {
     ) -> [ClosureWindow] {
         if windows.isEmpty { return [] }
         var found: [Int] = []
+        var seen: [UInt32] = []
         // Nearly always a step begins where the one before it ended.
         var last = UInt32.max
         for milestone in chain {
             for place in [milestone.fromPlace, milestone.place] where place != last {
                 last = place
-                for at in windowsAt[place] ?? [] where !found.contains(at) { found.append(at) }
+                guard let here = windowsAt[place], !seen.contains(place) else { continue }
+                seen.append(place)
+                found += here
             }
         }
         let ahead = chain.dropFirst(after + 1)

@@ -15,6 +15,7 @@ extension Engine {
             return refusal
         }
         if let refusal = ahead(closure.updated, chunk, draft.now) { return refusal }
+        if let refusal = endsBeforeItBegins(closure) { return refusal }
         let version = PlanVersion(closure)
         let before = closureBook.closures[closure.id]?.closure
         if let known = closureBook.closures[closure.id]?.version {
@@ -30,8 +31,9 @@ extension Engine {
                     .unknownID, field: "closure", detail: "no closure \(closure.id) is known"))
         }
         _ = draft.blob.append(.line, chunk.origin, bytes)
-        closureBook.closures[closure.id] = ClosureBook.StandingClosure(
-            closure: closure, reading: reading, received: draft.now, line: Array(bytes))
+        closureBook.put(
+            ClosureBook.StandingClosure(
+                closure: closure, reading: reading, received: draft.now, line: Array(bytes)))
         closureBook.dirtyClosures.insert(closure.id)
         // What it was said of before is open again.
         for said in [closure, before].compactMap({ $0 }) where !said.place.isEmpty {
@@ -41,27 +43,36 @@ extension Engine {
         tellAhead(
             closure.updated, "updated", line.number, chunk, &reply, &draft)
         draft.incidents.append(IncidentKey(.closure, closure.id))
-        forgetClosures(draft.now)
         for time in assumed {
             tellClock(
                 time.clock, time.field, time.instant, time.flags, line.number, chunk, &reply,
                 &draft)
         }
-        for (day, field, ends) in [
-            (ShipmentPlan.CivilFields.from, "from", false), (.until, "until", true),
+        for (day, field, part) in [
+            (ShipmentPlan.CivilFields.from, "from", PartOfDay.beginning), (.until, "until", .end),
         ] where closure.days.contains(day) {
-            tellDay(field, ends: ends, closure.place, line.number, chunk, &reply, &draft)
+            tellDay(field, part, closure.place, line.number, chunk, &reply, &draft)
         }
         if !closure.place.isEmpty {
             tellPlace(closure.place, "place", line.number, chunk, &reply, &draft)
         }
+        tellFar(
+            [("from", closure.from), ("until", closure.until)],
+            since: closure.updated ?? draft.now, line.number, chunk, &reply, &draft)
         tellKeys(closure.unknownKeys, .closure, line.number, chunk, &reply, &draft)
         return .stored
+    }
+
+    /// Each of its times may be of another clock: only once both are read they can be compared.
+    func endsBeforeItBegins(_ closure: Closure) -> Verdict? {
+        guard let until = closure.until, until < closure.from, !closure.retract else { return nil }
+        return .refused(LineReject(.time, field: "until", detail: "until lies before from"))
     }
 
     /// Looks once for all closures of a batch who has their places ahead.
     mutating func touchClosed(_ draft: inout Draft) {
         guard !draft.closedPlaces.isEmpty else { return }
+        forgetClosures(draft.now)
         rebuildWindows()
         let forks = forecasting.partings.forks(to: draft.closedPlaces)
         let affected = register.slots.values.filter {
@@ -78,7 +89,7 @@ extension Engine {
     /// it is on its way still.
     mutating func forgetClosures(_ now: Instant) {
         for (id, standing) in closureBook.closures where isLongOver(standing, now) {
-            closureBook.closures[id] = nil
+            closureBook.remove(id)
             closureBook.dirtyClosures.remove(id)
             register.forgotten.closures.append(id)
         }
@@ -146,7 +157,9 @@ extension Engine {
             closureBook.windowIDs.append(id)
             closureBook.windows.append(
                 ClosureWindow(
-                    place: place, mode: closure.mode, from: closure.from, until: closure.end,
+                    place: place, mode: closure.mode, from: closure.from,
+                    until: min(
+                        closure.end, closure.from.advanced(minutes: 2 * ClosureWindow.mostMinutes)),
                     isOpenEnded: closure.until == nil, index: closureBook.windows.count))
         }
     }

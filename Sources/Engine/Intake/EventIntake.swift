@@ -19,8 +19,8 @@ extension Engine {
         }
         let named = identity(of: read, chunk)
         if let refusal = authorize(read, named.identity, chunk) { return refusal }
+        if let refusal = exceedsLimit(event, named.identity) { return refusal }
         let slot = register.slot(of: event.container)
-        if let refusal = exceedsLimit(event, named.identity, slot) { return refusal }
         let record = record(of: read, named, from: chunk.origin.post, at: draft.now)
         let isFirst = !register.records[slot].history.knows(named.identity)
         let outcome = register.records[slot].history.fold(record)

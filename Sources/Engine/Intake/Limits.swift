@@ -2,14 +2,15 @@ import Tracking
 
 /// What is more than is kept of one thing. What is known already stays what it was: a duplicate.
 extension Engine {
-    func exceedsLimit(_ event: TrackingEvent, _ identity: Identity, _ slot: Int) -> Verdict? {
+    func exceedsLimit(_ event: TrackingEvent, _ identity: Identity) -> Verdict? {
         if let was = event.was, let left = register.slots[was],
             register.records[left].history.count >= rules.maxEvents,
             !register.records[left].history.knows(identity)
         {
             return tooMany("was", "\(rules.maxEvents) events of \(was)")
         }
-        guard register.records[slot].history.count >= rules.maxEvents,
+        guard let slot = register.slots[event.container],
+            register.records[slot].history.count >= rules.maxEvents,
             !register.records[slot].history.recognises(
                 identity, content: event.content, updated: event.updated ?? .unset)
         else { return nil }
@@ -53,7 +54,15 @@ extension Engine {
         return nil
     }
 
+    /// Of all closures so many may be of one place: each is looked at for every box that comes by.
+    private var closuresOfPlace: Int { max(100, rules.maxClosures / 50) }
+
     func exceedsLimit(_ closure: Closure, _ now: Instant) -> Verdict? {
+        if closureBook.closures[closure.id] == nil, !closure.place.isEmpty,
+            closureBook.count(at: closure.place) >= closuresOfPlace
+        {
+            return tooMany("closure", "\(closuresOfPlace) closures of \(closure.place)")
+        }
         guard closureBook.closures.count >= rules.maxClosures,
             closureBook.closures[closure.id] == nil,
             closureBook.closures.values.count(where: { !isLongOver($0, now) }) >= rules.maxClosures

@@ -120,9 +120,7 @@ extension Engine {
                 || ahead(read.event.updated, chunk, now) != nil
                 || foreign(read.event, chunk) != nil
                 || authorize(read, identity, chunk) != nil
-                || register.slots[event.container].flatMap {
-                    exceedsLimit(read.event, identity, $0)
-                } != nil
+                || exceedsLimit(read.event, identity) != nil
         case .plan(let plan):
             let plan = timed(plan, chunk).plan
             // What was unknown then changed nothing, though it be known now.
@@ -137,8 +135,9 @@ extension Engine {
             let isIdle =
                 closure.retract && closure.place.isEmpty
                 && (closure.updated == nil || closureBook.closures[closure.id] == nil)
+            let read = timed(closure, chunk).closure
             return isIdle || authorize(closure, chunk) != nil || exceedsLimit(closure, now) != nil
-                || ahead(timed(closure, chunk).closure.updated, chunk, now) != nil
+                || ahead(read.updated, chunk, now) != nil || endsBeforeItBegins(read) != nil
         default: return false
         }
     }

@@ -125,11 +125,14 @@ extension Engine {
         }
         let last = plan.destination ?? plan.milestones.last?.place ?? ""
         if plan.days.contains(.promised) {
-            tellDay("promised", ends: true, last, line, chunk, &reply, &draft)
+            tellDay("promised", .end, last, line, chunk, &reply, &draft)
         }
         if plan.days.contains(.start) {
             let first = plan.origin ?? plan.milestones.first?.place ?? ""
-            tellDay("start", ends: false, first, line, chunk, &reply, &draft)
+            tellDay("start", .beginning, first, line, chunk, &reply, &draft)
+        }
+        for milestone in plan.milestones where milestone.isDay {
+            tellDay("milestones", .middle, milestone.place, line, chunk, &reply, &draft)
         }
         let named: [(String, [String])] = [
             ("from", plan.origin.map { [$0] } ?? []), ("to", plan.destination.map { [$0] } ?? []),

@@ -145,7 +145,7 @@ extension Engine {
         let last = gone.way.milestones.last { $0.place != Milestone.elsewhere }?.place
         let place = register.symbols[last ?? gone.progress.lastPlace]
         say(
-            unknown: Unknown(kind: 5, place: place, words: words), &gone, promised: nil,
+            unknown: Unknown(kind: 6, place: place, words: words), &gone, promised: nil,
             isHistory: false, context, &draft)
     }
 
@@ -163,6 +163,7 @@ extension Engine {
     /// more place or way is known.
     mutating func fold(_ record: borrowing ContainerRecord) -> [Journey] {
         let plans = register.planViews(record.plans, record.number)
+        ways.makeRoom()
         while true {
             do {
                 return try JourneyFold.journeys(
@@ -176,6 +177,7 @@ extension Engine {
         _ record: borrowing ContainerRecord, _ shipment: Shipment
     ) -> (progress: Journey.Progress, way: Way)? {
         let view = shipment.view(record.plans[0], for: record.number)
+        ways.makeRoom()
         while true {
             do {
                 return try JourneyFold.progress(

@@ -59,6 +59,9 @@ struct Ways: Sendable {
     /// Symbols that will stand for other texts.
     mutating func forget(_ symbols: [UInt32]) { book.geography.forget(symbols) }
 
+    /// Before a history is read.
+    mutating func makeRoom() { book.makeRoom() }
+
     mutating func know(_ detour: Detour, leadsOn way: Way) { book.note(detour, way) }
 
     mutating func find(_ retiming: Retiming, _ pools: inout Pools) {
@@ -88,6 +91,7 @@ struct Ways: Sendable {
         if let known = book.way(detour) ?? imagined.way(detour) { return known }
         let way = lead(detour, shipment, &symbols, &pools)
         note(way, symbols)
+        imagined.makeRoom()
         imagined.note(detour, way)
         return way
     }
@@ -116,10 +120,20 @@ struct Ways: Sendable {
         _ detour: Detour, _ shipment: Shipment, _ symbols: inout Symbols, _ pools: inout Pools
     ) -> Way {
         let way = detour.way
-        let end = passed(detour)
+        var end = passed(detour)
         let known = book.geography.place(detour.place)
+        // It was where its way ends, and not done there.
+        let isUnfinished = end > detour.after + 1 && end == way.milestones.count
+        // At a place that nobody knows it may be there still.
+        if isUnfinished, known == nil { return way }
         var ahead: Ahead
-        if let again = rejoined(detour, shipment.made.way, from: end) {
+        if isUnfinished, let known, detour.after >= 0 {
+            end = detour.after + 1
+            let stood = book.geography.place(way.milestones[detour.after].place)
+            ahead = reached(
+                way, Array(end..<way.milestones.count), from: detour.place,
+                hours: stood.flatMap { hours(known, $0, shipment.plan.mode) })
+        } else if let again = rejoined(detour, shipment.made.way, from: end) {
             ahead = again
         } else if let known, shipment.made.isRouted {
             ahead = routed(detour, shipment, known, &symbols)

@@ -77,6 +77,8 @@ public struct LogHead: Sendable, Equatable {
     public var log: String
     /// The batch at which the log last went back; nil: it never did.
     public var wentBackAt: Int?
+    /// It does not reach back to its first batch any more: what has not been heard of for as long is not known.
+    public var hasForgotten = false
 
     public init(epoch: Int, batch: Int, seq: Int, log: String, wentBackAt: Int? = nil) {
         self.epoch = epoch

@@ -20,10 +20,13 @@ public enum Recovery {
         public var wentBack = false
         /// Streams that go on as always.
         public var settled: Set<Origin> = []
+        /// Streams of which nothing was heard for as long as the log is kept are not known any more.
+        public var hasForgotten = false
 
         public init() {}
 
         init(_ head: LogHead, _ marks: [StreamMark]) {
+            hasForgotten = head.hasForgotten
             guard let at = head.wentBackAt else { return }
             wentBack = true
             settled = Set(marks.filter { $0.batch > at }.map(\.origin))

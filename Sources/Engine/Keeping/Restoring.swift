@@ -126,9 +126,10 @@ extension Engine {
                 throw CodingFlaw("the closure \(line.key) cannot be read")
             }
             let reading = try LineReading(line.reading)
-            closureBook.closures[closure.id] = ClosureBook.StandingClosure(
-                closure: reread(closure, reading), reading: reading, received: line.received,
-                line: line.line)
+            closureBook.put(
+                ClosureBook.StandingClosure(
+                    closure: reread(closure, reading), reading: reading, received: line.received,
+                    line: line.line))
         }
         rebuildWindows()
         for bytes in snapshot.pools {

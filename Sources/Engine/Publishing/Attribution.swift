@@ -246,7 +246,7 @@ extension Engine {
             kind = .estimate
         } else if at > next {
             kind = .congestion
-        } else if at == next && step.kind == .dwell {
+        } else if at == next && (step.kind == .dwell || context.isUnloaded) {
             kind = .queue
         } else {
             switch step.kind {
@@ -255,7 +255,8 @@ extension Engine {
             case .dwell: kind = .dwell
             }
         }
-        let place = step.kind == .transit || kind == .route ? step.place : step.fromPlace
+        let isLeg = step.kind == .transit && kind != .queue
+        let place = isLeg || kind == .route ? step.place : step.fromPlace
         return Cause(
             place: register.symbols[place], minutes: minutes, kind: kind,
             reason: at < next ? context.touch?.reason : nil)

@@ -216,6 +216,7 @@ extension Engine {
     /// What each report was taken for.
     private mutating func roles(_ record: ContainerRecord) -> [Int: ReportRole] {
         let plans = register.planViews(record.plans, record.number)
+        ways.makeRoom()
         while true {
             do {
                 return try JourneyFold.roles(

@@ -63,7 +63,7 @@ enum EarlierRecord {
     private static func symbol(
         _ decoder: inout ByteDecoder, _ table: [UInt32]
     ) throws(CodingFlaw) -> UInt32 {
-        let number = Int(try decoder.unsigned())
+        let number = try decoder.number()
         guard number < table.count else { throw CodingFlaw("a text beyond the table") }
         return table[number]
     }
@@ -165,16 +165,16 @@ enum EarlierPool {
         key.toPlace = symbol(try inner.text())
         var values: [Float] = []
         for _ in 0..<(try decoder.count()) { values.append(try decoder.float()) }
-        let head = Int(try decoder.unsigned())
-        let pending = Int(try decoder.unsigned())
+        let head = try decoder.number()
+        let pending = try decoder.number()
         let version = UInt32(truncatingIfNeeded: try decoder.unsigned())
-        let drawn = Int(try decoder.unsigned())
+        let drawn = try decoder.number()
         let curve = try self.curve(&decoder)
         let recent = try self.curve(&decoder)
         var longValues: [Float] = []
         for _ in 0..<(try decoder.count()) { longValues.append(try decoder.float()) }
         let long = try self.curve(&decoder)
-        let skipped = Int(try decoder.unsigned())
+        let skipped = try decoder.number()
         let memories = try memories(&decoder, spans: format > 2 ? HorizonWeights.spans : 3)
         var ended: [QueuePace.Passage] = []
         for _ in 0..<(try decoder.count()) {
@@ -183,7 +183,7 @@ enum EarlierPool {
         }
         let flow = QueuePace(
             ended: ended, frontier: try decoder.instant(),
-            level: Float(try decoder.signed()), pending: Int(try decoder.unsigned()),
+            level: Float(try decoder.signed()), pending: try decoder.number(),
             takenAt: try decoder.instant())
         guard head <= values.count, decoder.isAtEnd else { throw CodingFlaw("a pool is damaged") }
         let pool = Pool(
@@ -210,7 +210,7 @@ enum EarlierPool {
         var counts: [Int] = []
         for _ in HorizonWeights.leadMinutes {
             errors.append(try vector())
-            counts.append(Int(try decoder.unsigned()))
+            counts.append(try decoder.number())
         }
         var weights: [SIMD4<Float>] = []
         for _ in 0..<(try decoder.count()) { weights.append(try vector()) }

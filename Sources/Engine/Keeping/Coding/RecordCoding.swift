@@ -420,7 +420,10 @@ enum RecordCoding {
             case 26: alert.isFlapping = try reader.flag(field)
             case 27: alert.toldMinutes = Int32(clamping: try reader.signed(field))
             case 28: alert.parent = try reader.text(field)
-            case 15: at = UInt32(clamping: try reader.unsigned(field) - 1)
+            case 15:
+                let number = try reader.unsigned(field)
+                guard number > 0 else { throw CodingFlaw("a milestone without a number") }
+                at = UInt32(clamping: number - 1)
             default: try reader.skip(field)
             }
         }
