@@ -106,6 +106,8 @@ final class FeedHandler: ChannelDuplexHandler {
     private var given: [IDMemory.Given] = []
     /// Its first line may have a later one.
     var mayJump = false
+    /// … because the log has forgotten streams.
+    var isForgotten = false
     var durable = 0
     /// While somebody else decides whether the sender may go on, what comes is held.
     var isHolding = false
@@ -276,6 +278,9 @@ final class FeedHandler: ChannelDuplexHandler {
         if isHolding { return held.append(Held(framed)) }
         silentBeats = 0
         switch framed {
+        case .tooLong(let head, _, _)
+        where !hasEntered && head.withUnsafeBufferPointer(HelloCheck.beginsAsWeb):
+            return refuse(HelloCheck.noWeb, .protocol)
         case .tooLong(let head, let length, let hash):
             guard hasEntered || enter(framed, context) else { return }
             lineCount += 1
@@ -304,7 +309,7 @@ final class FeedHandler: ChannelDuplexHandler {
             case .reject where !hasEntered && HelloCheck.isWeb(bytes):
                 // A page of anybody's may make a browser send this to its own machine: nothing that follows
                 // counts, and nothing of it is kept.
-                return refuse("this is no web server", .protocol)
+                return refuse(HelloCheck.noWeb, .protocol)
             case .reject(let reject) where !hasEntered && HelloCheck.isMeant(bytes):
                 // Not kept: it may hold a token.
                 return refuse("this hello cannot be read: \(reject.detail)", .protocol)
@@ -366,12 +371,15 @@ final class FeedHandler: ChannelDuplexHandler {
             case .changed(let now):
                 self.permit = now
                 chunk.scope = now.places
-            case .revoked:
+            case .ended(let why):
                 chunk = FeedChunk(source: id, origin: origin)
-                return refuse("post \(permit.post) has been revoked", .unauthorised)
+                return refuse(why, .unauthorised)
             }
             access.book.heard(permit.post, lines: chunk.lines.count, newest: newest)
             newest = .unset
+        } else if !origin.post.isEmpty, let why = access.book.enrolled(since: origin.post) {
+            chunk = FeedChunk(source: id, origin: origin)
+            return refuse(why, .unauthorised)
         }
         let sender = origin.post.isEmpty ? "@\(address ?? "")" : origin.post
         given += access.ids.given(by: chunk, sender: sender)
@@ -541,28 +549,6 @@ final class FeedHandler: ChannelDuplexHandler {
             cutLater(context)
         }
         context.fireChannelWritabilityChanged()
-    }
-}
-
-/// Tells a hello that cannot be read from a line that cannot.
-enum HelloCheck {
-    /// The first line of an HTTP request: `POST / HTTP/1.1`.
-    static func isWeb(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
-        guard bytes.count > 10, bytes[0] >= 0x41, bytes[0] <= 0x5A else { return false }
-        let words = String(decoding: bytes.suffix(12), as: UTF8.self).split(separator: " ")
-        return words.last?.hasPrefix("HTTP/") == true
-    }
-
-    /// A consumer's request, at the wrong address.
-    static func isTail(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
-        guard bytes.count < 4_096, let object = FlatObject(Array(bytes)) else { return false }
-        return object.text("tail") == "caravan/1"
-    }
-
-    static func isMeant(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
-        guard bytes.count < 4_096, let object = FlatObject(Array(bytes)) else { return false }
-        return object.has("hello")
-            && !["container", "event", "plan", "closure"].contains { object.has($0) }
     }
 }
 

@@ -111,9 +111,10 @@ extension FeedHandler {
 
     /// Lines that were acknowledged, and that neither the database nor the spool has any more.
     private func reportLoss(from first: Int, to last: Int) {
-        // What nobody in particular says of a stream that nobody knows is no figure.
-        if permit != nil || first > 1 { status.lost(last - first + 1) }
-        access.logger.error(
+        // What nobody in particular says of its stream is no figure.
+        if permit != nil { status.lost(last - first + 1) }
+        access.logger.log(
+            level: permit == nil ? .notice : .error,
             "lines are lost: the database went back, and the spool has let go of them",
             metadata: [
                 "post": "\(origin.post)", "stream": "\(origin.stream)", "from": "\(first)",
@@ -158,15 +159,17 @@ extension FeedHandler {
         // A sender that was acknowledged further than the log knows runs ahead of one that went back.
         let acknowledged = Int(hello.acknowledged ?? 0)
         resumesByItself = hello.acknowledged != nil
-        if acknowledged > welcome.resume {
-            access.logger.error(
+        isForgotten = welcome.isForgotten
+        if acknowledged > welcome.resume, !isForgotten {
+            access.logger.log(
+                level: permit == nil ? .notice : .error,
                 "the database went back: a post was acknowledged further than the log knows",
                 metadata: [
                     "post": "\(hello.post)", "stream": "\(hello.stream)",
                     "acknowledged": "\(acknowledged)", "known": "\(welcome.resume)",
                 ])
         }
-        mayJump = welcome.mayJump || acknowledged > welcome.resume
+        mayJump = welcome.mayJump || isForgotten || acknowledged > welcome.resume
         var out = JSONWriter()
         out.begin()
         out.field("welcome", "caravan/1")
@@ -237,7 +240,7 @@ extension FeedHandler {
         if mayJump {
             mayJump = false
             if seq > Int64(expected) {
-                reportLoss(from: expected, to: Int(seq) - 1)
+                if !isForgotten { reportLoss(from: expected, to: Int(seq) - 1) }
                 expected = Int(seq)
             }
         }

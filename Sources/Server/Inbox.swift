@@ -20,6 +20,9 @@ public struct Welcome: Sendable {
     var resume: Int
     /// Its first line may have any later number: the log went back, and what lies between is gone.
     var mayJump = false
+    /// The same of a stream that may have been forgotten, being silent for as long as the log is kept: nothing
+    /// is gone.
+    public var isForgotten = false
     var log = ""
     var now: Instant
 

@@ -16,13 +16,16 @@ struct Permit: Sendable {
     let places: Set<String>?
     /// Of the reading of the book that it follows from.
     let version: Int
-    var isEnrolled = true
+    /// The hash of the token that was shown; nil: a certificate was.
+    var token: [UInt8]?
 }
 
 /// The enrolled posts in memory, read again now and then and when a stranger knocks.
 public final class PostRegistry: Sendable {
     private struct State {
         var posts: [String: EnrolledPost]?
+        /// By what tells two names apart the names of the posts.
+        var names: [String: String] = [:]
         var health: [String: PostHealth] = [:]
         /// Of these, those with something to report.
         var unreported: Set<String> = []
@@ -73,7 +76,11 @@ public final class PostRegistry: Sendable {
             guard let posts else { return false }
             let named = Dictionary(
                 posts.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
-            if named != state.posts { state.version += 1 }
+            if named != state.posts {
+                state.version += 1
+                state.names = Dictionary(
+                    named.keys.map { (Roster.key($0), $0) }, uniquingKeysWith: { min($0, $1) })
+            }
             state.posts = named
             state.readAt = clock()
             return true
@@ -127,7 +134,7 @@ public final class PostRegistry: Sendable {
     enum Standing: Sendable {
         case same
         case changed(Permit)
-        case revoked
+        case ended(String)
     }
 
     /// What has become of a permit since it was given.
@@ -136,8 +143,24 @@ public final class PostRegistry: Sendable {
             state.version == given.version ? nil : (state.posts?[given.post], state.version)
         }
         guard let (post, version) = post else { return .same }
-        guard let post else { return given.isEnrolled ? .revoked : .same }
-        return post.isRevoked ? .revoked : .changed(permit(post, version))
+        guard let post, !post.isRevoked else {
+            return .ended("post \(given.post) has been revoked")
+        }
+        if let shown = given.token, shown != post.tokenHash {
+            return .ended("post \(given.post) has another token now")
+        }
+        var now = permit(post, version)
+        now.token = given.token
+        return .changed(now)
+    }
+
+    /// Why one that gave a name as nobody in particular may not go on by it: the name has to be proved now. nil: it
+    /// may.
+    func enrolled(since name: String) -> String? {
+        let isKnown = state.withLockedValue {
+            !$0.names.isEmpty && $0.names[Roster.key(name)] != nil
+        }
+        return isKnown ? "post \(name) has been enrolled since: show its token" : nil
     }
 
     /// Decides who a sender is. Waits while the posts have never been read, as long as `isWaiting`.
@@ -167,6 +190,13 @@ public final class PostRegistry: Sendable {
         _ name: String, _ token: String?, _ certified: Bool, _ allowsAnonymous: Bool
     ) -> Verdict {
         guard let post = state.withLockedValue({ $0.posts?[name] }) else {
+            let alike = state.withLockedValue {
+                $0.names.isEmpty ? nil : $0.names[Roster.key(name)]
+            }
+            // Who reads it takes it for that post.
+            if let alike {
+                return .refused("post \(name) is not enrolled; is \(alike) meant?")
+            }
             if allowsAnonymous, !certified, token == nil { return .granted(nil) }
             return .refused("post \(name) is not enrolled; see caravan post enrol")
         }
@@ -175,11 +205,16 @@ public final class PostRegistry: Sendable {
             guard let hash = post.tokenHash else {
                 return .refused("post \(name) shows a certificate, not a token")
             }
-            guard let token, Secrets.areEqual(Secrets.hash(token), hash) else {
+            guard let token else {
+                return .refused("post \(name) is enrolled: its hello needs the token")
+            }
+            guard Secrets.areEqual(Secrets.hash(token), hash) else {
                 return .refused("the token is not that of post \(name)")
             }
         }
-        return .granted(permit(post, state.withLockedValue { $0.version }))
+        var permit = permit(post, state.withLockedValue { $0.version })
+        if !certified { permit.token = post.tokenHash }
+        return .granted(permit)
     }
 
     /// The places of which a post may speak; nil: all, or nobody knows the post.

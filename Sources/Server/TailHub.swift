@@ -146,7 +146,10 @@ public final class TailHub: Sendable {
             var found: [OutputLine] = []
             found.reserveCapacity(end - seq)
             for number in (seq + 1)...end {
-                if let line = state.ring[number % capacity] { found.append(line) }
+                // Of a number that was never stored there is an older line in its place.
+                if let line = state.ring[number % capacity], line.seq == number {
+                    found.append(line)
+                }
             }
             return found.isEmpty ? .behind : .lines(found)
         }

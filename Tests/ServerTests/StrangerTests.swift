@@ -1,7 +1,9 @@
 import Client
 import Engine
+import NIOConcurrencyHelpers
 import Server
 import Simulation
+import TLS
 import TestKit
 import Testing
 import Tracking
@@ -30,6 +32,82 @@ import Wire
         #expect(try await honest.next() == "{\"ack\":1}")
         #expect(server.log.commits.flatMap(\.events).count == 1)
         #expect(server.log.commits.flatMap(\.quarantined).isEmpty)
+    }
+
+    /// However long the address is that the page asks for.
+    @Test func aBrowserWithALongAddressWritesNothing() async throws {
+        let server = try await TestServer()
+        let socket = try server.feed()
+        try socket.send(
+            "POST /" + String(repeating: "a", count: 70_000)
+                + " HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+                + event(1))
+        let heard = try await all(socket)
+        #expect(heard.count == 1 && heard[0].contains("no web server"), "\(heard)")
+        #expect(server.log.commits.flatMap(\.events).isEmpty)
+        // A line that is too long is no page.
+        let long = try server.feed()
+        try long.send("{\"id\":\"" + String(repeating: "a", count: 70_000) + "\"}\n" + event(2))
+        #expect(try #require(try await long.next()).contains("too-long"))
+    }
+
+    /// A hello with one comma too many may hold a token.
+    @Test func aTornHelloIsNotKept() async throws {
+        let server = try await TestServer()
+        let socket = try server.feed()
+        try socket.send("{ \"hello\":\"caravan/1\",\"post\":\"P\",\"token\":\"secret\",}\n")
+        let heard = try await all(socket)
+        #expect(heard.count == 1 && heard[0].contains("this hello cannot be read"), "\(heard)")
+        #expect(server.log.commits.flatMap(\.quarantined).isEmpty)
+    }
+
+    // MARK: Names
+
+    private func post(_ name: String, token: String) -> EnrolledPost {
+        EnrolledPost(
+            name: name, places: ["KZHOR"], tokenHash: Secrets.hash(token), isRevoked: false)
+    }
+
+    /// A name that was nobody's when a session began with it is somebody's now.
+    @Test func aNameThatIsEnrolledHasToBeProvedOnOpenSessionsToo() async throws {
+        let server = try await TestServer()
+        let socket = try server.feed()
+        try socket.send(
+            "{\"hello\":\"caravan/1\",\"post\":\"CTRL\",\"stream\":\"s1\"}\n" + event(1))
+        while let line = try await socket.next(), !line.contains("\"ack\":2") {}
+        server.posts.roster.withLockedValue { $0 = [post("CTRL", token: "t")] }
+        await server.book.refresh()
+        try socket.send(event(2))
+        let heard = try await all(socket)
+        #expect(heard.last?.contains("\"code\":\"unauthorised\"") == true, "\(heard)")
+        #expect(server.log.commits.flatMap(\.events).count == 1)
+    }
+
+    @Test func aPostWithAnotherTokenBeginsAnew() async throws {
+        let server = try await TestServer(posts: [post("P", token: "old")])
+        let socket = try server.feed()
+        try socket.send(
+            "{\"hello\":\"caravan/1\",\"post\":\"P\",\"stream\":\"s1\",\"token\":\"old\"}\n"
+                + event(1))
+        while let line = try await socket.next(), !line.contains("\"ack\":2") {}
+        server.posts.roster.withLockedValue { $0 = [post("P", token: "new")] }
+        await server.book.refresh()
+        try socket.send(event(2))
+        let heard = try await all(socket)
+        #expect(heard.last?.contains("another token") == true, "\(heard)")
+        #expect(server.log.commits.flatMap(\.events).count == 1)
+    }
+
+    /// Whoever reads the output takes "hrs" for HRS.
+    @Test(arguments: ["hrs", "H RS", "\u{41D}RS"])
+    func aNameThatLooksLikeAPostsIsNotTaken(_ name: String) async throws {
+        let server = try await TestServer(posts: [post("HRS", token: "t")])
+        let socket = try server.feed()
+        try socket.send(
+            "{\"hello\":\"caravan/1\",\"post\":\"\(name)\",\"stream\":\"s1\"}\n" + event(1))
+        let heard = try await all(socket)
+        #expect(heard.last?.contains("is HRS meant?") == true, "\(heard)")
+        #expect(server.log.commits.flatMap(\.events).isEmpty)
     }
 
     @Test func aSessionCountsFromOne() async throws {
