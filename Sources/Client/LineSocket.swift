@@ -135,8 +135,13 @@ public final class LineSocket {
     public static func flaw(of address: String) -> String? {
         let plain = address.hasPrefix("tls:") ? String(address.dropFirst(4)) : address
         if plain.isEmpty { return "an address is host:port or a path" }
+        if plain.contains("://") {
+            return "\(address) is a URL: an address is host:port, tls:host:port or a path"
+        }
         if plain.contains("/") || plain.hasPrefix("unix:") { return nil }
-        guard let colon = plain.lastIndex(of: ":") else { return nil }
+        guard let colon = plain.lastIndex(of: ":") else {
+            return "\(address) is neither host:port nor a path"
+        }
         return flaw(ofPort: String(plain[plain.index(after: colon)...])).map { "\(address): \($0)" }
     }
 

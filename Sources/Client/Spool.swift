@@ -52,7 +52,8 @@ public final class Spool {
         } else if errno != EEXIST {
             throw SpoolFailure("making", folder)
         }
-        lock = open(folder + "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        try Spool.checkOwner(folder)
+        lock = open(folder + "/lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard lock >= 0 else { throw SpoolFailure("opening", folder + "/lock") }
         guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
             close(lock)
@@ -113,8 +114,20 @@ public final class Spool {
         return name
     }
 
+    /// What is in it goes out under its post's name, and files of it are cut and removed: nobody else may put
+    /// anything there.
+    private static func checkOwner(_ folder: String) throws(SpoolFailure) {
+        var found = stat()
+        guard stat(folder, &found) == 0 else { throw SpoolFailure("looking at", folder) }
+        guard found.st_uid == geteuid() || found.st_uid == 0, found.st_mode & 0o002 == 0 else {
+            throw SpoolFailure(
+                "the spool \(folder) is another account's, or anybody may write into it: give it one of "
+                    + "its own (chmod o-w)")
+        }
+    }
+
     private static func read(_ path: String) -> [UInt8]? {
-        let file = open(path, O_RDONLY | O_CLOEXEC)
+        let file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
         guard file >= 0 else { return nil }
         defer { close(file) }
         var out: [UInt8] = []
@@ -162,6 +175,7 @@ public final class Spool {
         for (first, path) in try files(folder) {
             guard let bytes = read(path) else { throw SpoolFailure("reading", path) }
             let whole = (bytes.lastIndex(of: 0x0A) ?? -1) + 1
+            // It was read without following a link, and the folder is ours.
             if whole < bytes.count, truncate(path, whole) != 0 {
                 throw SpoolFailure("cutting a torn line off", path)
             }
@@ -224,9 +238,14 @@ public final class Spool {
         writing = -1
         begunAt = time(nil)
         let path = path(last + 1)
-        writing = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+        writing = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard writing >= 0 else { throw SpoolFailure("writing", path) }
-        try Spool.syncFolder(path)
+        do { try Spool.syncFolder(path) } catch {
+            // Without a name that lasts it takes no line.
+            close(writing)
+            writing = -1
+            throw error
+        }
         segments.append(Segment(first: last + 1, count: 0, bytes: 0))
     }
 

@@ -8,12 +8,14 @@ import Tracking
 public final class PlanInForce: Sendable {
     private struct State {
         var plan: DaemonPlan
+        /// With what the process began: some of it counts until it ends.
+        let first: DaemonPlan
         var unheard: [ConfigChange] = []
     }
 
     private let state: NIOLockedValueBox<State>
 
-    init(_ plan: DaemonPlan) { state = NIOLockedValueBox(State(plan: plan)) }
+    init(_ plan: DaemonPlan) { state = NIOLockedValueBox(State(plan: plan, first: plan)) }
 
     var current: DaemonPlan { state.withLockedValue { $0.plan } }
 
@@ -24,10 +26,10 @@ public final class PlanInForce: Sendable {
     /// differ and cannot.
     func replace(by plan: DaemonPlan) -> [Setting] {
         state.withLockedValue { state in
-            let differing = plan.settings.differences(from: state.plan.settings)
             state.plan = plan
             state.unheard = plan.changes
-            return differing.filter { !$0.isReloaded }
+            return plan.settings.differences(from: state.first.settings)
+                .filter { !$0.isReloaded }
         }
     }
 

@@ -43,8 +43,14 @@ public final class RunFolder: Sendable {
             "\(ProcessInfo.processInfo.hostName):\(path)#"
             + String(UInt64.random(in: 0 ... .max), radix: 36)
         self.folder = path
-        former = try RunFolder.succeed(path + "/caravand.instance", as: holder)
-            .joined(separator: "\n")
+        do {
+            former = try RunFolder.succeed(path + "/caravand.instance", as: holder)
+                .joined(separator: "\n")
+        } catch {
+            throw ValidationFailure(
+                "run.folder: \(path)/caravand.instance cannot be written; is the disk full, or "
+                    + "read-only? df \(path) says")
+        }
         let kept = state.isEmpty ? path : URL(fileURLWithPath: state).standardizedFileURL.path
         do { try PrivateFolder.makeOwn(kept) } catch {
             throw ValidationFailure("state.folder: \(error.description)")

@@ -121,7 +121,8 @@ extension Daemon {
                     "a setting has changed that counts from the next start on",
                     metadata: ["setting": "\(setting.key)"])
             }
-            if fresh.conninfo != plan.conninfo {
+            if fresh.conninfo != plan.conninfo, !rest.contains(where: { $0.key == "database.url" })
+            {
                 logger.warning(
                     "the database's address or password has changed; it counts from the next start on"
                 )

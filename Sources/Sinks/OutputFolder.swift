@@ -23,6 +23,8 @@ public final class OutputFolder {
     private let lock: Int32
     private var file: Int32 = -1
     private var bytes = 0
+    /// The number by which the segment that is written is named.
+    private var first = 0
     /// The last number that is written; nil: none has ever been.
     public private(set) var last: Int?
 
@@ -115,6 +117,7 @@ public final class OutputFolder {
     /// Appends lines, in the order of their numbers; each is whole or not there. After a failure it stands
     /// where it stood before.
     public func append(_ lines: [OutputLine]) throws(SinkFailure) {
+        try mend()
         var pending: [UInt8] = []
         var from = last
         for line in lines {
@@ -154,6 +157,16 @@ public final class OutputFolder {
         pending = []
     }
 
+    /// A segment that somebody has removed is written no more; the link is made again where it has gone.
+    private func mend() throws(SinkFailure) {
+        var entry = stat()
+        if file >= 0, fstat(file, &entry) == 0, entry.st_nlink == 0 {
+            close(file)
+            file = -1
+        }
+        if file >= 0, lstat(path + "/current", &entry) != 0 { try point(first) }
+    }
+
     /// Begins a segment, and lets `current` show it.
     private func roll(_ first: Int) throws(SinkFailure) {
         let made = Glibc.open(
@@ -167,6 +180,7 @@ public final class OutputFolder {
         }
         file = made
         bytes = 0
+        self.first = first
         try point(first)
     }
 
@@ -204,8 +218,13 @@ public final class OutputFolder {
             guard pread(opened, &space, size, off_t(at - size)) == size else {
                 throw SinkFailure("reading \(path)")
             }
-            tail = space + tail
             at -= size
+            // Nothing that begins before zeros goes on behind them.
+            if space.allSatisfy({ $0 == 0 }) {
+                tail = []
+                continue
+            }
+            tail = space + tail
             if let found = OutputFolder.lastLine(tail, isWhole: at == 0) {
                 last = found.seq
                 end = at + found.end
@@ -217,6 +236,7 @@ public final class OutputFolder {
             guard ftruncate(opened, off_t(end)) == 0 else { throw SinkFailure("mending \(path)") }
         }
         bytes = end
+        self.first = first
         try point(first)
     }
 

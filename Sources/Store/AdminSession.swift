@@ -30,7 +30,9 @@ actor AdminSession {
     func with<R>(
         _ body: (borrowing Connection) throws(StoreFailure) -> R
     ) throws(StoreFailure) -> R {
-        if connection == nil { connection = try Connection(options.conninfo, deadlineSeconds: 12) }
+        if connection == nil {
+            connection = try Migrator.connect(options.conninfo, deadlineSeconds: 12)
+        }
         do {
             return try body(connection!)
         } catch {

@@ -8,15 +8,24 @@ import Wire
 /// The log as a stream of bytes that any machine with this build makes the same database of.
 ///
 /// A header of one JSON line; then, table by table, a JSON line that names it and its columns, its rows as
-/// COPY writes text, and `\.`; a last line that counts the rows. Tables of the log come in the order of
+/// COPY writes text, and `\.`; a last line that counts the rows and has the SHA-256 of all before it. Tables of the log come in the order of
 /// their batches, so that two archives of equal logs are equal.
 public enum Archive {
+    /// Adds up what goes by.
+    public protocol Seal: AnyObject {
+        func add(_ bytes: [UInt8])
+        /// In hexadecimal.
+        func finish() -> String
+    }
+
     /// What an archive is of.
     public struct Summary: Sendable, Equatable {
         public var log = ""
         public var batch = 0
         public var seq = 0
         public var rows = 0
+        /// Batches between the first and the last that are not there.
+        public var missing = 0
     }
 
     struct Table {
@@ -116,6 +125,7 @@ public enum Archive {
         out.field("seq", summary.seq)
         out.field("firstDay", last.day)
         out.field("lastDay", last.to)
+        out.field("sealed", true)
         out.endLine()
         return out.bytes
     }
@@ -133,8 +143,13 @@ public enum Archive {
     /// Writes the log as of one moment; the feed goes on meanwhile. A snapshot goes with it where the log
     /// no longer reaches back to its first batch, or where it is asked for.
     public static func write(
-        _ conninfo: String, withSnapshot: Bool = false, to sink: ([UInt8]) throws -> Void
+        _ conninfo: String, withSnapshot: Bool = false, sealedBy seal: some Seal,
+        to file: ([UInt8]) throws -> Void
     ) throws -> Summary {
+        func sink(_ bytes: [UInt8]) throws {
+            seal.add(bytes)
+            try file(bytes)
+        }
         let connection = try Connection(conninfo, deadlineSeconds: 3_600)
         let operation = "writing the archive"
         // What takes hours must not be cut off for being idle in between.
@@ -153,6 +168,10 @@ public enum Archive {
             log: head.text(0, 0) ?? "", batch: Int(head.integer(0, 1)),
             seq: Int(head.integer(0, 2)))
         let isWhole = head.integer(0, 4) == head.integer(0, 1)
+        if head.integer(0, 4) > 0 {
+            summary.missing =
+                Int(head.integer(0, 1)) - Int(head.integer(0, 3)) + 1 - Int(head.integer(0, 4))
+        }
         try sink(
             header(
                 summary, first: Int(head.integer(0, 3)),
@@ -174,8 +193,9 @@ public enum Archive {
         out.begin()
         out.field("end", true)
         out.field("rows", summary.rows)
+        out.field("sha256", seal.finish())
         out.endLine()
-        try sink(out.bytes)
+        try file(out.bytes)
         try connection.run("commit", operation)
         return summary
     }
@@ -195,7 +215,9 @@ public enum Archive {
             throw StoreFailure(
                 .fatal, operation,
                 "the database has schema version \(found.integer(0, 0)), this program needs "
-                    + "\(Migrations.newest): caravan migrate first")
+                    + "\(Migrations.newest): "
+                    + (found.integer(0, 0) < Migrations.newest
+                        ? "caravan migrate first" : "install a newer caravan"))
         }
     }
 
@@ -206,11 +228,46 @@ public enum Archive {
 
     // MARK: In
 
+    /// The first line.
+    private struct Header {
+        let log: String
+        let batch: Int
+        let seq: Int
+        let firstDay: String
+        let lastDay: String
+        /// Its end has the SHA-256 of what is before that.
+        let isSealed: Bool
+
+        init(_ line: [UInt8]?) throws {
+            guard let line, let read = FlatObject(String(decoding: line, as: UTF8.self)),
+                read.text("archive") == "caravan/1", let log = read.text("log"),
+                let batch = read.integer("batch"), let seq = read.integer("seq"),
+                let firstDay = read.text("firstDay"), let lastDay = read.text("lastDay")
+            else { throw Flaw(description: "this is no archive of caravan export") }
+            guard read.integer("schema") == Migrations.newest else {
+                throw Flaw(
+                    description:
+                        "the archive is of schema version \(read.integer("schema") ?? 0), this "
+                        + "program's is \(Migrations.newest): read it with the build that wrote it, then "
+                        + "upgrade that database")
+            }
+            (self.log, self.batch, self.seq) = (log, batch, seq)
+            (self.firstDay, self.lastDay) = (firstDay, lastDay)
+            isSealed = read.bool("sealed") == true
+        }
+    }
+
     /// Reads an archive into an empty database, all of it or nothing. It gets a log of its own name, since
     /// the other one may go on, unless `keepsLog`: then it takes the other's place.
     public static func read(
-        _ conninfo: String, keepsLog: Bool = false, lines: () throws -> [UInt8]?
+        _ conninfo: String, keepsLog: Bool = false, sealedBy seal: some Seal,
+        lines file: () throws -> [UInt8]?
     ) throws -> Summary {
+        func lines() throws -> [UInt8]? {
+            let line = try file()
+            if let line { seal.add(line) }
+            return line
+        }
         let connection = try Connection(conninfo, deadlineSeconds: 3_600)
         let operation = "reading the archive"
         try connection.run("begin;" + patient, operation)
@@ -222,33 +279,31 @@ public enum Archive {
                 description: "the database is not empty: a log is in it already. Make a new one "
                     + "(createdb, caravan migrate), and read the archive into that")
         }
-        guard let first = try lines(),
-            let header = FlatObject(String(decoding: first, as: UTF8.self)),
-            header.text("archive") == "caravan/1", let log = header.text("log"),
-            let batch = header.integer("batch"), let seq = header.integer("seq"),
-            let firstDay = header.text("firstDay"), let lastDay = header.text("lastDay")
-        else { throw Flaw(description: "this is no archive of caravan export") }
-        guard header.integer("schema") == Migrations.newest else {
-            throw Flaw(
-                description:
-                    "the archive is of schema version \(header.integer("schema") ?? 0), this "
-                    + "program's is \(Migrations.newest): read it with the build that wrote it, then "
-                    + "upgrade that database")
-        }
+        let header = try Header(try lines())
         _ = try connection.query(
             "select make_partitions_of($1::text::date, $2::text::date)",
-            [.text(firstDay), .text(lastDay)],
-            operation)
-        var summary = Summary(log: log, batch: batch, seq: seq)
+            [.text(header.firstDay), .text(header.lastDay)], operation)
+        var summary = Summary(log: header.log, batch: header.batch, seq: header.seq)
         var isWhole = false
-        while let line = try lines() {
+        while let line = try file() {
             guard let section = FlatObject(String(decoding: line, as: UTF8.self)) else {
                 throw Flaw(description: "the archive is damaged behind row \(summary.rows)")
             }
             if section.bool("end") == true {
                 isWhole = section.integer("rows") == summary.rows
+                // Before there were seals archives had none.
+                let isSealed = header.isSealed || section.has("sha256")
+                guard !isSealed || section.text("sha256") == seal.finish() else {
+                    throw Flaw(
+                        description:
+                            "the archive is damaged: it is not what was written, by its SHA-256")
+                }
+                guard try file() == nil else {
+                    throw Flaw(description: "something follows the end of the archive")
+                }
                 break
             }
+            seal.add(line)
             guard let table = tables.first(where: { $0.name == section.text("table") }),
                 section.text("columns") == table.columns.joined(separator: ",")
             else { throw Flaw(description: "the archive has a table that is unknown here") }
@@ -266,7 +321,7 @@ public enum Archive {
         }
         _ = try connection.query(
             "update head set batch = $1::int8, seq = $2::int8, log = $3::text::uuid",
-            [.integer(batch), .integer(seq), .text(log)], operation)
+            [.integer(header.batch), .integer(header.seq), .text(header.log)], operation)
         if !keepsLog {
             let fresh = try connection.query("select begin_log_anew()", [], operation)
             summary.log = fresh.text(0, 0) ?? ""

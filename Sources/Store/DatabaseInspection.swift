@@ -26,7 +26,7 @@ public struct DatabaseInspection: Sendable {
         public let feedAddress: String
         /// Seconds since the writer showed a sign of life; nil: it has none.
         public let leaseAgeSeconds: Double?
-        /// Days for which partitions are made, from today on.
+        /// Days for which all tables have their partitions, from today on; -1: not for today.
         public let partitionDaysAhead: Int
         public let rowsInDefault: Int
         public let bytes: Int
@@ -47,6 +47,8 @@ public struct DatabaseInspection: Sendable {
     public let standbys: [Standby]
     /// Tables of the schema that somebody has dropped.
     public private(set) var missingTables: [String] = []
+    /// Who holds up what.
+    public private(set) var blockers: [Blocker] = []
     /// Nil where the schema is not there, not whole, or not this program's.
     public private(set) var log: Log?
     public private(set) var consumers: [Consumer] = []
@@ -96,9 +98,43 @@ public struct DatabaseInspection: Sendable {
         guard schemaVersion == Migrations.newest else { return }
         missingTables = try DatabaseInspection.readMissing(connection)
         guard missingTables.isEmpty else { return }
+        blockers = try DatabaseInspection.readBlockers(connection)
         let log = try DatabaseInspection.readLog(connection)
         self.log = log
         consumers = try DatabaseInspection.readConsumers(connection, log)
+    }
+
+    /// A session that one of this database waits for, as it holds a lock.
+    public struct Blocker: Sendable {
+        public let process: Int
+        public let program: String
+        public let account: String
+        /// As pg_stat_activity has it.
+        public let state: String
+        public let seconds: Int
+    }
+
+    private static func readBlockers(
+        _ connection: borrowing Connection
+    ) throws(StoreFailure) -> [Blocker] {
+        let answer = try connection.query(
+            """
+            select distinct on (b.pid) b.pid::int8, coalesce(b.application_name, ''),
+                coalesce(b.usename::text, ''), coalesce(b.state, ''),
+                coalesce(extract(epoch from clock_timestamp() - b.xact_start), 0)::int8
+                from pg_stat_activity w, unnest(pg_blocking_pids(w.pid)) holder, pg_stat_activity b
+                where w.datname = current_database() and w.wait_event_type = 'Lock'
+                    and b.pid = holder and clock_timestamp() - w.query_start > interval '2 s'
+                    and not b.pid = any (select pid from pg_stat_activity
+                        where wait_event_type = 'Lock')
+                order by b.pid limit 5
+            """, [], "looking for locks")
+        return (0..<answer.rows).map { row in
+            Blocker(
+                process: Int(answer.integer(row, 0)), program: answer.text(row, 1) ?? "",
+                account: answer.text(row, 2) ?? "", state: answer.text(row, 3) ?? "",
+                seconds: Int(answer.integer(row, 4)))
+        }
     }
 
     private static func readMissing(
@@ -164,10 +200,10 @@ public struct DatabaseInspection: Sendable {
                 coalesce(l.holder, ''), coalesce(l.address, ''),
                 case when l.renewed_at > '-infinity'
                     then extract(epoch from clock_timestamp() - l.renewed_at)::text end,
-                coalesce((select max(to_date(right(c.relname, 8), 'YYYYMMDD'))
-                    - (now() at time zone 'UTC')::date from pg_inherits i
-                    join pg_class c on c.oid = i.inhrelid
-                    where i.inhparent = to_regclass('event') and c.relname ~ '_[0-9]{8}$'), -1)::int8,
+                (select coalesce(min(ahead) - 1, 400) from generate_series(0, 400) ahead
+                    where exists (select from unnest(array['batch', 'event', 'output']) name
+                        where to_regclass(name || '_' || to_char(
+                            (now() at time zone 'UTC')::date + ahead, 'YYYYMMDD')) is null))::int8,
                 (select count(*) from event_default) + (select count(*) from batch_default)
                     + (select count(*) from output_default),
                 pg_database_size(current_database()),

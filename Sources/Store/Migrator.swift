@@ -5,6 +5,30 @@ import Schema
 public enum Migrator {
     public static var newest: Int { Migrations.newest }
 
+    /// A session with a database that is not of a newer program: what that means by its tables nobody knows here.
+    static func connect(
+        _ conninfo: String, deadlineSeconds: Double
+    ) throws(StoreFailure) -> Connection {
+        let connection = try Connection(conninfo, deadlineSeconds: deadlineSeconds)
+        var found = 0
+        do {
+            let answer = try connection.query(
+                "select coalesce(max(version), 0)::int8 from schema_version", [],
+                "reading the schema version")
+            found = Int(answer.integer(0, 0))
+        } catch {
+            // Where there is no schema, whoever asks for a table of it says so.
+            guard error.state == "42P01" else { throw error }
+        }
+        guard found <= newest else {
+            throw StoreFailure(
+                .fatal, "reading the schema version",
+                "the database has schema version \(found), this program knows \(newest): "
+                    + "install a newer caravan")
+        }
+        return connection
+    }
+
     /// Applies what is missing, each migration in a transaction of its own; two migrators at a time
     /// wait for each other. Returns the names of those applied. Refuses a database that is newer.
     public static func migrate(_ conninfo: String) throws(StoreFailure) -> [String] {

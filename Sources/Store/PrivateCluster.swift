@@ -157,7 +157,7 @@ public struct PrivateCluster: Sendable {
 
     /// Whether its process is there, without asking it.
     public var isAlive: Bool {
-        guard let processID,
+        guard let processID, isPostmaster(processID),
             let stat = try? String(contentsOfFile: "/proc/\(processID)/stat", encoding: .utf8)
         else { return false }
         // One that has ended and that nobody has asked after yet is not there any more.
@@ -169,6 +169,20 @@ public struct PrivateCluster: Sendable {
         guard let text = try? String(contentsOfFile: data + "/postmaster.pid", encoding: .utf8)
         else { return nil }
         return text.split(separator: "\n").first.flatMap { Int32($0) }
+    }
+
+    /// Whether a process is what its file says: a postmaster works in its data folder. Whoever may write that file
+    /// may have named any process.
+    private func isPostmaster(_ process: Int32) -> Bool {
+        var space = [CChar](repeating: 0, count: 4_096)
+        let count = readlink("/proc/\(process)/cwd", &space, space.count - 1)
+        // What this account may not look into it may not end either.
+        guard count > 0 else { return errno == EACCES }
+        let cwd = String(
+            decoding: space[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        guard let real = realpath(data, nil) else { return false }
+        defer { free(real) }
+        return cwd == String(cString: real)
     }
 
     /// `fast` (open transactions are rolled back) or `immediate` (as by a crash).

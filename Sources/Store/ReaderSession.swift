@@ -25,7 +25,8 @@ actor ReaderSession {
         _ body: (borrowing Connection) throws(StoreFailure) -> R
     ) throws(StoreFailure) -> R {
         if connection == nil {
-            connection = try Connection(options.conninfo, deadlineSeconds: deadlineSeconds)
+            connection = try Migrator.connect(
+                options.conninfo, deadlineSeconds: deadlineSeconds)
         }
         do {
             return try body(connection!)
@@ -507,8 +508,8 @@ actor ReaderSession {
     ) throws(StoreFailure) -> (made: Int, inDefault: Int) {
         try with { (connection) throws(StoreFailure) in
             // The feed goes first: what would make it wait is tried again later.
-            try connection.run("set lock_timeout = '1s'", "making partitions")
             try fence.begin(connection, "making partitions")
+            try connection.run("set local lock_timeout = '1s'", "making partitions")
             let made = try connection.query(
                 "select make_partitions($1::int8::int4)", [.integer(daysAhead)],
                 "making partitions")
@@ -527,8 +528,8 @@ actor ReaderSession {
 
     func tidyPartitions(keepDays: Int) throws(StoreFailure) -> Int {
         try with { (connection) throws(StoreFailure) in
-            try connection.run("set lock_timeout = '1s'", "dropping old partitions")
             try fence.begin(connection, "dropping old partitions")
+            try connection.run("set local lock_timeout = '1s'", "dropping old partitions")
             let dropped = try connection.query(
                 "select drop_partitions($1::int8::int4)", [.integer(keepDays)],
                 "dropping old partitions")

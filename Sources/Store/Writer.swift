@@ -80,7 +80,10 @@ actor Writer {
                             ? "run caravan migrate" : "install a newer caravand"))
             }
             try warnOfWeakSettings(fresh)
-            let result = try claim(fresh)
+            var result = try claim(fresh)
+            let first = try fresh.query(
+                "select coalesce(min(batch), 0) from batch", [], "looking where the log begins")
+            result.hasForgotten = first.integer(0, 0) > 1
             try prepare(fresh)
             stand(at: result)
             connection = consume fresh
@@ -221,10 +224,12 @@ actor Writer {
             """
             select name, setting from pg_settings where setting = 'off'
                 and name in ('fsync', 'full_page_writes', 'synchronous_commit')
+                or name = 'synchronous_commit' and setting in ('local', 'remote_write')
+                    and current_setting('synchronous_standby_names') <> ''
             """, [], "checking durability")
         for row in 0..<answer.rows {
             options.notice(
-                "PostgreSQL runs with \(answer.text(row, 0) ?? "") = off: acknowledged lines can "
+                "PostgreSQL runs with \(answer.text(row, 0) ?? "") = \(answer.text(row, 1) ?? ""): acknowledged lines can "
                     + "be lost when its machine fails")
         }
     }
@@ -360,6 +365,10 @@ actor Writer {
         } catch {
             guard error.kind == .data else { throw error }
             try connection.run("ROLLBACK", operation)
+            // Where there is no room for a row, the row is not at fault.
+            if error.state == "23514", error.cause.contains("no partition of relation") {
+                return nil
+            }
             return error.cause
         }
     }

@@ -21,6 +21,24 @@ public enum HashChain {
     }
 }
 
+/// The SHA-256 of what goes by.
+public final class Digest {
+    private let context = EVP_MD_CTX_new()
+
+    public init() { EVP_DigestInit_ex(context, EVP_sha256(), nil) }
+
+    deinit { EVP_MD_CTX_free(context) }
+
+    public func add(_ bytes: [UInt8]) { EVP_DigestUpdate(context, bytes, bytes.count) }
+
+    /// In hexadecimal; nothing may be added after that.
+    public func finish() -> String {
+        var out = [UInt8](repeating: 0, count: 32)
+        guard EVP_DigestFinal_ex(context, &out, nil) == 1 else { return "" }
+        return out.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    }
+}
+
 /// An Ed25519 key that signs how far a log had come.
 public struct SigningKey: ~Copyable {
     private let raw: OpaquePointer

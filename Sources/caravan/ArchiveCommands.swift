@@ -2,6 +2,7 @@ import ArgumentParser
 import Glibc
 import Host
 import Store
+import TLS
 import Tracking
 import Wire
 
@@ -50,6 +51,7 @@ struct Export: AsyncParsableCommand {
                 pending.removeAll(keepingCapacity: true)
             }
             let summary: String
+            var missing = 0
             if lines {
                 var count = 0
                 try Archive.lines(conninfo) { line in
@@ -58,12 +60,19 @@ struct Export: AsyncParsableCommand {
                 }
                 summary = "\(count) lines"
             } else {
-                let done = try Archive.write(conninfo, withSnapshot: snapshot, to: put)
+                let done = try Archive.write(
+                    conninfo, withSnapshot: snapshot, sealedBy: Digest(), to: put)
+                missing = done.missing
                 summary = "log \(done.log) up to batch \(done.batch), \(done.rows) rows"
             }
             try file.write(pending)
             try fresh?.commit(isDurable: true)
             Console.error(summary)
+            if missing != 0 {
+                throw Failure(
+                    "of the log \(missing) batches are missing: somebody has deleted them from the "
+                        + "database, and the archive lacks them, too")
+            }
         }
     }
 
@@ -104,13 +113,15 @@ struct Import: AsyncParsableCommand {
     func run() async throws {
         try await Console.failing {
             var reader = LineReader(file == "-" ? .standardInput : try ByteFile(reading: file))
-            let done = try Archive.read(try await options.conninfo(), keepsLog: keepLog) {
-                try reader.next()
-            }
+            let done = try Archive.read(
+                try await options.conninfo(), keepsLog: keepLog, sealedBy: Digest()
+            ) { try reader.next() }
             Console.error("log \(done.log) up to batch \(done.batch), \(done.rows) rows")
         }
     }
 }
+
+extension Digest: Archive.Seal {}
 
 /// Cuts a file into lines, each with its LF.
 struct LineReader {

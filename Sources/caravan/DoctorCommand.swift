@@ -26,7 +26,15 @@ struct DoctorCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await Console.failing {
-            let findings = try await doctor().run()
+            let findings: [Finding]
+            do { findings = try await doctor().run() } catch {
+                // Without a configuration nothing else can be looked at.
+                findings = [
+                    Finding(
+                        .bad, "configuration", "\(error)",
+                        advice: "caravand --check-config says more")
+                ]
+            }
             for finding in findings {
                 Console.write(json ? finding.json : Array((finding.text + "\n").utf8))
             }

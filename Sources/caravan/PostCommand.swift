@@ -2,6 +2,7 @@ import ArgumentParser
 import Engine
 import FoundationEssentials
 import Glibc
+import Host
 import Store
 import TLS
 import Tracking
@@ -78,6 +79,9 @@ struct PostCommand: AsyncParsableCommand {
             else {
                 throw ValidationError(
                     "a post's name is 1 to 128 bytes without spaces and control characters")
+            }
+            guard !places.contains(where: \.trimmed.isEmpty) else {
+                throw ValidationError("--place '' names no place")
             }
             if let text = (places + sources).first(where: { Printable.firstActing($0) != nil }) {
                 throw ValidationError("\(Printable.text(text)) holds a control character")

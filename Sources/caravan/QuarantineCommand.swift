@@ -132,6 +132,9 @@ struct QuarantineCommand: AsyncParsableCommand {
         @Option(help: "Seconds to wait for the daemon; 0: do not wait.") var seconds = 30.0
 
         func validate() throws {
+            guard seconds >= 0, seconds.isFinite else {
+                throw ValidationError("--seconds is \(seconds); allowed is 0 or more")
+            }
             guard let container else { return }
             guard ContainerNumber(ContainerNumber.plain(container)) != nil else {
                 throw ValidationError("--as is '\(container)', which is no container number")
@@ -173,6 +176,15 @@ struct QuarantineCommand: AsyncParsableCommand {
                 }
                 if seconds > 0, !left.isEmpty {
                     throw Failure("\(left.count) lines wait for the daemon still")
+                }
+                if seconds == 0, !left.isEmpty {
+                    Console.error(
+                        "\(left.count) lines are to be judged again; caravan quarantine list shows what "
+                            + "became of them")
+                    return
+                }
+                if found.isEmpty {
+                    Console.error("none of these lines waits: what is settled is not replayed")
                 }
                 // What is refused again lies there anew, under another name, and in no stream.
                 let again = try await store.quarantined().filter { line in

@@ -19,6 +19,12 @@ struct CertificateOptions: ParsableArguments {
     @Option(name: .long, help: "The key of that (PEM).")
     var key: String?
 
+    /// What is missing for an address; nil: nothing.
+    func flaw(for address: String?) -> String? {
+        guard let address, address.hasPrefix("tls:"), ca == nil else { return nil }
+        return "\(address) needs an authority to trust: give it with --ca FILE"
+    }
+
     func context() throws -> TLSContext? {
         try ca.map { authorities in
             let files = certificate.map { TLSFiles(certificateChain: $0, privateKey: key ?? "") }

@@ -39,6 +39,9 @@ struct Show: AsyncParsableCommand {
     var at: String?
 
     func validate() throws {
+        if let at, TimeText.parse(at)?.instant == nil {
+            throw ValidationError("--at is '\(at)'; allowed is an RFC 3339 time")
+        }
         guard scores || sources || name != nil else {
             throw ValidationError(
                 "say what to show: a container, a shipment, --scores or --sources")

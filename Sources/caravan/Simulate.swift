@@ -82,6 +82,20 @@ struct Simulate: AsyncParsableCommand {
         for (name, share) in shares where !(0...1).contains(share) {
             throw ValidationError("--\(name) is \(share); allowed is a share from 0 to 1")
         }
+        if let text = silent.first(where: { SilentMilestone($0) == nil }) {
+            throw ValidationError(
+                "--silent is '\(text)'; allowed is a place of the network, an event or PLACE/EVENT, = and "
+                    + "a share from 0 to 1")
+        }
+        guard (1...3_650).contains(days), (1...1_000_000).contains(perDay) else {
+            throw ValidationError("--days is 1 to 3650, and --per-day 1 to 1000000")
+        }
+        guard let begin = TimeText.parse(start)?.instant else {
+            throw ValidationError("--start is '\(start)'; allowed is an RFC 3339 time")
+        }
+        guard CivilTime(begin).year < 9_900 else {
+            throw ValidationError("--start is '\(start)'; allowed are years before 9900")
+        }
         guard otherWay + neighbour + returned <= 1 else {
             throw ValidationError(
                 "--other-way, --neighbour and --returned are more than 1 together")

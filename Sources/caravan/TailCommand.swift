@@ -91,6 +91,10 @@ struct Tail: AsyncParsableCommand {
     @Flag(name: .long, help: "JSON lines even on a terminal.")
     var json = false
 
+    func validate() throws {
+        if let flaw = certificates.flaw(for: reader.server) { throw ValidationError(flaw) }
+    }
+
     func run() async throws {
         try await Console.failing {
             let token = try reader.token()

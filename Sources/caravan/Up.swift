@@ -63,6 +63,12 @@ struct Up: AsyncParsableCommand {
     @Option(name: .long, help: "Set one setting of the daemon: key=value.")
     var set: [String] = []
 
+    func validate() throws {
+        guard seconds >= 0, seconds.isFinite else {
+            throw ValidationError("--seconds is \(seconds); allowed is 0 or more")
+        }
+    }
+
     func run() async throws {
         try await Console.failing { try await start() }
     }

@@ -115,6 +115,22 @@ import Testing
                     "select batch, (select count(*) from batch), (select count(*) from post) from head",
                 ]) == "0|0|0\n")
         }
+        // One bit of it, wherever; something behind its end.
+        var random = SystemRandomNumberGenerator()
+        let flipped = (0..<8).map { _ in
+            var bytes = whole
+            let at = Int.random(in: rows[0].count + 1..<bytes.count - 1, using: &random)
+            bytes[at] ^= 1 << UInt8.random(in: 0..<8, using: &random)
+            return (at, bytes)
+        }
+        for (at, bytes) in flipped + [(whole.count, whole + Data("junk\n".utf8))] {
+            try bytes.write(to: URL(fileURLWithPath: cut))
+            let said = try caravan(["import", cut, "--database", copy], status: 1)
+            #expect(!said.isEmpty, "byte \(at)")
+            #expect(
+                try Shell.run(["psql", copy, "-Atc", "select batch from head"]) == "0\n",
+                "byte \(at)")
+        }
         _ = try caravan(["import", archive, "--database", copy])
         // A database that has a log is not written over.
         #expect(

@@ -60,6 +60,25 @@ import Wire
         try push(6)
         #expect(try caravan(["verify"] + database + proof).contains("lines 1 to 6"))
 
+        try changesAreFound(cluster, copy: copy, chain: chain, proof: proof)
+
+        // Whoever makes the chain anew cannot make the signature.
+        _ = try cluster.rows("update output_chain set hash = sha256(hash) where last_seq = 5")
+        #expect(try caravan(["verify", "--from", "3"] + database + proof, status: 1).contains("5"))
+        let (other, otherPub) = (folder.path + "/other.pem", folder.path + "/other.pub")
+        try caravan(["verify", "key", "--out", other]).write(
+            toFile: otherPub, atomically: true, encoding: .utf8)
+        #expect(
+            try caravan(
+                ["verify", "--checkpoint", signed, "--public-key", otherPub] + database, status: 1
+            ).contains("was not signed"))
+    }
+
+    private func changesAreFound(
+        _ cluster: TestCluster, copy: String, chain: String, proof: [String]
+    ) throws {
+        let database = ["--database", cluster.conninfo]
+        let lines = try String(contentsOfFile: copy, encoding: .utf8)
         // The chain ends with the log.
         _ = try cluster.rows(
             "create table kept as select * from output_chain where last_seq = 6")
@@ -97,17 +116,6 @@ import Wire
             "update output set body = replace(body, 'S9', 'S2'), container = 'QZTU0000700' "
                 + "where seq = 2")
         #expect(try caravan(["verify"] + database, status: 1).contains("line 2 is filed under"))
-
-        // Whoever makes the chain anew cannot make the signature.
-        _ = try cluster.rows("update output_chain set hash = sha256(hash) where last_seq = 5")
-        #expect(try caravan(["verify", "--from", "3"] + database + proof, status: 1).contains("5"))
-        let (other, otherPub) = (folder.path + "/other.pem", folder.path + "/other.pub")
-        try caravan(["verify", "key", "--out", other]).write(
-            toFile: otherPub, atomically: true, encoding: .utf8)
-        #expect(
-            try caravan(
-                ["verify", "--checkpoint", signed, "--public-key", otherPub] + database, status: 1
-            ).contains("was not signed"))
     }
 
     /// A consumer is enrolled, reads what it may, is listed with its place, and is revoked.

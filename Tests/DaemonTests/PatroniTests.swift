@@ -156,13 +156,16 @@ private final class PacedSender: Sendable {
         }
         try settle()
         sender.stop()
-        let acknowledged = sender.acknowledged
+        try isComplete(sender.acknowledged, patroni)
+    }
+
+    /// What was acknowledged is there once, and the output has every number once.
+    private func isComplete(_ acknowledged: Set<Int>, _ patroni: PatroniCluster) throws {
         let kept = try Shell.run(["psql", patroni.conninfo, "-Atc", "select id from event"])
             .split(separator: "\n").compactMap { Int($0) }
         print("acknowledged \(acknowledged.count), kept \(kept.count)")
         #expect(acknowledged.subtracting(kept).isEmpty)
         #expect(Set(kept).count == kept.count)
-        // The output has every number once.
         let gaps = try Shell.run([
             "psql", patroni.conninfo, "-Atc",
             "select count(*), max(seq), (select seq from head) from output",

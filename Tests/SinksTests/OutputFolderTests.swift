@@ -87,6 +87,23 @@ private func line(_ seq: Int, padding: Int = 0) -> OutputLine {
         #expect(try Data(contentsOf: file).count < 1_000)
     }
 
+    /// Somebody tidies up while it is written.
+    @Test func whatIsRemovedIsWrittenNoMore() throws {
+        let folder = try open()
+        try folder.append([line(1), line(2)])
+        unlink(path + "/current")
+        try folder.append([line(3)])
+        #expect(try text("current").contains("{\"seq\":3,"))
+        unlink(path + "/output-1.ndjson")
+        try folder.append([line(4)])
+        #expect(folder.segments == [4])
+        #expect(
+            try FileManager.default.destinationOfSymbolicLink(atPath: path + "/current")
+                == "output-4.ndjson")
+        try folder.append([line(5)])
+        #expect(try numbers() == [4, 5])
+    }
+
     @Test func anEmptySegmentIsNoEnd() throws {
         do { try open(bytes: 10).append([line(1), line(2)]) }
         try Data().write(to: URL(fileURLWithPath: path + "/output-3.ndjson"))

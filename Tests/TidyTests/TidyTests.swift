@@ -61,19 +61,21 @@ import Testing
 
     @Test func functionsAreShort() {
         for source in all {
-            var begin = 0
-            var indent = ""
+            // Functions that have begun, each within the one before it.
+            var open: [(begin: Int, indent: Int)] = []
             for (number, line) in source.lines.enumerated() {
                 let body = line.drop { $0 == " " }
+                let indent = line.count - body.count
                 let isStart = body.contains("func ") || body.contains("init(")
                 if isStart, !body.hasPrefix("//"), !body.hasPrefix("*") {
-                    begin = number
-                    indent = String(line.prefix(line.count - body.count))
-                } else if line == indent + "}", begin > 0 {
+                    open.removeAll { $0.indent >= indent }
+                    if !body.hasSuffix("}") { open.append((number, indent)) }
+                } else if body == "}", let at = open.firstIndex(where: { $0.indent == indent }) {
+                    let begin = open[at].begin
                     #expect(
                         number - begin < 70,
                         "\(source.path):\(begin + 1) is \(number - begin) lines long")
-                    begin = 0
+                    open.removeSubrange(at...)
                 }
             }
         }

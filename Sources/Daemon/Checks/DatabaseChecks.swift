@@ -13,6 +13,14 @@ struct DatabaseChecks {
 
     func run() -> [Finding] {
         var found = server() + promises() + zones() + schema()
+        found += facts.blockers.map { blocker in
+            Finding(
+                .bad, "locks",
+                "process \(blocker.process) of PostgreSQL (\(blocker.account), "
+                    + "\(blocker.program.isEmpty ? "no name" : blocker.program), \(blocker.state)) has held a "
+                    + "lock for which others wait, for \(blocker.seconds) s",
+                advice: "end what it does, or select pg_terminate_backend(\(blocker.process))")
+        }
         guard let log = facts.log else { return found }
         found += writer(log) + partitions(log) + wentBack(log) + consumers() + posts()
         found += standbys()
@@ -69,13 +77,14 @@ struct DatabaseChecks {
                     .bad, "durability", "\(name) is off: \(harm)",
                     advice: "alter system reset \(name); select pg_reload_conf()"))
         }
-        if let commit = facts.settings["synchronous_commit"], commit == "local",
+        if let commit = facts.settings["synchronous_commit"],
+            commit == "local" || commit == "remote_write",
             facts.settings["synchronous_standby_names"]?.isEmpty == false
         {
             found.append(
                 Finding(
                     .bad, "durability",
-                    "synchronous_commit is local: an acknowledged line can be lost with this machine, "
+                    "synchronous_commit is \(commit): an acknowledged line can be lost with this machine, "
                         + "though synchronous standbys are named",
                     advice: "alter system set synchronous_commit = on; select pg_reload_conf()"))
         }

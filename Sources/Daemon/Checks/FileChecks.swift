@@ -33,7 +33,17 @@ struct FileChecks {
             found += FileChecks.folder(folder)
         }
         if let folder = plan.output?.folder { found += FileChecks.output(folder) }
-        if plan.metricsFile == nil {
+        if let figures = plan.metricsFile {
+            let folder = figures.lastIndex(of: "/").map { String(figures[..<$0]) } ?? "."
+            // The run folder is made by the daemon itself.
+            if folder != plan.runFolder, !FileChecks.isFolder(folder.isEmpty ? "/" : folder) {
+                found.append(
+                    Finding(
+                        .bad, "figures",
+                        "\(figures) cannot be written: there is no folder \(folder)",
+                        advice: "make it, or change metrics.file"))
+            }
+        } else {
             found.append(
                 Finding(.good, "figures", "are written nowhere, as metrics.file has it"))
         }
@@ -59,7 +69,20 @@ struct FileChecks {
                     advice: "set output.files to one")
             ]
         }
+        let parent = folder.lastIndex(of: "/").map { String(folder[..<$0]) } ?? "."
+        guard isFolder(folder) || isFolder(parent.isEmpty ? "/" : parent) else {
+            return [
+                Finding(
+                    .bad, "output files", "\(folder) cannot be made: there is no folder \(parent)",
+                    advice: "make it, or change output.files")
+            ]
+        }
         return [Finding(.good, "output files", folder)] + space(folder, "disk")
+    }
+
+    private static func isFolder(_ path: String) -> Bool {
+        var entry = stat()
+        return stat(path, &entry) == 0 && entry.st_mode & S_IFMT == S_IFDIR
     }
 
     // MARK: Rights

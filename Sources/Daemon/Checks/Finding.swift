@@ -26,7 +26,7 @@ public struct Finding: Sendable {
     /// What to do; nil where nothing is to be done.
     public let advice: String?
 
-    init(_ level: Level, _ subject: String, _ words: String, advice: String? = nil) {
+    public init(_ level: Level, _ subject: String, _ words: String, advice: String? = nil) {
         self.level = level
         self.subject = subject
         self.words = words

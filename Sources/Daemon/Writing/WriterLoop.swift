@@ -44,7 +44,7 @@ public struct DaemonClock: Sendable {
 
     /// Seconds of the wall until the engine's clock shows `due`.
     func wallSeconds(until due: Instant) -> Double {
-        max(0, due.minutes(since: engineNow()) * 60 / speedup)
+        due == .unset ? 0 : max(0, due.minutes(since: engineNow()) * 60 / speedup)
     }
 }
 
@@ -75,7 +75,8 @@ public struct WriterLoop<Store: LogStore> {
     private var sessions: [Origin: any FeedSink] = [:]
     /// Sessions beyond which those that have ended are swept out.
     private var sweepAt = 64
-    private var base = LineCounts()
+    /// Of all that is durable since this loop leads.
+    private var counts = LineCounts()
     private var refused: [LineReject.Code: Int] = [:]
     private var warned: [LineNote.Code: Int] = [:]
     private var reportedAt = Instant.unset
@@ -128,7 +129,6 @@ public struct WriterLoop<Store: LogStore> {
     }
 
     private mutating func lead(changes: [ConfigChange]) async throws(StoreFailure) {
-        base = engine.counts
         status.set(.ok)
         // In this order: what is newer than what is taken here is heard of later.
         _ = inForce?.takeChanges()
@@ -168,12 +168,7 @@ public struct WriterLoop<Store: LogStore> {
             return
         }
         reportedAt = now
-        reported = engine.counts
-        var counts = engine.counts
-        counts.received -= base.received
-        counts.stored -= base.stored
-        counts.duplicate -= base.duplicate
-        counts.quarantined -= base.quarantined
+        reported = counts
         let isTimeForAlerts =
             countedAlerts.at == .unset
             || now.minutes(since: countedAlerts.at) * 60 >= alertsInterval
@@ -201,7 +196,7 @@ public struct WriterLoop<Store: LogStore> {
         seconds = max(seconds, 0.02)
         if engine.dirtyCount > 0, checkpointing == nil { seconds = min(seconds, 1) }
         // What changed since the last figures is told soon, also when nothing more comes.
-        if engine.counts != reported { seconds = min(seconds, 2) }
+        if counts != reported { seconds = min(seconds, 2) }
         if engine.seq != countedAlerts.seq { seconds = min(seconds, alertsInterval) }
         let inbox = inbox
         let alarm = Task {
@@ -260,12 +255,17 @@ public struct WriterLoop<Store: LogStore> {
         let changes = changes + enrolments()
         let effects = status.step { engine.step(chunks, changes: changes, now: lastNow) }
         lastWork = clock.wall()
+        return effects
+    }
+
+    /// What was decided is durable: now it counts, once, however often it was decided.
+    private mutating func count(_ effects: Effects) {
+        counts += effects.counts
         for (code, count) in effects.warned { warned[code, default: 0] += count }
         for (code, count) in effects.refused {
             refused[code, default: 0] += count
             logger.debug("refused lines", metadata: ["code": "\(code)", "count": "\(count)"])
         }
-        return effects
     }
 
     /// The posts as they are enrolled, where that is not what the log knows. A sender is let in by the
@@ -412,7 +412,10 @@ public struct WriterLoop<Store: LogStore> {
     mutating func finishCommit() async throws(StoreFailure) -> Bool {
         guard let flight = inFlight else { return false }
         inFlight = nil
-        guard let failure = await flight.running.value() else { return false }
+        guard let failure = await flight.running.value() else {
+            count(flight.effects)
+            return false
+        }
         guard failure.kind == .data, var commit = flight.effects.commit else { throw failure }
         commit.render()
         return try await bisect(flight, commit, failure)
@@ -437,11 +440,11 @@ public struct WriterLoop<Store: LogStore> {
             sessions = sessions.filter { $0.value.isOpen }
             sweepAt = max(64, 2 * sessions.count)
         }
-        connection.welcome(
-            hello,
-            Welcome(
-                resume: Int(engine.mark(of: origin)), mayJump: jumps.allows(origin), log: log,
-                now: clock.engineNow()))
+        let mark = Int(engine.mark(of: origin))
+        var welcome = Welcome(
+            resume: mark, mayJump: jumps.allows(origin), log: log, now: clock.engineNow())
+        welcome.isForgotten = mark == 0 && jumps.hasForgotten && !jumps.allows(origin)
+        connection.welcome(hello, welcome)
     }
 
     /// A stream counts from its first line on, and as long as it is open.
