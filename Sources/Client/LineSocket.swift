@@ -135,7 +135,7 @@ public final class LineSocket {
     public static func flaw(of address: String) -> String? {
         let plain = address.hasPrefix("tls:") ? String(address.dropFirst(4)) : address
         if plain.isEmpty { return "an address is host:port or a path" }
-        if plain.contains("://") {
+        if plain.contains("://"), !plain.hasPrefix("unix:") {
             return "\(address) is a URL: an address is host:port, tls:host:port or a path"
         }
         if plain.contains("/") || plain.hasPrefix("unix:") { return nil }

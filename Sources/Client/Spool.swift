@@ -119,10 +119,12 @@ public final class Spool {
     private static func checkOwner(_ folder: String) throws(SpoolFailure) {
         var found = stat()
         guard stat(folder, &found) == 0 else { throw SpoolFailure("looking at", folder) }
-        guard found.st_uid == geteuid() || found.st_uid == 0, found.st_mode & 0o002 == 0 else {
-            throw SpoolFailure(
-                "the spool \(folder) is another account's, or anybody may write into it: give it one of "
-                    + "its own (chmod o-w)")
+        // The superuser may look after the spools of others.
+        guard found.st_uid == geteuid() || found.st_uid == 0 || geteuid() == 0 else {
+            throw SpoolFailure("the spool \(folder) is another account's: give each its own")
+        }
+        guard found.st_mode & 0o002 == 0 else {
+            throw SpoolFailure("anybody may write into the spool \(folder): chmod o-w it")
         }
     }
 

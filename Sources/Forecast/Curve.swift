@@ -138,7 +138,7 @@ public struct Curve: Sendable {
         if elapsed > Double(points[0]) {
             var passed = 0
             while passed < Curve.count, Double(points[passed]) <= elapsed { passed += 1 }
-            if passed >= Curve.count - 1 {
+            if passed == Curve.count {
                 let spread = spread(points)
                 let shares = pace.logarithms
                 for j in 0..<Curve.count { out[j] = Float(elapsed - spread * shares[j]) }

@@ -79,7 +79,8 @@ public final class PostRegistry: Sendable {
             if named != state.posts {
                 state.version += 1
                 state.names = Dictionary(
-                    named.keys.map { (Roster.key($0), $0) }, uniquingKeysWith: { min($0, $1) })
+                    named.values.filter { !$0.isRevoked }.map { (Roster.key($0.name), $0.name) },
+                    uniquingKeysWith: { min($0, $1) })
             }
             state.posts = named
             state.readAt = clock()

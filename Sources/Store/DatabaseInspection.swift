@@ -99,9 +99,14 @@ public struct DatabaseInspection: Sendable {
         missingTables = try DatabaseInspection.readMissing(connection)
         guard missingTables.isEmpty else { return }
         blockers = try DatabaseInspection.readBlockers(connection)
-        let log = try DatabaseInspection.readLog(connection)
-        self.log = log
-        consumers = try DatabaseInspection.readConsumers(connection, log)
+        do throws(StoreFailure) {
+            let log = try DatabaseInspection.readLog(connection)
+            self.log = log
+            consumers = try DatabaseInspection.readConsumers(connection, log)
+        } catch {
+            // Who holds things up holds this up, too.
+            guard !blockers.isEmpty else { throw error }
+        }
     }
 
     /// A session that one of this database waits for, as it holds a lock.

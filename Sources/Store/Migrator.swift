@@ -24,7 +24,7 @@ public enum Migrator {
             throw StoreFailure(
                 .fatal, "reading the schema version",
                 "the database has schema version \(found), this program knows \(newest): "
-                    + "install a newer caravan")
+                    + "install a newer caravand and its tools")
         }
         return connection
     }

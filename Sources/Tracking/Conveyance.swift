@@ -1,30 +1,40 @@
+enum Conveyance {
+    /// A ship stays in port for less than this.
+    static let callMinutes = 3.0 * 1_440
+}
+
 /// What a report tells of the ship, the train or the truck, and not of the box.
 extension JourneyWalk {
     /// Whether a departure is only that of what has brought the box: of the same vehicle after the box was
-    /// unloaded; by ship or train from where its way ends, which it leaves by the gate or not at all; of a ship
-    /// before it was unloaded; by ship long before it is to be loaded.
+    /// unloaded; of the ship before it was; of whatever is no truck, long before the box is to be loaded or to
+    /// leave by the gate. Once it was loaded it departs with that.
     func departsWithoutIt(_ event: EventRecord, _ place: UInt32, isStill: Bool) -> Bool {
-        guard event.code == .depa else { return false }
-        if isStill, seat.unloaded != .unset, event.vehicle != 0, event.vehicle == seat.vehicle {
-            return true
-        }
+        guard event.code == .depa, isStill, progress.furthest >= 0,
+            progress.lastCode != .load
+        else { return false }
+        let isOther =
+            event.vehicle != 0 && seat.vehicle != 0 && event.vehicle != seat.vehicle
+        let ahead = stayAhead(place)
         if endsByGate(at: place) {
+            if event.mode == .road || event.mode == .unknown && !cameByShip { return false }
             // What has come by ship and is to be unloaded is aboard until it is.
-            if event.mode != .unknown { return event.mode != .road }
-            guard isStill, progress.furthest >= 0, cameByShip else { return false }
-            let ahead = stayAhead(place)
-            if ahead.contains(where: { $0.code == .disc }) { return true }
-            return ahead.last.map { isLongBefore($0.planned, event.time) } ?? false
+            if seat.unloaded == .unset {
+                return !isOther && cameByShip && ahead.contains { $0.code == .disc }
+                    && event.time.minutes(since: progress.lastTime) < Conveyance.callMinutes
+            }
+            let isItself = event.vehicle != 0 && event.vehicle == seat.vehicle && cameByShip
+            return isItself || ahead.last.map { isLongBefore($0.planned, event.time) } ?? false
         }
-        guard isStill, seat.unloaded != .unset, event.time >= seat.unloaded,
+        guard seat.unloaded != .unset, event.time >= seat.unloaded else { return false }
+        let load = ahead.first { $0.code == .load }
+        let planned = load?.planned ?? .unset
+        let isEarly = isLongBefore(
+            planned != .unset ? planned : ahead.last?.planned ?? .unset, event.time)
+        if event.vehicle != 0, event.vehicle == seat.vehicle { return cameByShip || isEarly }
+        guard !isOther, load != nil, isByShip(way.milestones.dropFirst(progress.furthest + 1)),
             event.mode == .unknown || event.mode == .sea || event.mode == .barge
         else { return false }
-        let ahead = stayAhead(place)
-        guard let load = ahead.first(where: { $0.code == .load }),
-            isByShip(way.milestones.dropFirst(progress.furthest + 1))
-        else { return false }
-        return isLongBefore(
-            load.planned != .unset ? load.planned : ahead.last?.planned ?? .unset, event.time)
+        return isEarly
     }
 
     /// Whether of the time for which it is to stay after it was unloaded more than half is to come, and a day.
@@ -51,6 +61,12 @@ extension JourneyWalk {
             event.mode == .unknown || event.mode == .road
         else { return false }
         let ahead = stayAhead(place)
+        // About when it is to sail that may be what is meant.
+        if event.mode == .unknown, let planned = ahead.last?.planned, planned != .unset,
+            abs(planned.minutes(since: event.time)) < 1_440
+        {
+            return false
+        }
         return ahead.contains { $0.code == .load } && !ahead.contains { $0.code == .gtot }
             && isByShip(way.milestones.dropFirst(progress.furthest + 1))
     }

@@ -14,10 +14,10 @@ enum Evidence {
     }
 
     /// Whether a report tells where in the world the box is: of a place that nobody knows it does not, and what lies
-    /// before and behind it has to go together all the same.
+    /// before and behind it has to go together all the same, unless it flew.
     @inline(__always)
     static func isPlaced(_ event: EventRecord, _ geography: Geography) -> Bool {
-        isSign(event.code) && geography.place(event.place) != nil
+        isSign(event.code) && (geography.place(event.place) != nil || event.mode == .air)
     }
 
     /// Whether a box can be where one report has it after having been where another has it.

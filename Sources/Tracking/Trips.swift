@@ -8,8 +8,8 @@ struct Trips {
     /// For each plan until when what happened was another trip.
     let after: [Instant]
 
-    /// Two who plan the beginning of one trip do so within this.
-    private static let togetherMinutes = 1_440.0
+    /// Two who plan the beginning of one trip do so within this, and its end within half of it.
+    private static let togetherMinutes = 360.0
 
     /// Plans that one is compared with: those that begin next before it.
     private static let neighbours = 16
@@ -67,7 +67,8 @@ struct Trips {
         if a.begins != .unset, b.begins != .unset, let from = a.chain.first,
             let same = b.chain.first,
             from.place == same.place, from.place != Milestone.elsewhere,
-            abs(a.begins.minutes(since: b.begins)) <= Trips.togetherMinutes
+            abs(a.begins.minutes(since: b.begins)) <= Trips.togetherMinutes,
+            abs(a.ends.minutes(since: b.ends)) * 2 <= shorter
         {
             return true
         }
@@ -93,6 +94,9 @@ struct EventAssignment {
     private(set) var owners: [UInt64] = []
     /// By trip what the box was doing next when that was over though nobody had reported its end.
     private(set) var ended: [Int: ReadEvent] = [:]
+
+    /// When each shipment was named last.
+    private var lastNamed: [UInt32: Instant] = [:]
 
     private let plans: [PlanView]
     private let trips: Trips
@@ -121,6 +125,11 @@ struct EventAssignment {
         var hasMoved = false
         var lastTime: Instant = .unset
         owners.reserveCapacity(order.count)
+        if plans.count > 1 {
+            for read in order where events[read.index].shipment != 0 {
+                lastNamed[events[read.index].shipment] = read.time
+            }
+        }
         for read in order {
             let event = events[read.index]
             let gap =
@@ -165,7 +174,11 @@ struct EventAssignment {
 
     /// The box begins another trip where the one before was to end: it was done with that, though nobody said so.
     private mutating func end(_ trip: Int, _ read: ReadEvent, _ event: EventRecord) {
-        guard trip >= 0, !isOver(trip),
+        let begins = [.gtin, .load, .depa, .pick, .stuf].contains(event.code)
+        guard trip >= 0, begins, !isOver(trip),
+            // Whoever still speaks of it knows better.
+            !members(trip).contains(where: { (lastNamed[plans[$0].shipment] ?? .unset) > read.time }
+            ),
             members(trip).allSatisfy({ plan in
                 let chain = plans[plan].chain
                 return stands[plan] >= chain.endingStay && chain.last?.place == event.place
@@ -235,7 +248,9 @@ struct EventAssignment {
             guard let last = own.last, last.place == event.place else { continue }
             let isItsWord = last.code == event.code || JourneyFold.isKin(last.code, event.code)
             // From where its way ends it goes by road; what leaves by rail or water has brought it.
-            let isByRoad = event.mode == .unknown || event.mode == .road
+            let leg = chain.last { $0.kind == .transit }?.mode ?? .unknown
+            let isByShip = leg == .sea || leg == .barge
+            let isByRoad = event.mode == .road || event.mode == .unknown && !isByShip
             let isGone =
                 hasBegun && (event.code == .gtot || event.code == .depa && isByRoad)
             if isItsWord && (isAtEnd || own.count < chain.count)

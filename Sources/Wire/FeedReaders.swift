@@ -427,8 +427,9 @@ struct PlanReader {
                 (0..<1_440).contains(time.minutes(since: begins))
             }
             var time = begins.advanced(minutes: 720)
-            if let next = milestones[(at + 1)...].first(where: { $0.time != nil }), !next.isDay,
-                let bound = next.time, isThen(bound)
+            if let bound = milestones[(at + 1)...].first(where: { $0.time != nil && !$0.isDay })?
+                .time,
+                isThen(bound)
             {
                 time = min(time, bound)
             }

@@ -11,11 +11,11 @@ extension Engine {
         _ chunk: FeedChunk, _ reply: inout SourceReply, _ draft: inout Draft
     ) -> Verdict {
         let (closure, reading, assumed) = timed(stated, chunk)
-        if let refusal = authorize(closure, chunk) ?? exceedsLimit(closure, draft.now) {
+        if let refusal = authorize(closure, chunk) ?? exceedsLimit(closure, chunk, draft.now) {
             return refusal
         }
         if let refusal = ahead(closure.updated, chunk, draft.now) { return refusal }
-        if let refusal = endsBeforeItBegins(closure) { return refusal }
+        if let refusal = endsBeforeItBegins(closure, chunk) { return refusal }
         let version = PlanVersion(closure)
         let before = closureBook.closures[closure.id]?.closure
         if let known = closureBook.closures[closure.id]?.version {
@@ -64,8 +64,10 @@ extension Engine {
     }
 
     /// Each of its times may be of another clock: only once both are read they can be compared.
-    func endsBeforeItBegins(_ closure: Closure) -> Verdict? {
-        guard let until = closure.until, until < closure.from, !closure.retract else { return nil }
+    func endsBeforeItBegins(_ closure: Closure, _ chunk: FeedChunk) -> Verdict? {
+        guard let until = closure.until, until < closure.from, !closure.retract,
+            chunk.meaning >= .aboard
+        else { return nil }
         return .refused(LineReject(.time, field: "until", detail: "until lies before from"))
     }
 
@@ -149,8 +151,9 @@ extension Engine {
         // By what the closures themselves say of the time, so that a restart leads to the same.
         let over = closuresOver
         for id in closureBook.closures.keys.sorted() {
-            guard let closure = closureBook.closures[id]?.closure, !closure.retract,
-                closure.until.map({ $0 > over }) ?? true
+            guard let standing = closureBook.closures[id] else { continue }
+            let closure = standing.closure
+            guard !closure.retract, closure.until.map({ $0 > over }) ?? true
             else { continue }
             let place = closurePlace(closure)
             closureBook.windowsAt[place, default: []].append(closureBook.windows.count)
@@ -159,7 +162,9 @@ extension Engine {
                 ClosureWindow(
                     place: place, mode: closure.mode, from: closure.from,
                     until: min(
-                        closure.end, closure.from.advanced(minutes: 2 * ClosureWindow.mostMinutes)),
+                        closure.end,
+                        max(closure.from, standing.received)
+                            .advanced(minutes: 2 * ClosureWindow.mostMinutes)),
                     isOpenEnded: closure.until == nil, index: closureBook.windows.count))
         }
     }

@@ -1,3 +1,4 @@
+import Log
 import Tracking
 
 /// What is more than is kept of one thing. What is known already stays what it was: a duplicate.
@@ -57,9 +58,13 @@ extension Engine {
     /// Of all closures so many may be of one place: each is looked at for every box that comes by.
     private var closuresOfPlace: Int { max(100, rules.maxClosures / 50) }
 
-    func exceedsLimit(_ closure: Closure, _ now: Instant) -> Verdict? {
-        if closureBook.closures[closure.id] == nil, !closure.place.isEmpty,
-            closureBook.count(at: closure.place) >= closuresOfPlace
+    func exceedsLimit(_ closure: Closure, _ chunk: FeedChunk, _ now: Instant) -> Verdict? {
+        let isNew = closureBook.closures[closure.id]?.closure.place != closure.place
+        if chunk.meaning >= .aboard, isNew, !closure.place.isEmpty,
+            closureBook.count(at: closure.place) >= closuresOfPlace,
+            closureBook.closures.values.count(where: {
+                $0.closure.place == closure.place && !isLongOver($0, now)
+            }) >= closuresOfPlace
         {
             return tooMany("closure", "\(closuresOfPlace) closures of \(closure.place)")
         }

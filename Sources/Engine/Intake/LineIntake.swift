@@ -136,8 +136,9 @@ extension Engine {
                 closure.retract && closure.place.isEmpty
                 && (closure.updated == nil || closureBook.closures[closure.id] == nil)
             let read = timed(closure, chunk).closure
-            return isIdle || authorize(closure, chunk) != nil || exceedsLimit(closure, now) != nil
-                || ahead(read.updated, chunk, now) != nil || endsBeforeItBegins(read) != nil
+            return isIdle || authorize(closure, chunk) != nil
+                || exceedsLimit(closure, chunk, now) != nil
+                || ahead(read.updated, chunk, now) != nil || endsBeforeItBegins(read, chunk) != nil
         default: return false
         }
     }

@@ -268,6 +268,25 @@ enum StatedTimes {
     }
 }
 
+extension StatedTimes {
+    /// A day alone is no earlier than what comes before it, where that is of the same day on another clock.
+    static func settleDays(_ plan: inout ShipmentPlan) {
+        guard plan.milestones.contains(where: \.isDay),
+            plan.milestones.allSatisfy({ $0.container == nil && $0.after == nil })
+        else { return }
+        var before: Instant?
+        for at in plan.milestones.indices {
+            guard let time = plan.milestones[at].time else { continue }
+            if plan.milestones[at].isDay, let before, time < before,
+                before.minutes(since: time) < 2_160
+            {
+                plan.milestones[at].time = before
+            }
+            before = plan.milestones[at].time
+        }
+    }
+}
+
 /// One time that was read on an assumed clock.
 struct AssumedTime {
     var field: String
@@ -285,6 +304,7 @@ extension Engine {
         var (reading, assumed) = (LineReading(), [AssumedTime]())
         reading.isOld = chunk.meaning < .meant
         StatedTimes.visit(&plan) { read($0, $1, $2, chunk, &reading, &assumed) }
+        StatedTimes.settleDays(&plan)
         plan.flags = reading.flags
         // Until then it was a key that nobody knew.
         reading.isRetraction = plan.retract && chunk.meaning >= .retractable
@@ -329,6 +349,7 @@ extension Engine {
             if let offset = left.popFirst() { return civil.advanced(minutes: -Double(offset)) }
             return clock(of: "", at: place).instant(civil).instant
         }
+        StatedTimes.settleDays(&plan)
         plan.flags = reading.flags
         retract(&plan, reading)
         return plan

@@ -122,8 +122,11 @@ struct Ways: Sendable {
         let way = detour.way
         var end = passed(detour)
         let known = book.geography.place(detour.place)
-        // It was where its way ends, and not done there.
-        let isUnfinished = end > detour.after + 1 && end == way.milestones.count
+        // It has come to where its way ends, and was not unloaded there.
+        let isUnfinished =
+            end > detour.after + 1 && end == way.milestones.count && detour.after >= 0
+            && (way.milestones[detour.after].code == .arri
+                || way.milestones[detour.after].code == .gtin)
         // At a place that nobody knows it may be there still.
         if isUnfinished, known == nil { return way }
         var ahead: Ahead
