@@ -19,7 +19,8 @@ extension JourneyWalk {
             if event.mode == .road || event.mode == .unknown && !cameByShip { return false }
             // What has come by ship and is to be unloaded is aboard until it is.
             if seat.unloaded == .unset {
-                return !isOther && cameByShip && ahead.contains { $0.code == .disc }
+                return !isOther && cameByShip && event.mode != .barge
+                    && ahead.contains { $0.code == .disc }
                     && event.time.minutes(since: progress.lastTime) < Conveyance.callMinutes
             }
             let isItself = event.vehicle != 0 && event.vehicle == seat.vehicle && cameByShip

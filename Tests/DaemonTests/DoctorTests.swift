@@ -32,7 +32,7 @@ import Testing
         let holds = "select count(*) from pg_locks where mode = 'AccessExclusiveLock' and granted "
         #expect(
             try waitFor { try cluster.rows(holds + "and relation = 'batch'::regclass") == ["1"] })
-        let waiter = try session("lock table batch in access exclusive mode")
+        let waiter = try session("begin; lock table batch in access exclusive mode")
         defer {
             waiter.terminate()
             holder.terminate()
