@@ -1,10 +1,8 @@
-enum Conveyance {
-    /// A ship stays in port for less than this.
-    static let callMinutes = 3.0 * 1_440
-}
-
 /// What a report tells of the ship, the train or the truck, and not of the box.
 extension JourneyWalk {
+    /// A ship stays in port for less than this.
+    private static let callMinutes = 3.0 * 1_440
+
     /// Whether a departure is only that of what has brought the box: of the same vehicle after the box was
     /// unloaded; of the ship before it was; of whatever is no truck, long before the box is to be loaded or to
     /// leave by the gate. Once it was loaded it departs with that.
@@ -21,7 +19,7 @@ extension JourneyWalk {
             if seat.unloaded == .unset {
                 return !isOther && cameByShip && event.mode != .barge
                     && ahead.contains { $0.code == .disc }
-                    && event.time.minutes(since: progress.lastTime) < Conveyance.callMinutes
+                    && event.time.minutes(since: progress.lastTime) < JourneyWalk.callMinutes
             }
             let isItself = event.vehicle != 0 && event.vehicle == seat.vehicle && cameByShip
             return isItself || ahead.last.map { isLongBefore($0.planned, event.time) } ?? false

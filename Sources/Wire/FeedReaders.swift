@@ -415,29 +415,7 @@ struct PlanReader {
                 .type, field: "after", detail: "some milestones wait for each other in a ring")
         }
         unknown += others.sorted()
-        PlanReader.settleDays(&found)
         return found
-    }
-
-    /// A day alone is about its middle, and not before what comes before it on that day, or after what comes after.
-    private static func settleDays(_ milestones: inout [PlannedMilestone]) {
-        for at in milestones.indices where milestones[at].isDay {
-            guard let begins = milestones[at].time else { continue }
-            func isThen(_ time: Instant) -> Bool {
-                (0..<1_440).contains(time.minutes(since: begins))
-            }
-            var time = begins.advanced(minutes: 720)
-            if let bound = milestones[(at + 1)...].first(where: { $0.time != nil && !$0.isDay })?
-                .time,
-                isThen(bound)
-            {
-                time = min(time, bound)
-            }
-            if let bound = milestones[..<at].last(where: { $0.time != nil })?.time, isThen(bound) {
-                time = max(time, bound)
-            }
-            milestones[at].time = time
-        }
     }
 
     private func milestone(
@@ -473,6 +451,8 @@ struct PlanReader {
             time: time?.instant, id: try inner.text(.id, "id"))
         planned.isCivil = time != nil && time?.offsetMinutes == nil
         planned.isDay = time?.isDateOnly == true
+        // About the middle of it; what else is of that day is seen to once the clocks are known.
+        if planned.isDay { planned.time = planned.time?.advanced(minutes: 720) }
         planned.minutes = try minutes(inner, of: planned)
         if inner.has(.container) {
             planned.container = try inner.container(inner.slot(.container), "container")

@@ -170,14 +170,12 @@ public enum TimeText {
         return whole.withUnsafeBufferPointer { quick($0) }
     }
 
-    private static let earliest = CivilTime(year: 0, month: 1, day: 2).instant(offsetMinutes: 0)
-    private static let latest = CivilTime(year: 9_999, month: 12, day: 30, hour: 23, minute: 59)
-        .instant(offsetMinutes: 0)
-
     public static func append(_ instant: Instant, offsetMinutes: Int = 0, to out: inout [UInt8]) {
+        var civil = CivilTime(instant, offsetMinutes: offsetMinutes)
         // Years have four digits here.
-        let held = Swift.min(Swift.max(instant, earliest), latest)
-        let civil = CivilTime(held, offsetMinutes: offsetMinutes)
+        if !(0...9_999).contains(civil.year) {
+            civil = CivilTime(year: civil.year < 0 ? 0 : 9_999, month: 12, day: 31)
+        }
         func two(_ value: Int) {
             out.append(UInt8(48 + value / 10 % 10))
             out.append(UInt8(48 + value % 10))

@@ -74,11 +74,7 @@ enum Console {
             throw code
         } catch {
             self.error("caravan: \(error)")
-            if "\(error)".contains("role \""), "\(error)".contains("\" does not exist") {
-                self.error(
-                    "PostgreSQL knows no such account: run it as the daemon's, such as runuser -u caravan "
-                        + "-- caravan …")
-            }
+            if let advice = Doctor.advice("\(error)") { self.error(advice) }
             throw ExitCode(1)
         }
     }

@@ -69,12 +69,7 @@ struct Show: AsyncParsableCommand {
             var seen = wallNow()
             // A demonstration's clock runs ahead of the wall's.
             if let last = try await store.lastStep() { seen = max(seen, last) }
-            if let at {
-                guard let time = TimeText.parse(at)?.instant else {
-                    throw Failure("--at is '\(at)'; allowed is an RFC 3339 time")
-                }
-                seen = time
-            }
+            if let at, let time = TimeText.parse(at)?.instant { seen = time }
             // A shipment may be named like a container.
             var containers = engine.containers(of: name) ?? []
             if containers.isEmpty {
@@ -175,6 +170,9 @@ struct Show: AsyncParsableCommand {
             if snapshot.batch >= head { return snapshot }
             try await Task.sleep(for: .milliseconds(100))
         }
+        Console.error(
+            "caravan: the daemon is busy; what came within the last writer.checkpoint-seconds (60, if they "
+                + "are not set) may not be in this yet")
         return try await store.snapshot(about: name)
     }
 }

@@ -73,6 +73,19 @@ struct Simulate: AsyncParsableCommand {
     @Option(name: .long, help: "File for what really happened (CSV).")
     var truth: String?
 
+    private var begin: Instant? { TimeText.parse(start)?.instant }
+
+    private func silences() throws -> [SilentMilestone] {
+        try silent.map { text in
+            guard let silent = SilentMilestone(text) else {
+                throw ValidationError(
+                    "--silent is '\(text)'; allowed is a place of the network, an event or PLACE/EVENT, = "
+                        + "and a share from 0 to 1")
+            }
+            return silent
+        }
+    }
+
     func validate() throws {
         let shares = [
             ("other-way", otherWay), ("neighbour", neighbour), ("returned", returned),
@@ -82,19 +95,13 @@ struct Simulate: AsyncParsableCommand {
         for (name, share) in shares where !(0...1).contains(share) {
             throw ValidationError("--\(name) is \(share); allowed is a share from 0 to 1")
         }
-        if let text = silent.first(where: { SilentMilestone($0) == nil }) {
-            throw ValidationError(
-                "--silent is '\(text)'; allowed is a place of the network, an event or PLACE/EVENT, = and "
-                    + "a share from 0 to 1")
-        }
+        _ = try silences()
         guard (1...3_650).contains(days), (1...1_000_000).contains(perDay) else {
             throw ValidationError("--days is 1 to 3650, and --per-day 1 to 1000000")
         }
-        guard let begin = TimeText.parse(start)?.instant else {
-            throw ValidationError("--start is '\(start)'; allowed is an RFC 3339 time")
-        }
-        guard CivilTime(begin).year < 9_900 else {
-            throw ValidationError("--start is '\(start)'; allowed are years before 9900")
+        guard let begin, CivilTime(begin).year < 9_900 else {
+            throw ValidationError(
+                "--start is '\(start)'; allowed is an RFC 3339 time before the year 9900")
         }
         guard otherWay + neighbour + returned <= 1 else {
             throw ValidationError(
@@ -104,9 +111,7 @@ struct Simulate: AsyncParsableCommand {
 
     func run() async throws {
         try await Console.failing {
-            guard let begin = TimeText.parse(start)?.instant else {
-                throw Failure("--start is '\(start)'; allowed is an RFC 3339 time")
-            }
+            guard let begin else { return }
             Console.error("seed \(seed), \(days) days from \(start), \(perDay) shipments a day")
             var options = TrafficOptions(start: begin)
             options.seed = seed
@@ -115,14 +120,7 @@ struct Simulate: AsyncParsableCommand {
             options.strays = Strays(
                 otherWay: otherWay, neighbour: neighbour, returned: returned, skipped: skipped,
                 doubled: doubled)
-            options.strays.silent = try silent.map { text in
-                guard let silent = SilentMilestone(text) else {
-                    throw Failure(
-                        "--silent is '\(text)'; allowed is a place of the network, an event or PLACE/EVENT, = and a share from 0 to 1"
-                    )
-                }
-                return silent
-            }
+            options.strays.silent = try silences()
             options.plansStateTheWay = plansStateTheWay
             options.open = open
             options.unplanned = unplanned

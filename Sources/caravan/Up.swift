@@ -101,6 +101,8 @@ struct Up: AsyncParsableCommand {
             settings += [
                 "clock.speedup=\(made.speedup)", "clock.start=\(TimeText.string(made.start))",
                 "log.level=warning", "eta.interval-seconds=3600",
+                // Whoever asks what became of a line wants to see it.
+                "writer.checkpoint-seconds=2",
             ]
         }
         let daemon = try launch(folder, cluster, settings)

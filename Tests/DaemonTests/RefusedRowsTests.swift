@@ -106,6 +106,14 @@ import Wire
             guard LineSocket.now() < deadline else { throw Shell.Failed("no checkpoint") }
             usleep(50_000)
         }
+        // Each line counts once, however often its batch was decided.
+        while true {
+            let figures = try String(
+                contentsOfFile: daemon.folder + "/metrics.prom", encoding: .utf8)
+            if figures.contains("caravan_lines_total{outcome=\"received\"} 5\n") { break }
+            guard LineSocket.now() < deadline else { throw Shell.Failed("figures: \(figures)") }
+            usleep(50_000)
+        }
         // So it is after a crash, with what the line said still there.
         daemon.kill9()
         try daemon.start()

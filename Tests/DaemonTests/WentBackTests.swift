@@ -55,6 +55,27 @@ private func caravan(_ words: [String], status: Int32 = 0, input: String? = nil)
         try cluster.rows("select log from head")[0]
     }
 
+    /// It was silent for as long as the log is kept: nothing is lost, and it goes on with its next number.
+    @Test func aStreamThatWasForgottenGoesOn() throws {
+        let cluster = try TestCluster()
+        let daemon = try DaemonProcess(cluster: cluster)
+        let spool = cluster.folder.path + "/spool"
+        _ = try push(spool, daemon, 0..<3)
+        _ = try push(cluster.folder.path + "/other", daemon, 5..<6)
+        #expect(daemon.stop() == 0)
+        // As retention leaves it.
+        let stream = try String(contentsOfFile: spool + "/stream", encoding: .utf8)
+        _ = try cluster.rows(
+            "delete from stream_mark where stream = '\(stream.trimmingCharacters(in: .newlines))'")
+        _ = try cluster.rows("delete from batch where batch = (select min(batch) from batch)")
+        try daemon.start()
+        _ = try push(spool, daemon, 6..<8)
+        #expect(try cluster.rows("select count(distinct id) from event") == ["6"])
+        let figures = try String(contentsOfFile: daemon.folder + "/metrics.prom", encoding: .utf8)
+        #expect(!figures.contains("caravan_lost_lines_total 3"))
+        #expect(daemon.stop() == 0)
+    }
+
     @Test(arguments: [true, false])
     func postsAndConsumersGoOn(_ isRestarted: Bool) throws {
         let cluster = try TestCluster()

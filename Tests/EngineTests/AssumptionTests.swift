@@ -82,6 +82,32 @@ extension Effects {
         #expect(engine.closureBook.closures["C"]?.closure.until == at("2026-01-04T23:59:59+08:00"))
     }
 
+    /// Schedules of ships have days; what else is of a day stays in its order.
+    @Test(arguments: [
+        ["2026-01-10", "2026-01-10", "2026-01-10T08:00:00"],
+        ["2026-01-10T18:00:00", "2026-01-10", "2026-01-11"],
+        ["2026-01-10T20:00:00+08:00", "2026-01-10", "2026-01-10"],
+        ["2026-01-10", "2026-01-10T23:00:00+05:00", "2026-01-12"],
+    ])
+    func daysOfAPlanKeepItsOrder(_ days: [String]) {
+        var engine = freshEngine(now: start)
+        let places = ["CNHRS", "KZHOR", "KZALA"]
+        let milestones = zip(places, days).map {
+            "{\"place\":\"\($0)\",\"event\":\"ARRI\",\"time\":\"\($1)\"}"
+        }
+        let effects = engine.hears(
+            said([
+                "{\"plan\":\"T1\",\"containers\":[\"\(box)\"],\"milestones\":[\(milestones.joined(separator: ","))]}"
+            ]))
+        #expect(effects.counts.stored == 1, "\(effects.refused)")
+        let times = engine.times("T1").dropFirst().compactMap { $0 }
+        #expect(times == times.sorted(), "\(times)")
+        for (time, day) in zip(times, days) where day.count == 10 {
+            let noon = at(day + "T12:00:00+06:00")
+            #expect(abs(time.minutes(since: noon)) <= 1_080, "\(day): \(TimeText.string(time))")
+        }
+    }
+
     @Test func thePostsOwnClockGoesBeforeThatOfThePlace() throws {
         var engine = freshEngine(now: start)
         let zone = try #require(NetworkFile.shipped.zone(named: "Asia/Shanghai"))

@@ -7,13 +7,6 @@ import Wire
 /// What dispatchers of trains and posts at the border live through: boxes that are sent back, seals, silence that
 /// is none, ends that nobody reports.
 struct DispatcherStoryTests {
-    private func told(_ text: String) -> Story {
-        var story = Story("")
-        story.tell(text)
-        #expect(story.failures == [])
-        return story
-    }
-
     private func texts(_ story: Story, _ type: String, _ states: Set<String>) -> [String] {
         story.lines.filter { $0.text("type") == type && states.contains($0.text("state") ?? "") }
             .compactMap { $0.text("text") }
@@ -22,7 +15,7 @@ struct DispatcherStoryTests {
     // MARK: Where a trip begins
 
     @Test func whatIsSentBackBeginsWhereItStands() {
-        let story = told(
+        let story = Story.told(
             """
             plan CNXIA > DEDUI by RAIL promised 30
             0.5 DEPA CNXIA
@@ -44,7 +37,7 @@ struct DispatcherStoryTests {
     }
 
     @Test func aBoxThatIsBroughtToItsOriginIsNotOffItsWay() {
-        let story = told(
+        let story = Story.told(
             """
             0.2 DEPA KZHOR
             0.6 ARRI CNHRS
@@ -60,7 +53,7 @@ struct DispatcherStoryTests {
     // MARK: Why it is late
 
     @Test func whatIsOverWasToBlame() {
-        let story = told(
+        let story = Story.told(
             """
             plan CNXIA > KZALA by RAIL promised 8
             0.2 DEPA CNXIA
@@ -79,7 +72,7 @@ struct DispatcherStoryTests {
     // MARK: Silence
 
     @Test func whereThePromiseIsSafeNobodyHasToAct() {
-        let story = told(
+        let story = Story.told(
             """
             plan CNXIA > KZALA by RAIL promised 60
             0.2 DEPA CNXIA
@@ -92,7 +85,7 @@ struct DispatcherStoryTests {
     }
 
     @Test func whatIsHeardOfMeanwhileIsNotSilent() {
-        let story = told(
+        let story = Story.told(
             """
             plan CNXIA > DEDUI by RAIL promised 60
             0.2 DEPA CNXIA
@@ -110,7 +103,7 @@ struct DispatcherStoryTests {
     }
 
     @Test func aClosureIsNoMatterOfSilence() throws {
-        var story = told(
+        var story = Story.told(
             """
             plan CNXIA > DEDUI by RAIL promised 60
             0.2 DEPA CNXIA
@@ -178,7 +171,7 @@ struct DispatcherStoryTests {
     // MARK: Closures and seals
 
     @Test func whatIsShutUntilFurtherNoticeIsToldAtOnce() {
-        _ = told(
+        _ = Story.told(
             """
             plan CNXIA > DEDUI by RAIL promised 30
             0.2 DEPA CNXIA
@@ -190,7 +183,7 @@ struct DispatcherStoryTests {
     }
 
     @Test func sealsCountFromTheGateIn() {
-        _ = told(
+        _ = Story.told(
             """
             plan CNXIA > DEDUI by RAIL promised 30
             0.2 GTIN CNXIA sealed A1
@@ -200,7 +193,7 @@ struct DispatcherStoryTests {
     }
 
     @Test func sealsThatComeAndGoStayOneAlert() {
-        let story = told(
+        let story = Story.told(
             """
             plan CNXIA > DEDUI by RAIL promised 30
             0.2 DEPA CNXIA sealed A1

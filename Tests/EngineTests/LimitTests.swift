@@ -1,9 +1,11 @@
-import Engine
+import Forecast
 import Log
 import TestKit
 import Testing
 import Tracking
 import Wire
+
+@testable import Engine
 
 private let start = Instant(seconds: 1_767_225_600)  // 2026-01-01T00:00:00Z
 
@@ -112,5 +114,57 @@ private func closure(_ name: String) -> String {
         #expect([second.maxEvents, second.maxPlans, second.maxClosures] == [3, 2, 1])
         #expect(second.maxWork == .max)
         #expect(throws: CodingFlaw.self) { try RulesCoding.decode([9] + bytes.dropFirst()) }
+    }
+
+    /// Of one place a fiftieth of all closures, and of those that are long over none counts.
+    @Test func aPlaceHasItsShareOfClosures() {
+        var engine = freshEngine(now: start)
+        func closures(_ names: ClosedRange<Int>, _ place: String, _ from: String) -> [String] {
+            names.map {
+                "{\"closure\":\"\(place)-\($0)\",\"place\":\"\(place)\",\"from\":\"\(from)T00:00:00Z\","
+                    + "\"until\":\"\(from)T06:00:00Z\"}"
+            }
+        }
+        let now = start.advanced(minutes: 60)
+        func taken(_ lines: [String], after days: Double = 0) -> Int {
+            engine.step([chunk(lines)], now: now.advanced(minutes: days * 1_440)).counts.stored
+        }
+        let day = String(TimeText.string(start).prefix(10))
+        #expect(taken(closures(1...200, "CNHRS", day)) == 200)
+        #expect(taken(closures(201...201, "CNHRS", day)) == 0)
+        // What is known may be said otherwise; other places have shares of their own.
+        #expect(
+            taken([closures(7...7, "CNHRS", day)[0].replacing("T06", with: "T08")]) == 1)
+        #expect(taken(closures(1...1, "KZHOR", day)) == 1)
+        let later = String(
+            TimeText.string(start.advanced(minutes: 700 * 1_440)).prefix(10))
+        #expect(taken(closures(202...203, "CNHRS", later), after: 700) == 2)
+    }
+
+    /// However long it is said to last, it holds until then.
+    @Test func aClosureOfYearsHolds() {
+        var engine = freshEngine(now: start)
+        let began = TimeText.string(start.advanced(minutes: -4 * 365 * 1_440))
+        let ends = start.advanced(minutes: 40 * 1_440)
+        _ = engine.step(
+            [
+                chunk([
+                    "{\"closure\":\"WAR\",\"place\":\"CNHRS\",\"from\":\"\(began)\","
+                        + "\"until\":\"\(TimeText.string(ends))\"}"
+                ])
+            ], now: start)
+        #expect(engine.closureBook.windows.map(\.until) == [ends])
+        // One that never ends by its own word does, on paper: what follows from it can be written.
+        _ = engine.step(
+            [
+                chunk([
+                    "{\"closure\":\"WAR\",\"place\":\"CNHRS\",\"from\":\"\(began)\","
+                        + "\"until\":\"9999-12-31T00:00:00Z\",\"updated\":\"\(TimeText.string(start))\"}"
+                ])
+            ], now: start)
+        #expect(
+            engine.closureBook.windows.allSatisfy {
+                $0.until < start.advanced(minutes: 3 * 365 * 1_440)
+            })
     }
 }

@@ -63,6 +63,14 @@ struct Story {
         engine = freshEngine(now: Story.start)
     }
 
+    /// A story all of whose expectations hold.
+    static func told(_ text: String) -> Story {
+        var story = Story("")
+        story.tell(text)
+        #expect(story.failures == [])
+        return story
+    }
+
     static func run(_ text: String) -> [String] {
         var story = Story(text)
         story.tell(text)

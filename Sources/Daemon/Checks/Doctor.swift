@@ -48,46 +48,53 @@ public struct Doctor {
             let facts = try await DatabaseInspection.read(conninfo, clock: Doctor.now)
             return DatabaseChecks(facts: facts, plan: plan, known: known, now: now).run()
         } catch {
-            return [Finding(.bad, "database", "\(error)", advice: Doctor.advice("\(error)"))]
+            let usual =
+                "is PostgreSQL up, and does it let this account in? psql with the same database.url says "
+                + "more"
+            return [
+                Finding(.bad, "database", "\(error)", advice: Doctor.advice("\(error)") ?? usual)
+            ]
         }
     }
 
-    /// What to do about what PostgreSQL says.
-    public static func advice(_ said: String) -> String {
-        func says(_ words: String) -> Bool { said.contains(words) }
-        if says("role \""), says("\" does not exist") {
-            return "PostgreSQL knows no such account: run this as the daemon's, such as runuser -u "
-                + "caravan -- caravan doctor, or createuser it"
-        }
-        if says("database \""), says("\" does not exist") {
-            return "createdb it, then caravan migrate; or is the name in database.url right?"
-        }
-        if says("relation \""), says("\" does not exist") {
-            return
-                "tables are missing: caravan migrate where there are none yet; if somebody dropped "
-                + "them, restore a backup"
-        }
-        if says("too many connections") || says("remaining connection slots") {
-            return "raise max_connections, or the account's limit (alter role … connection limit)"
-        }
-        if says("permission denied") {
-            return
-                "grant this account what the owner of the tables may, or run caravan migrate as the owner"
-        }
-        if says("read-only") {
-            return "this server takes no lines: name all hosts in database.url, with "
-                + "target_session_attrs=read-write"
-        }
-        if says("password authentication failed") || says("no password supplied") {
-            return "the password is wrong or missing: see database.password-file"
-        }
-        if says("pg_hba.conf") {
-            return
-                "PostgreSQL lets this account in neither by this address nor this way: see its pg_hba.conf"
-        }
-        return "is PostgreSQL up, and does it let this account in? psql with the same "
-            + "database.url says more"
+    /// What to do about what PostgreSQL says; nil: its words are enough.
+    public static func advice(_ said: String) -> String? {
+        advices.first { $0.words.allSatisfy(said.contains) }?.advice
     }
+
+    private static let advices: [(words: [String], advice: String)] = [
+        (
+            ["role \"", "\" does not exist"],
+            "PostgreSQL knows no such account: run this as the daemon's, such as runuser -u caravan -- "
+                + "caravan …, or createuser it"
+        ),
+        (
+            ["database \"", "\" does not exist"],
+            "createdb it, then caravan migrate; or is the name in database.url right?"
+        ),
+        (
+            ["relation \"", "\" does not exist"],
+            "tables are missing: caravan migrate where there are none yet; if somebody dropped them, "
+                + "restore a backup"
+        ),
+        (
+            ["too many connections"],
+            "raise max_connections, or the account's limit (alter role … connection limit)"
+        ),
+        (["remaining connection slots"], "raise max_connections"),
+        (
+            ["permission denied for"],
+            "grant this account what the owner of the tables may, or run caravan migrate as the owner"
+        ),
+        (
+            ["session is read-only"],
+            "this server takes no lines: name all hosts in database.url, with "
+                + "target_session_attrs=read-write"
+        ),
+        (["password authentication failed"], "see database.password-file"),
+        (["no password supplied"], "see database.password-file"),
+        (["pg_hba.conf"], "see the server's pg_hba.conf: it lets this account in by no way"),
+    ]
 
     @Sendable static func now() -> Instant { Instant(microseconds: HostClock.wallMicroseconds) }
 }

@@ -269,15 +269,25 @@ enum StatedTimes {
 }
 
 extension StatedTimes {
-    /// A day alone is no earlier than what comes before it, where that is of the same day on another clock.
+    /// A day alone, which is read as its noon, is not after what follows on that day, nor before what comes before it;
+    /// that may be of the same day on another clock.
     static func settleDays(_ plan: inout ShipmentPlan) {
-        guard plan.milestones.contains(where: \.isDay),
-            plan.milestones.allSatisfy({ $0.container == nil && $0.after == nil })
-        else { return }
+        guard plan.milestones.contains(where: \.isDay) else { return }
+        var next: Instant?
+        for at in plan.milestones.indices.reversed() {
+            guard let noon = plan.milestones[at].time else { continue }
+            if !plan.milestones[at].isDay {
+                next = noon
+            } else if let next, next < noon, noon.minutes(since: next) <= 720 {
+                plan.milestones[at].time = next
+            }
+        }
+        // What waits for something else than the one before it has its own order.
+        let isChain = plan.milestones.allSatisfy { $0.container == nil && $0.after == nil }
         var before: Instant?
         for at in plan.milestones.indices {
             guard let time = plan.milestones[at].time else { continue }
-            if plan.milestones[at].isDay, let before, time < before,
+            if plan.milestones[at].isDay, isChain, let before, time < before,
                 before.minutes(since: time) < 2_160
             {
                 plan.milestones[at].time = before
